@@ -1,0 +1,168 @@
+//! Commands: intents, in the one order that the sequencer gives them.
+
+use crate::{
+    AccountId, CancelReason, ClientOrderId, ClientRef, Echo, InstrumentId, Nanos, OrderId, OrderType, Owner,
+    Price, Quantity, RejectReason, Sequence, SessionId, Side, TimeInForce,
+};
+
+/// A command with its place in the global order and the time at which it got that place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequenced<T> {
+    /// Its place.
+    pub sequence: Sequence,
+    /// The only time that anything it causes may know.
+    pub nanos: Nanos,
+    /// What is asked.
+    pub command: T,
+}
+
+/// What is asked of the exchange. Everything that can change a book is one of these, journaled before any book
+/// sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Enter an order.
+    Enter(EnterOrder),
+    /// Cancel what is left of an order.
+    Cancel(CancelOrder),
+    /// Make an order smaller; it keeps its priority.
+    Reduce(ReduceOrder),
+    /// Put a new order in an old one's place.
+    Replace(ReplaceOrder),
+    /// A request that was refused before it reached a book, kept for audit. Touches no book.
+    Rejected(PreRejected),
+    /// Market-wide: every book cancels its Day orders, at this place in its sequence.
+    EndOfDay,
+}
+
+impl Command {
+    /// The one book that this command is for; `None` when it is for none or for all.
+    #[must_use]
+    pub const fn instrument(&self) -> Option<InstrumentId> {
+        match self {
+            Self::Enter(c) => Some(c.order.instrument()),
+            Self::Cancel(c) => Some(c.order.instrument()),
+            Self::Reduce(c) => Some(c.order.instrument()),
+            Self::Replace(c) => Some(c.order.instrument()),
+            Self::Rejected(_) | Self::EndOfDay => None,
+        }
+    }
+
+    /// Whether it takes effect in every book.
+    #[must_use]
+    pub const fn is_market_wide(&self) -> bool {
+        matches!(self, Self::EndOfDay)
+    }
+}
+
+/// Enter an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnterOrder {
+    /// The order's id, given by the sequencer: the instrument's next number.
+    pub order: OrderId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Who it is for.
+    pub account: AccountId,
+    /// Buy or sell.
+    pub side: Side,
+    /// How it is priced.
+    pub order_type: OrderType,
+    /// How long it lives.
+    pub time_in_force: TimeInForce,
+    /// The limit; no meaning for a market order.
+    pub price: Price,
+    /// How much.
+    pub quantity: Quantity,
+    /// The client's own text.
+    pub client_order_id: ClientOrderId,
+    /// What the client said that the engine does not read.
+    pub echo: Echo,
+}
+
+/// Cancel what is left of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CancelOrder {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose it is; a book refuses to cancel another's.
+    pub owner: Owner,
+    /// What the report shall say.
+    pub reason: CancelReason,
+}
+
+/// Make an order smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReduceOrder {
+    /// Which order.
+    pub order: OrderId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The new whole size, counting what has been executed on the order and on those that it replaced. What has
+    /// been executed stays executed: at or below it, the rest is canceled.
+    pub total: Quantity,
+    /// Which request it was.
+    pub kind: ReduceKind,
+}
+
+/// Which request made an order smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReduceKind {
+    /// A partial cancel.
+    Cancel,
+    /// A modification, which may also change how the side is marked (the engine does not read the mark).
+    Modify {
+        /// The wire's code of the side.
+        side_code: u8,
+    },
+}
+
+/// Whether a replacement may keep its predecessor's place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ReplacePriority {
+    /// Kept when the price is unchanged and what is open does not grow.
+    KeepWherePossible = 0,
+    /// Always lost, as OUCH specifies.
+    Lose = 1,
+}
+
+/// Put a new order in an old one's place. Side and account are those of the old order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplaceOrder {
+    /// The order to be replaced.
+    pub order: OrderId,
+    /// The session's number of the order to be replaced.
+    pub original: ClientRef,
+    /// The new order's id: the instrument's next number.
+    pub new_order: OrderId,
+    /// Whose it is, with the new order's number.
+    pub owner: Owner,
+    /// How the new order is priced.
+    pub order_type: OrderType,
+    /// How long the new order lives.
+    pub time_in_force: TimeInForce,
+    /// The new limit.
+    pub price: Price,
+    /// The new whole size, counting what has been executed on the order and on those that it replaced. At or
+    /// below that, the old order is canceled and no new one is made.
+    pub total: Quantity,
+    /// Whether the place in the queue may be kept.
+    pub priority: ReplacePriority,
+    /// The client's own text for the new order.
+    pub client_order_id: ClientOrderId,
+    /// What the client said that the engine does not read.
+    pub echo: Echo,
+}
+
+/// A request refused before it reached a book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PreRejected {
+    /// Whose request.
+    pub session: SessionId,
+    /// The number that the request used up.
+    pub client_ref: ClientRef,
+    /// The client's own text.
+    pub client_order_id: ClientOrderId,
+    /// Why.
+    pub reason: RejectReason,
+}

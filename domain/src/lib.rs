@@ -1,0 +1,32 @@
+//! The vocabulary of the exchange: one word for one thing, shared by every room and depending on none.
+//!
+//! A [`Command`] is an intent (what a session asks), an [`Event`] is a fact (what a book did), a [`Report`] is
+//! one session's view of a fact, with that session's outbound number. Prices are integer ticks, quantities
+//! integer lots; nothing here is a float, reads a clock or iterates a hash map.
+#![forbid(unsafe_code)]
+
+mod command;
+mod event;
+mod id;
+mod instrument;
+mod order;
+mod price;
+mod reject;
+mod report;
+mod time;
+
+pub use command::{
+    CancelOrder, Command, EnterOrder, PreRejected, ReduceKind, ReduceOrder, ReplaceOrder, ReplacePriority,
+    Sequenced,
+};
+pub use event::{CancelReason, Event, EventKind, Events};
+pub use id::{
+    AccountId, BookScopedId, ClientOrderId, ClientRef, InstrumentId, OrderId, Owner, Sequence, SessionId,
+    ShardId, TradeId,
+};
+pub use instrument::{Instrument, InstrumentError, Symbol};
+pub use order::{OrderType, Side, TimeInForce};
+pub use price::{Price, Quantity};
+pub use reject::RejectReason;
+pub use report::{Echo, Liquidity, Report, ReportKind, SystemCode};
+pub use time::Nanos;
