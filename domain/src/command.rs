@@ -1,8 +1,8 @@
 //! Commands: intents, in the one order that the sequencer gives them.
 
 use crate::{
-    AccountId, CancelReason, ClientOrderId, ClientRef, Echo, InstrumentId, Nanos, OrderId, OrderType, Owner,
-    Price, Quantity, RejectReason, Sequence, SessionId, Side, TimeInForce,
+    AccountId, CancelReason, ClientOrderId, ClientRef, Echo, Instrument, InstrumentId, Nanos, OrderId,
+    OrderType, Owner, Price, Quantity, RejectReason, Sequence, SessionId, Side, TimeInForce, UserName,
 };
 
 /// A command with its place in the global order and the time at which it got that place.
@@ -30,6 +30,11 @@ pub enum Command {
     Replace(ReplaceOrder),
     /// A request that was refused before it reached a book, kept for audit. Touches no book.
     Rejected(PreRejected),
+    /// An instrument can be traded from here on. The first defined has index 0, the next 1, without a gap, so what an
+    /// index means is part of the journal and not of a file beside it. Touches no book.
+    DefineInstrument(Instrument),
+    /// A session exists from here on, for this user. Indexes as for instruments. Touches no book.
+    DefineSession(SessionDefinition),
     /// Market-wide: every book cancels its Day orders, at this place in its sequence.
     EndOfDay,
 }
@@ -43,7 +48,7 @@ impl Command {
             Self::Cancel(c) => Some(c.order.instrument()),
             Self::Reduce(c) => Some(c.order.instrument()),
             Self::Replace(c) => Some(c.order.instrument()),
-            Self::Rejected(_) | Self::EndOfDay => None,
+            Self::Rejected(_) | Self::DefineInstrument(_) | Self::DefineSession(_) | Self::EndOfDay => None,
         }
     }
 
@@ -152,6 +157,15 @@ pub struct ReplaceOrder {
     pub client_order_id: ClientOrderId,
     /// What the client said that the engine does not read.
     pub echo: Echo,
+}
+
+/// A session and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionDefinition {
+    /// The session.
+    pub session: SessionId,
+    /// The user that it belongs to.
+    pub user: UserName,
 }
 
 /// A request refused before it reached a book.

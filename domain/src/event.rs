@@ -116,12 +116,15 @@ pub enum EventKind {
         /// Whether the new order stands where the old one stood.
         kept_priority: bool,
     },
-    /// A replacement did not happen; the old order, if it lives, is as it was.
+    /// A replacement did not happen; the old order, if it lives, is as it was. When the request asked for nothing
+    /// more than has been executed already, a `Canceled` of the old order stands before this.
     ReplaceRejected {
         /// The order that was to be replaced.
         old: OrderId,
         /// The session's number of that order.
         original: ClientRef,
+        /// The id that the new order would have had.
+        order: OrderId,
         /// Whose it is, with the number that the new order would have had.
         owner: Owner,
         /// Why.

@@ -123,40 +123,60 @@ pub struct Owner {
     pub client_ref: ClientRef,
 }
 
-/// A client's own text for an order, printable ASCII, padded with spaces. OUCH uses the first 14 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(transparent)]
-pub struct ClientOrderId(pub [u8; 20]);
+/// Declares a text of up to 20 printable ASCII bytes, padded with spaces.
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(transparent)]
+        pub struct $name(pub [u8; 20]);
 
-impl ClientOrderId {
-    /// All spaces: the client gave none.
-    pub const BLANK: Self = Self([b' '; 20]);
+        impl $name {
+            /// All spaces: none was given.
+            pub const BLANK: Self = Self([b' '; 20]);
 
-    /// Takes up to 20 bytes and pads with spaces; `None` when the text is longer or not printable ASCII.
-    #[must_use]
-    pub fn new(text: &[u8]) -> Option<Self> {
-        let mut bytes = [b' '; 20];
-        bytes.get_mut(..text.len())?.copy_from_slice(text);
-        text.iter().all(|b| (b' '..=b'~').contains(b)).then_some(Self(bytes))
-    }
+            /// Takes up to 20 bytes and pads with spaces; `None` when the text is longer or not printable ASCII.
+            #[must_use]
+            pub fn new(text: &[u8]) -> Option<Self> {
+                let mut bytes = [b' '; 20];
+                bytes.get_mut(..text.len())?.copy_from_slice(text);
+                text.iter().all(|b| (b' '..=b'~').contains(b)).then_some(Self(bytes))
+            }
 
-    /// The text without its padding.
-    #[must_use]
-    pub fn trimmed(&self) -> &[u8] {
-        self.0.trim_ascii_end()
-    }
+            /// The text without its padding.
+            #[must_use]
+            pub fn trimmed(&self) -> &[u8] {
+                self.0.trim_ascii_end()
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::BLANK
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&String::from_utf8_lossy(self.trimmed()))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+    };
 }
 
-impl Default for ClientOrderId {
-    fn default() -> Self {
-        Self::BLANK
-    }
+text! {
+    /// A client's own text for an order, printable ASCII, padded with spaces. OUCH uses the first 14 bytes.
+    ClientOrderId
 }
-
-impl fmt::Debug for ClientOrderId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ClientOrderId({:?})", String::from_utf8_lossy(self.trimmed()))
-    }
+text! {
+    /// Who may log in, printable ASCII, padded with spaces. SoupBinTCP uses the first 6 bytes.
+    UserName
 }
 
 #[cfg(test)]

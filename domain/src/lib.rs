@@ -17,12 +17,12 @@ mod time;
 
 pub use command::{
     CancelOrder, Command, EnterOrder, PreRejected, ReduceKind, ReduceOrder, ReplaceOrder, ReplacePriority,
-    Sequenced,
+    Sequenced, SessionDefinition,
 };
 pub use event::{CancelReason, Event, EventKind, Events};
 pub use id::{
     AccountId, BookScopedId, ClientOrderId, ClientRef, InstrumentId, OrderId, Owner, Sequence, SessionId,
-    ShardId, TradeId,
+    ShardId, TradeId, UserName,
 };
 pub use instrument::{Instrument, InstrumentError, Symbol};
 pub use order::{OrderType, Side, TimeInForce};
