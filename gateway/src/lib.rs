@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Sockets, sessions and their orders' numbers; requests in, reports out.
+//!
+//! The gateway decodes and checks what needs no book, and hands commands to a [`Venue`]; it numbers what books say
+//! ([`Sessions`]), keeps it in the session log, and sends it once the log is as safe as the ack policy asks.
+//!
+//! Absent here: books, the order of commands, files, and threads. One thread drives one gateway.
+#![forbid(unsafe_code)]
+
+mod connection;
+mod gateway;
+mod orders;
+mod ouch;
+mod outbox;
+mod sessions;
+mod users;
+mod venue;
+
+pub use gateway::{Gateway, GatewayStats, Limits};
+pub use mio::Waker;
+pub use orders::{LiveOrder, OrderTable};
+pub use sessions::{LogGap, Session, Sessions};
+pub use users::Users;
+pub use venue::{Instruments, Venue};

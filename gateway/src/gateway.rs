@@ -1,0 +1,747 @@
+//! The poll loop: connections in, requests to the venue, reports out.
+//!
+//! One turn, driven by the owner of the front thread:
+//! 1. [`Gateway::poll`] waits for sockets (or for the waker) and notes which are ready;
+//! 2. [`Gateway::receive`] reads each ready connection once, so that none starves, and sequences what is in there;
+//! 3. the owner lets the books run, and gives each event to [`Gateway::on_event`], which numbers and encodes;
+//! 4. the owner commits the log, and [`Gateway::send`] sends what the gate lets through.
+//!
+//! A request that finds no room in a ring or in the log stays in its connection's buffer, and the connection is not
+//! read until it fits: back-pressure reaches the client through TCP, and no other connection waits.
+
+use std::{
+    collections::VecDeque,
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use domain::{Event, Nanos, SessionId};
+use journal::Position;
+use log::{info, warn};
+use mio::{
+    Events, Interest, Poll, Token, Waker,
+    net::{TcpListener, TcpStream},
+};
+use wire::{
+    ouch::{self, Inbound},
+    soup::{self, ClientPacket, LoginAccepted, LoginRejected, LoginRequest, ServerPacket, SessionName},
+};
+
+use crate::{
+    connection::{Close, Connection, Incoming, Stage},
+    ouch::{Action, Checks},
+    sessions::Sessions,
+    users::Users,
+    venue::{Instruments, Venue},
+};
+
+/// What bounds the gateway's clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once; further ones are closed at once.
+    pub connections_max: usize,
+    /// Bytes that a client may leave unread before it is cut off.
+    pub unsent_max: usize,
+    /// Orders that a session may have open.
+    pub open_orders_max: usize,
+    /// How long a connection may take to log in.
+    pub login_timeout: Duration,
+    /// How long a client may be silent.
+    pub silence_max: Duration,
+    /// How long the server is silent before it sends a heartbeat.
+    pub heartbeat: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1_024,
+            unsent_max: 4 << 20,
+            open_orders_max: 100_000,
+            login_timeout: Duration::from_secs(30),
+            silence_max: Duration::from_secs(15),
+            heartbeat: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The largest payload that a client may send: the longest request with every option is well below it.
+const PAYLOAD_MAX: usize = 512;
+/// Bytes that one read takes at most.
+const READ_MAX: usize = 128 * 1024;
+/// Unused bytes beyond which a connection is not read.
+const INBOX_MAX: usize = 128 * 1024;
+/// Bytes of resent messages that a connection is given at once.
+const RESEND_MAX: usize = 64 * 1024;
+
+const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
+
+/// What the gateway has done, for whoever shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GatewayStats {
+    /// Connections now.
+    pub connections: usize,
+    /// Of those, logged in.
+    pub logged_in: usize,
+    /// Requests taken.
+    pub requests: u64,
+    /// Of those, ignored as the protocol asks.
+    pub ignored: u64,
+    /// Reports numbered.
+    pub reports: u64,
+    /// Of those, numbered as rejects.
+    pub rejected: u64,
+    /// Times that a request waited for room.
+    pub stalled: u64,
+    /// Connections closed for what their client did.
+    pub cut_off: u64,
+}
+
+/// Sockets and sessions.
+pub struct Gateway {
+    poll: Poll,
+    ready: Events,
+    waker: Arc<Waker>,
+    listener: TcpListener,
+    address: SocketAddr,
+    accepting: bool,
+    limits: Limits,
+    session_name: SessionName,
+    users: Users,
+    instruments: Instruments,
+    sessions: Sessions,
+    /// By token.
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    /// The connection of each session that has one.
+    by_session: Vec<Option<usize>>,
+    /// Connections with something to read or to use, in turn.
+    to_serve: VecDeque<usize>,
+    /// Connections with something new in the outbox.
+    dirty: Vec<usize>,
+    /// Connections whose client is behind and reads the log.
+    catching_up: Vec<usize>,
+    scratch: Vec<u8>,
+    last_tick: Instant,
+    stats: GatewayStats,
+}
+
+impl Gateway {
+    /// Listens at `address`.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub fn bind(
+        address: SocketAddr,
+        limits: Limits,
+        session_name: SessionName,
+        users: Users,
+        instruments: Instruments,
+        sessions: Sessions,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let by_session = vec![None; sessions.len()];
+        Ok(Self {
+            poll,
+            ready: Events::with_capacity(1_024),
+            waker,
+            listener,
+            address,
+            accepting: true,
+            limits,
+            session_name,
+            users,
+            instruments,
+            sessions,
+            connections: Vec::new(),
+            free: Vec::new(),
+            by_session,
+            to_serve: VecDeque::new(),
+            dirty: Vec::new(),
+            catching_up: Vec::new(),
+            scratch: vec![0; READ_MAX],
+            last_tick: Instant::now(),
+            stats: GatewayStats::default(),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends a [`poll`](Self::poll) from any thread.
+    #[must_use]
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// What has been done.
+    #[must_use]
+    pub fn stats(&self) -> GatewayStats {
+        let connections = self.connections.iter().flatten().count();
+        let logged_in = self.by_session.iter().flatten().count();
+        GatewayStats { connections, logged_in, ..self.stats }
+    }
+
+    /// The sessions.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The instruments.
+    #[must_use]
+    pub fn instruments(&self) -> &Instruments {
+        &self.instruments
+    }
+
+    /// Whether there is something to do without waiting for a socket.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.to_serve.is_empty() || !self.catching_up.is_empty()
+    }
+
+    /// Whether bytes wait for the gate.
+    #[must_use]
+    pub fn is_gated(&self) -> bool {
+        self.connections.iter().flatten().any(|connection| connection.outbox.is_gated())
+    }
+
+    /// The longest that a [`poll`](Self::poll) may wait, for heartbeats and deadlines to be kept.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        if self.connections.iter().any(Option::is_some) { self.limits.heartbeat / 4 } else { Duration::from_secs(5) }
+    }
+
+    /// Waits for a socket or the waker; `None` waits for as long as it takes.
+    ///
+    /// # Errors
+    /// When the system's poll fails.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.ready, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let mut accept = false;
+        for event in &self.ready {
+            match event.token() {
+                LISTENER => accept = true,
+                WAKER => {}
+                Token(token) => {
+                    let Some(connection) = self.connections.get_mut(token).and_then(Option::as_mut) else {
+                        continue;
+                    };
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        connection.readable = true;
+                        if !connection.listed {
+                            connection.listed = true;
+                            self.to_serve.push_back(token);
+                        }
+                    }
+                    if event.is_writable() && !connection.writable {
+                        connection.writable = true;
+                        if !connection.dirty {
+                            connection.dirty = true;
+                            self.dirty.push(token);
+                        }
+                    }
+                }
+            }
+        }
+        if accept {
+            self.accept();
+        }
+        Ok(())
+    }
+
+    /// Reads each ready connection once and sequences what came. Says whether anything was done.
+    pub fn receive<V: Venue>(&mut self, venue: &mut V) -> bool {
+        let mut done = false;
+        for _ in 0..self.to_serve.len() {
+            let Some(token) = self.to_serve.pop_front() else { break };
+            match self.serve(token, venue) {
+                Ok(progress) => {
+                    done |= progress;
+                    let Some(connection) = self.connections[token].as_mut() else { continue };
+                    // A request that found no room waits in the inbox; a complete packet cannot be there otherwise.
+                    connection.listed = connection.readable || has_packet(&connection.inbox);
+                    if connection.listed {
+                        self.to_serve.push_back(token);
+                    }
+                }
+                Err(reason) => self.close(token, &reason),
+            }
+        }
+        done
+    }
+
+    /// A book has spoken.
+    #[inline]
+    pub fn on_event<V: Venue>(&mut self, event: &Event, venue: &mut V) {
+        let mut deliver = Deliver {
+            instruments: &self.instruments,
+            connections: &mut self.connections,
+            by_session: &self.by_session,
+            dirty: &mut self.dirty,
+            stats: &mut self.stats,
+        };
+        self.sessions.on_event(event, |report| deliver.report(report, venue));
+    }
+
+    /// Sends what the gate lets through. `committed` is the end of the log that has been committed: everything that
+    /// was encoded before this call is below it.
+    pub fn send<V: Venue>(&mut self, venue: &V, committed: Position) {
+        let now = Instant::now();
+        let gate = venue.gate();
+        self.catch_up(venue, gate);
+        for index in 0..self.dirty.len() {
+            let token = self.dirty[index];
+            let Some(connection) = self.connections[token].as_mut() else { continue };
+            connection.outbox.mark(committed);
+            let result = if connection.writable { connection.flush(gate, now) } else { Ok(()) };
+            let unsent = connection.outbox.unsent();
+            let result = match result {
+                Ok(()) if unsent > self.limits.unsent_max => Err(Close::SlowConsumer { unsent }),
+                result => result,
+            };
+            if let Err(reason) = result {
+                self.close(token, &reason);
+            }
+        }
+        // What waits for the gate stays listed; what waits for the socket comes back with its event.
+        let connections = &mut self.connections;
+        self.dirty.retain(|token| {
+            let Some(connection) = connections[*token].as_mut() else { return false };
+            connection.dirty = connection.outbox.is_gated();
+            connection.dirty
+        });
+        if now.duration_since(self.last_tick) >= self.limits.heartbeat / 4 {
+            self.last_tick = now;
+            self.tick(now);
+        }
+    }
+
+    /// Tells every client that the session ends, and closes.
+    pub fn shut_down<V: Venue>(&mut self, venue: &V) {
+        for token in 0..self.connections.len() {
+            if let Some(connection) = self.connections[token].as_mut() {
+                if matches!(connection.stage, Stage::LoggedIn { .. }) {
+                    ServerPacket::EndOfSession.encode(connection.outbox.buffer());
+                    connection.outbox.mark(Position(0));
+                    // The peer may be gone already.
+                    let _ = connection.flush(venue.gate(), Instant::now());
+                }
+                self.close(token, &Close::Shutdown);
+            }
+        }
+    }
+
+    /// Takes no further connection and reads no further request; what is under way is finished.
+    pub fn stop_receiving(&mut self) {
+        self.accepting = false;
+        self.to_serve.clear();
+    }
+
+    fn accept(&mut self) {
+        loop {
+            match self.listener.accept() {
+                Ok((socket, peer)) => {
+                    if !self.accepting || self.connections.len() - self.free.len() >= self.limits.connections_max {
+                        warn!("{peer}: closed, {} connections are open already", self.limits.connections_max);
+                        continue;
+                    }
+                    if let Err(error) = self.open(socket, peer) {
+                        warn!("{peer}: closed, {error}");
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    // Out of file descriptors, most likely: those that are open go on.
+                    warn!("no further connection: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, mut socket: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        socket.set_nodelay(true)?;
+        let token = self.free.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.connections.len() - 1
+        });
+        if let Err(error) =
+            self.poll.registry().register(&mut socket, Token(token), Interest::READABLE | Interest::WRITABLE)
+        {
+            self.free.push(token);
+            return Err(error);
+        }
+        let mut connection = Connection::new(socket, peer, Instant::now());
+        connection.listed = true;
+        self.connections[token] = Some(connection);
+        self.to_serve.push_back(token);
+        Ok(())
+    }
+
+    fn close(&mut self, token: usize, reason: &Close) {
+        let Some(mut connection) = self.connections.get_mut(token).and_then(Option::take) else { return };
+        let _ = self.poll.registry().deregister(&mut connection.socket);
+        if let Stage::LoggedIn { session, .. } = connection.stage {
+            if self.by_session[session.0 as usize] == Some(token) {
+                self.by_session[session.0 as usize] = None;
+            }
+            let user = self.sessions.get(session).map(|session| session.user).unwrap_or_default();
+            info!("{} {}: {reason}", connection.peer, user.to_string().trim_end());
+        } else if !matches!(reason, Close::ByPeer | Close::Shutdown) {
+            info!("{}: {reason}", connection.peer);
+        }
+        if matches!(
+            reason,
+            Close::LoginTimeout
+                | Close::Silent
+                | Close::SlowConsumer { .. }
+                | Close::Protocol(_)
+                | Close::Refused(_)
+        ) {
+            self.stats.cut_off += 1;
+        }
+        self.to_serve.retain(|listed| *listed != token);
+        self.dirty.retain(|listed| *listed != token);
+        self.catching_up.retain(|listed| *listed != token);
+        self.free.push(token);
+    }
+
+    /// Reads once, and uses what is there.
+    fn serve<V: Venue>(&mut self, token: usize, venue: &mut V) -> Result<bool, Close> {
+        let Some(connection) = self.connections[token].as_mut() else { return Ok(false) };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut ended = false;
+        let mut came = 0;
+        let result = if connection.readable && connection.inbox.len() < INBOX_MAX {
+            match connection.read(&mut scratch) {
+                Ok(Incoming::More(n)) => {
+                    came = n;
+                    Ok(())
+                }
+                Ok(Incoming::Drained(n)) => {
+                    connection.readable = false;
+                    came = n;
+                    Ok(())
+                }
+                Ok(Incoming::End) => {
+                    connection.readable = false;
+                    ended = true;
+                    Ok(())
+                }
+                Err(error) => Err(Close::Io(error)),
+            }
+        } else {
+            Ok(())
+        };
+        let result = result.and_then(|()| self.take_in(token, &scratch[..came], venue));
+        self.scratch = scratch;
+        let used = result?;
+        if ended {
+            return Err(Close::ByPeer);
+        }
+        Ok(used > 0 || came > 0)
+    }
+
+    /// Uses new bytes behind those that are left over, and leaves over what cannot be used yet.
+    fn take_in<V: Venue>(&mut self, token: usize, new: &[u8], venue: &mut V) -> Result<usize, Close> {
+        let Some(connection) = self.connections[token].as_mut() else { return Ok(0) };
+        if !new.is_empty() {
+            connection.heard = Instant::now();
+        }
+        if connection.inbox.is_empty() {
+            let used = self.use_packets(token, new, venue)?;
+            if let Some(connection) = self.connections[token].as_mut() {
+                connection.inbox.extend_from_slice(&new[used..]);
+            }
+            return Ok(used);
+        }
+        let mut inbox = std::mem::take(&mut connection.inbox);
+        inbox.extend_from_slice(new);
+        let used = self.use_packets(token, &inbox, venue)?;
+        inbox.drain(..used);
+        if inbox.is_empty() {
+            inbox = Vec::new(); // a slow start must not keep memory for ever
+        }
+        if let Some(connection) = self.connections[token].as_mut() {
+            connection.inbox = inbox;
+        }
+        Ok(used)
+    }
+
+    /// Uses whole packets, up to the first that finds no room. Returns the bytes used.
+    fn use_packets<V: Venue>(&mut self, token: usize, bytes: &[u8], venue: &mut V) -> Result<usize, Close> {
+        let mut used = 0;
+        while let Some(frame) = soup::frame(&bytes[used..], PAYLOAD_MAX).map_err(protocol)? {
+            let Some(connection) = self.connections[token].as_mut() else { return Ok(used) };
+            let packet = ClientPacket::decode(&frame).map_err(protocol)?;
+            match (packet, connection.stage) {
+                (ClientPacket::Unsequenced(message), Stage::LoggedIn { session, .. }) => {
+                    if !self.request(token, session, message, venue)? {
+                        self.stats.stalled += 1;
+                        return Ok(used);
+                    }
+                }
+                (ClientPacket::LoginRequest(login), Stage::AwaitingLogin) => self.log_in(token, &login, venue)?,
+                (ClientPacket::Heartbeat | ClientPacket::Debug(_), _) => {}
+                (ClientPacket::LogoutRequest, _) => return Err(Close::Logout),
+                (ClientPacket::Unsequenced(_), Stage::AwaitingLogin) => {
+                    return Err(Close::Protocol("a request before the login".into()));
+                }
+                (ClientPacket::LoginRequest(_), Stage::LoggedIn { .. }) => {
+                    return Err(Close::Protocol("a second login on one connection".into()));
+                }
+            }
+            used += frame.consumed;
+        }
+        Ok(used)
+    }
+
+    /// Acts on one request. False when it finds no room now.
+    #[inline]
+    fn request<V: Venue>(
+        &mut self,
+        token: usize,
+        id: SessionId,
+        message: &[u8],
+        venue: &mut V,
+    ) -> Result<bool, Close> {
+        let inbound = match Inbound::decode(message) {
+            Ok(inbound) => inbound,
+            Err(error) => {
+                // Tell the client what is wrong before the connection closes: it cannot be matched to an order.
+                if let Some(connection) = self.connections[token].as_mut() {
+                    let text = error.to_string();
+                    ServerPacket::Debug(text.as_bytes()).encode(connection.outbox.buffer());
+                    connection.outbox.mark(Position(0));
+                    let _ = connection.flush(venue.gate(), connection.heard);
+                }
+                return Err(protocol(error));
+            }
+        };
+        let Some(session) = self.sessions.get(id) else {
+            return Err(Close::Internal(format!("no session {id}")));
+        };
+        let checks = Checks {
+            id,
+            session,
+            instruments: &self.instruments,
+            takes_orders: venue.takes_orders(),
+            open_orders_max: self.limits.open_orders_max,
+        };
+        let action = checks.action(&inbound, |instrument| venue.next_order(instrument));
+        let instrument = match &action {
+            Action::Ignore => {
+                self.stats.ignored += 1;
+                return Ok(true);
+            }
+            Action::Sequence(command) => command.instrument(),
+            Action::AccountQuery => None,
+        };
+        if !venue.has_room(instrument) {
+            return Ok(false);
+        }
+        self.stats.requests += 1;
+        let mut deliver = Deliver {
+            instruments: &self.instruments,
+            connections: &mut self.connections,
+            by_session: &self.by_session,
+            dirty: &mut self.dirty,
+            stats: &mut self.stats,
+        };
+        match action {
+            Action::Ignore => {}
+            Action::Sequence(command) => {
+                let sequenced = venue.sequence(command);
+                self.sessions.on_command(&sequenced, |report| deliver.report(report, venue));
+            }
+            Action::AccountQuery => {
+                let now: Nanos = venue.now();
+                self.sessions.on_account_query(id, now, |report| deliver.report(report, venue));
+            }
+        }
+        Ok(true)
+    }
+
+    fn log_in<V: Venue>(&mut self, token: usize, login: &LoginRequest, venue: &V) -> Result<(), Close> {
+        let refusal = match self.users.check(login) {
+            None => Some((LoginRejected::NotAuthorised, format!("user {}", login.username))),
+            Some(_) if !login.session.is_blank() && login.session != self.session_name => {
+                Some((LoginRejected::SessionNotAvailable, format!("session {}", login.session)))
+            }
+            Some(_) => None,
+        };
+        let now = Instant::now();
+        if let Some((answer, what)) = refusal {
+            if let Some(connection) = self.connections[token].as_mut() {
+                answer.encode(connection.outbox.buffer());
+                connection.outbox.mark(Position(0));
+                // The peer may be gone already.
+                let _ = connection.flush(venue.gate(), now);
+            }
+            return Err(Close::Refused(what));
+        }
+        let Some((id, session)) =
+            self.users.check(login).and_then(|id| Some((id, self.sessions.get(id)?)))
+        else {
+            return Err(Close::Internal("a user without a session".into()));
+        };
+        // 0 asks for what is new only; beyond the next there is nothing yet.
+        let next = session.next_number();
+        let cursor = if login.sequence == 0 { next } else { login.sequence.min(next) };
+        let user = session.user;
+        if let Some(old) = self.by_session[id.0 as usize] {
+            self.close(old, &Close::Superseded);
+        }
+        self.by_session[id.0 as usize] = Some(token);
+        let Some(connection) = self.connections[token].as_mut() else { return Ok(()) };
+        connection.stage = Stage::LoggedIn { session: id, cursor };
+        LoginAccepted { session: self.session_name, sequence: cursor }.encode(connection.outbox.buffer());
+        connection.outbox.mark(Position(0));
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(token);
+        }
+        if cursor < next {
+            self.catching_up.push(token);
+        }
+        info!("{} {}: logged in, next message {cursor} of {next}", connection.peer, user.to_string().trim_end());
+        Ok(())
+    }
+
+    /// Gives clients that are behind what they missed, from the log, in bounded pieces.
+    fn catch_up<V: Venue>(&mut self, venue: &V, gate: Position) {
+        let mut index = 0;
+        while index < self.catching_up.len() {
+            let token = self.catching_up[index];
+            match self.resend(token, venue, gate) {
+                Ok(true) => {
+                    self.catching_up.swap_remove(index);
+                }
+                Ok(false) => index += 1,
+                Err(reason) => self.close(token, &reason),
+            }
+        }
+    }
+
+    /// Whether the client has all now.
+    fn resend<V: Venue>(&mut self, token: usize, venue: &V, gate: Position) -> Result<bool, Close> {
+        let Some(connection) = self.connections[token].as_mut() else { return Ok(true) };
+        let Stage::LoggedIn { session: id, mut cursor } = connection.stage else { return Ok(true) };
+        let Some(session) = self.sessions.get(id) else { return Ok(true) };
+        let start = connection.outbox.buffer().len();
+        while cursor < session.next_number() {
+            if connection.outbox.unsent() + connection.outbox.buffer().len() - start >= RESEND_MAX {
+                break;
+            }
+            let Some(position) = session.position_of(cursor).filter(|position| *position < gate) else { break };
+            let report = venue
+                .logged(position)
+                .map_err(|error| Close::Internal(format!("message {cursor} of session {id}: {error}")))?;
+            encode(&report, &self.instruments, connection.outbox.buffer())?;
+            cursor += 1;
+        }
+        connection.stage = Stage::LoggedIn { session: id, cursor };
+        if connection.outbox.buffer().len() > start {
+            // All of it is below the gate.
+            connection.outbox.mark(gate);
+            if !connection.dirty {
+                connection.dirty = true;
+                self.dirty.push(token);
+            }
+        }
+        Ok(cursor == session.next_number())
+    }
+
+    /// Heartbeats and deadlines.
+    fn tick(&mut self, now: Instant) {
+        for token in 0..self.connections.len() {
+            let Some(connection) = self.connections[token].as_mut() else { continue };
+            let reason = match connection.stage {
+                Stage::AwaitingLogin if now.duration_since(connection.opened) > self.limits.login_timeout => {
+                    Some(Close::LoginTimeout)
+                }
+                Stage::LoggedIn { .. } if now.duration_since(connection.heard) > self.limits.silence_max => {
+                    Some(Close::Silent)
+                }
+                Stage::LoggedIn { .. } if now.duration_since(connection.sent) >= self.limits.heartbeat => {
+                    if connection.outbox.is_empty() {
+                        ServerPacket::Heartbeat.encode(connection.outbox.buffer());
+                        connection.outbox.mark(Position(0));
+                        connection.flush(Position(0), now).err()
+                    } else {
+                        None
+                    }
+                }
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                self.close(token, &reason);
+            }
+        }
+    }
+}
+
+/// Where a numbered report goes: into the log, and to its session's connection if that has all before it.
+struct Deliver<'a> {
+    instruments: &'a Instruments,
+    connections: &'a mut [Option<Connection>],
+    by_session: &'a [Option<usize>],
+    dirty: &'a mut Vec<usize>,
+    stats: &'a mut GatewayStats,
+}
+
+impl Deliver<'_> {
+    #[inline]
+    fn report<V: Venue>(&mut self, report: &domain::Report, venue: &mut V) -> Position {
+        let position = venue.log(report);
+        self.stats.reports += 1;
+        if matches!(report.kind, domain::ReportKind::Rejected { .. }) {
+            self.stats.rejected += 1;
+        }
+        let token = self.by_session.get(report.session.0 as usize).copied().flatten();
+        let Some(token) = token else { return position };
+        let Some(connection) = self.connections[token].as_mut() else { return position };
+        let Stage::LoggedIn { session, cursor } = connection.stage else { return position };
+        // A client that is behind reads this from the log, in its turn. So does one whose report cannot be encoded,
+        // and is closed there.
+        if cursor == report.number && encode(report, self.instruments, connection.outbox.buffer()).is_ok() {
+            connection.stage = Stage::LoggedIn { session, cursor: cursor + 1 };
+            if !connection.dirty {
+                connection.dirty = true;
+                self.dirty.push(token);
+            }
+        }
+        position
+    }
+}
+
+fn encode(report: &domain::Report, instruments: &Instruments, out: &mut Vec<u8>) -> Result<(), Close> {
+    let instrument = report.instrument.and_then(|id| instruments.get(id));
+    soup::sequenced(out, |out| ouch::encode_report(report, instrument, out)).map_err(|error| {
+        Close::Internal(format!("message {} of session {}: {error}", report.number, report.session))
+    })
+}
+
+fn has_packet(bytes: &[u8]) -> bool {
+    matches!(soup::frame(bytes, PAYLOAD_MAX), Ok(Some(_)))
+}
+
+fn protocol(error: impl std::fmt::Display) -> Close {
+    Close::Protocol(error.to_string())
+}

@@ -1,0 +1,437 @@
+//! Sessions: durable, numbered conversations, folded from commands and events.
+//!
+//! A session's state is a function of the commands and events that concern it, so a recovery folds the journal
+//! through the same two functions as live trading does: [`Sessions::on_command`] when a command has been sequenced,
+//! [`Sessions::on_event`] when a book has spoken. Reports get their numbers here, and nowhere else.
+
+use std::collections::BTreeMap;
+
+use domain::{
+    ClientRef, Command, Event, EventKind, InstrumentId, Liquidity, Nanos, OrderId, Owner, PreRejected,
+    ReduceKind, Report, ReportKind, Sequence, Sequenced, SessionId, SystemCode, UserName,
+};
+use journal::{Position, SessionIndex};
+
+use crate::orders::{LiveOrder, OrderTable};
+
+/// One session.
+#[derive(Debug)]
+pub struct Session {
+    /// Whose it is.
+    pub user: UserName,
+    /// Its live orders.
+    pub orders: OrderTable,
+    /// Replacements that have been sequenced and not answered, by their number and id.
+    replacing: BTreeMap<(ClientRef, OrderId), LiveOrder>,
+    /// The highest number that an order has used up for sure.
+    consumed: ClientRef,
+    /// Where each of its outbound messages stands in the log; the first is number 1.
+    log: SessionIndex,
+}
+
+impl Session {
+    fn new(user: UserName) -> Self {
+        Self {
+            user,
+            orders: OrderTable::default(),
+            replacing: BTreeMap::new(),
+            consumed: ClientRef(0),
+            log: SessionIndex::default(),
+        }
+    }
+
+    /// The number of its next outbound message.
+    #[must_use]
+    pub fn next_number(&self) -> u64 {
+        self.log.len() + 1
+    }
+
+    /// Where an outbound message stands in the log.
+    #[must_use]
+    pub fn position_of(&self, number: u64) -> Option<Position> {
+        self.log.get(number)
+    }
+
+    /// The highest number in use. A replacement in flight counts, and stops counting if it comes to nothing.
+    #[must_use]
+    pub fn last_ref(&self) -> ClientRef {
+        let replacing = self.replacing.last_key_value().map_or(ClientRef(0), |((client_ref, _), _)| *client_ref);
+        self.consumed.max(replacing)
+    }
+
+    /// The order that a request means: live, or about to be.
+    #[must_use]
+    pub fn order(&self, client_ref: ClientRef) -> Option<&LiveOrder> {
+        self.orders.get(client_ref).or_else(|| {
+            let newest = (client_ref, OrderId::default())..=(client_ref, domain::BookScopedId(u64::MAX));
+            self.replacing.range(newest).next_back().map(|(_, order)| order)
+        })
+    }
+
+    /// Orders that live or are about to.
+    #[must_use]
+    pub fn open_orders(&self) -> usize {
+        self.orders.len() + self.replacing.len()
+    }
+}
+
+/// Which reports of a book have been numbered: everything up to an event, and of that event some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Numbered {
+    sequence: Sequence,
+    index: u32,
+    /// Reports of this very event that have been numbered.
+    of_event: u32,
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    /// By session index.
+    sessions: Vec<Session>,
+    /// What the log already holds, by book and, at `None`, for answers without a book. Filled by a recovery and
+    /// emptied when it ends.
+    numbered: BTreeMap<Option<InstrumentId>, Numbered>,
+}
+
+impl Sessions {
+    /// No session yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One session.
+    #[must_use]
+    pub fn get(&self, session: SessionId) -> Option<&Session> {
+        self.sessions.get(session.0 as usize)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+        (0..).map(SessionId).zip(&self.sessions)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// A recovery has read a report from the log.
+    ///
+    /// # Errors
+    /// When the report's number does not follow its session's last, or its session does not exist: the log is not
+    /// what we wrote.
+    pub fn on_logged(&mut self, report: &Report, position: Position) -> Result<(), LogGap> {
+        let expected = self.get(report.session).map(Session::next_number);
+        if expected != Some(report.number) {
+            return Err(LogGap { session: report.session, expected, found: report.number });
+        }
+        self.sessions[report.session.0 as usize].log.push(position);
+        if report.sequence != Sequence::default() {
+            let numbered = self.numbered.entry(report.instrument).or_default();
+            if (numbered.sequence, numbered.index) == (report.sequence, report.index) {
+                numbered.of_event += 1;
+            } else {
+                *numbered = Numbered { sequence: report.sequence, index: report.index, of_event: 1 };
+            }
+        }
+        Ok(())
+    }
+
+    /// The recovery is over: every report of every event has been numbered.
+    pub fn recovered(&mut self) {
+        self.numbered.clear();
+    }
+
+    /// A command has been sequenced. `log` takes the reports that it causes without a book's doing.
+    pub fn on_command(&mut self, command: &Sequenced<Command>, mut log: impl FnMut(&Report) -> Position) {
+        match &command.command {
+            Command::Enter(enter) => {
+                let session = self.of(enter.owner);
+                session.consumed = session.consumed.max(enter.owner.client_ref);
+                session.orders.insert(
+                    enter.owner.client_ref,
+                    LiveOrder {
+                        order: enter.order,
+                        side: enter.side,
+                        order_type: enter.order_type,
+                        time_in_force: enter.time_in_force,
+                        price: enter.price,
+                        quantity: enter.quantity,
+                        echo: enter.echo,
+                        client_order_id: enter.client_order_id,
+                    },
+                );
+            }
+            Command::Replace(replace) => {
+                let session = self.of(replace.owner);
+                // The old order may have died since the request was checked; its book will say so.
+                let Some(old) = session.order(replace.original) else { return };
+                let new = LiveOrder {
+                    order: replace.new_order,
+                    side: old.side,
+                    order_type: replace.order_type,
+                    time_in_force: replace.time_in_force,
+                    price: replace.price,
+                    quantity: replace.total,
+                    echo: domain::Echo { side: old.echo.side, ..replace.echo },
+                    client_order_id: replace.client_order_id,
+                };
+                session.replacing.insert((replace.owner.client_ref, replace.new_order), new);
+            }
+            Command::Rejected(PreRejected { session, client_ref, client_order_id, reason }) => {
+                let id = *session;
+                let session = self.session(id);
+                session.consumed = session.consumed.max(*client_ref);
+                let kind = ReportKind::Rejected {
+                    client_ref: *client_ref,
+                    reason: *reason,
+                    client_order_id: *client_order_id,
+                };
+                self.number_command(command, id, kind, &mut log);
+            }
+            Command::DefineSession(definition) => {
+                assert_eq!(definition.session.0 as usize, self.sessions.len(), "sessions are defined in turn");
+                self.sessions.push(Session::new(definition.user));
+                let kind = ReportKind::System(SystemCode::StartOfDay);
+                self.number_command(command, definition.session, kind, &mut log);
+            }
+            Command::Cancel(_) | Command::Reduce(_) | Command::DefineInstrument(_) | Command::EndOfDay => {}
+        }
+    }
+
+    /// A session asked which number it may use next. The answer is numbered, and caused by no command.
+    pub fn on_account_query(
+        &mut self,
+        session: SessionId,
+        nanos: Nanos,
+        mut log: impl FnMut(&Report) -> Position,
+    ) {
+        let next = ClientRef(self.session(session).last_ref().0.saturating_add(1));
+        let report = Report {
+            session,
+            number: 0,
+            sequence: Sequence::default(),
+            instrument: None,
+            index: 0,
+            nanos,
+            kind: ReportKind::AccountQuery { next },
+        };
+        self.number(report, &mut log);
+    }
+
+    /// A book has spoken: at most two sessions have something to hear. The resting order's session hears first.
+    pub fn on_event(&mut self, event: &Event, mut log: impl FnMut(&Report) -> Position) {
+        let mut cause = Cause::of(event);
+        match event.kind {
+            EventKind::Accepted { order, owner, order_type, time_in_force, price, quantity, .. } => {
+                let Some(live) = self.of(owner).orders.get(owner.client_ref) else { return };
+                let (echo, client_order_id) = (live.echo, live.client_order_id);
+                let kind = ReportKind::Accepted {
+                    client_ref: owner.client_ref,
+                    order,
+                    order_type,
+                    time_in_force,
+                    price,
+                    quantity,
+                    echo,
+                    client_order_id,
+                };
+                self.number_event(&mut cause, owner.session, kind, &mut log);
+            }
+            EventKind::Rejected { order, owner, reason } => {
+                let Some(dead) = self.of(owner).orders.remove(owner.client_ref, order) else { return };
+                let kind = ReportKind::Rejected {
+                    client_ref: owner.client_ref,
+                    reason,
+                    client_order_id: dead.client_order_id,
+                };
+                self.number_event(&mut cause, owner.session, kind, &mut log);
+            }
+            EventKind::Traded {
+                trade,
+                price,
+                quantity,
+                maker,
+                maker_owner,
+                maker_leaves,
+                taker,
+                taker_owner,
+                taker_leaves,
+                ..
+            } => {
+                for (order, owner, leaves, liquidity) in [
+                    (maker, maker_owner, maker_leaves, Liquidity::Added),
+                    (taker, taker_owner, taker_leaves, Liquidity::Removed),
+                ] {
+                    if leaves.is_zero() {
+                        self.of(owner).orders.remove(owner.client_ref, order);
+                    }
+                    let client_ref = owner.client_ref;
+                    let kind =
+                        ReportKind::Executed { client_ref, order, trade, price, quantity, leaves, liquidity };
+                    self.number_event(&mut cause, owner.session, kind, &mut log);
+                }
+            }
+            EventKind::Canceled { order, owner, quantity, reason } => {
+                self.of(owner).orders.remove(owner.client_ref, order);
+                let kind = ReportKind::Canceled { client_ref: owner.client_ref, order, quantity, reason };
+                self.number_event(&mut cause, owner.session, kind, &mut log);
+            }
+            EventKind::Reduced { order, owner, quantity, leaves, kind } => {
+                let client_ref = owner.client_ref;
+                let kind = match kind {
+                    ReduceKind::Cancel => ReportKind::Canceled {
+                        client_ref,
+                        order,
+                        quantity,
+                        reason: domain::CancelReason::Requested,
+                    },
+                    ReduceKind::Modify { side_code } => {
+                        if let Some(live) = self.of(owner).orders.get_mut(client_ref) {
+                            live.echo.side = side_code;
+                        }
+                        ReportKind::Modified { client_ref, order, quantity: leaves, side_code }
+                    }
+                };
+                self.number_event(&mut cause, owner.session, kind, &mut log);
+            }
+            EventKind::Replaced { old, original, order, owner, price, leaves, .. } => {
+                let session = self.of(owner);
+                session.orders.remove(original, old);
+                session.consumed = session.consumed.max(owner.client_ref);
+                let Some(live) = session.replacing.remove(&(owner.client_ref, order)) else { return };
+                session.orders.insert(owner.client_ref, live);
+                let kind = ReportKind::Replaced {
+                    original,
+                    client_ref: owner.client_ref,
+                    order,
+                    order_type: live.order_type,
+                    time_in_force: live.time_in_force,
+                    price,
+                    quantity: leaves,
+                    echo: live.echo,
+                    client_order_id: live.client_order_id,
+                };
+                self.number_event(&mut cause, owner.session, kind, &mut log);
+            }
+            // OUCH ignores these in silence: the order is gone, and the client has been told when it went.
+            EventKind::ReplaceRejected { order, owner, .. } => {
+                self.of(owner).replacing.remove(&(owner.client_ref, order));
+            }
+            EventKind::CancelRejected { .. } => {}
+        }
+    }
+
+    /// A session that a command or an event names.
+    ///
+    /// # Panics
+    /// When it does not exist: sessions are defined before anything names them.
+    fn session(&mut self, session: SessionId) -> &mut Session {
+        &mut self.sessions[session.0 as usize]
+    }
+
+    fn of(&mut self, owner: Owner) -> &mut Session {
+        self.session(owner.session)
+    }
+
+    fn number_command(
+        &mut self,
+        command: &Sequenced<Command>,
+        session: SessionId,
+        kind: ReportKind,
+        log: &mut impl FnMut(&Report) -> Position,
+    ) {
+        let mut cause =
+            Cause { sequence: command.sequence, nanos: command.nanos, instrument: None, index: 0, reports: 0 };
+        self.number_event(&mut cause, session, kind, log);
+    }
+
+    /// Numbers one report of an event, unless a recovery finds that the log has it.
+    fn number_event(
+        &mut self,
+        cause: &mut Cause,
+        session: SessionId,
+        kind: ReportKind,
+        log: &mut impl FnMut(&Report) -> Position,
+    ) {
+        let this = Numbered { sequence: cause.sequence, index: cause.index, of_event: cause.reports };
+        cause.reports += 1;
+        if !self.numbered.is_empty() && self.numbered.get(&cause.instrument).is_some_and(|done| this < *done) {
+            return;
+        }
+        let report = Report {
+            session,
+            number: 0,
+            sequence: cause.sequence,
+            instrument: cause.instrument,
+            index: cause.index,
+            nanos: cause.nanos,
+            kind,
+        };
+        self.number(report, log);
+    }
+
+    fn number(&mut self, mut report: Report, log: &mut impl FnMut(&Report) -> Position) {
+        let session = self.session(report.session);
+        report.number = session.next_number();
+        let position = log(&report);
+        session.log.push(position);
+    }
+}
+
+/// What a report is caused by.
+struct Cause {
+    sequence: Sequence,
+    nanos: Nanos,
+    instrument: Option<InstrumentId>,
+    index: u32,
+    /// Reports of this event so far.
+    reports: u32,
+}
+
+impl Cause {
+    const fn of(event: &Event) -> Self {
+        Self {
+            sequence: event.sequence,
+            nanos: event.nanos,
+            instrument: Some(event.instrument),
+            index: event.index,
+            reports: 0,
+        }
+    }
+}
+
+/// The session log does not continue where it stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogGap {
+    /// Whose log.
+    pub session: SessionId,
+    /// The number that had to come; `None` when the session does not exist.
+    pub expected: Option<u64>,
+    /// The number that came.
+    pub found: u64,
+}
+
+impl std::fmt::Display for LogGap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.expected {
+            Some(expected) => write!(
+                f,
+                "session {}: outbound number {} in the log where {expected} had to come",
+                self.session, self.found
+            ),
+            None => write!(f, "the log has a report for session {}, which was never defined", self.session),
+        }
+    }
+}
+
+impl std::error::Error for LogGap {}
