@@ -52,7 +52,6 @@ pub fn soup_login(data: &[u8]) {
         login.encode(&mut again);
         assert_eq!(LoginRequest::decode(&again[soup::HEADER_LEN..]), Ok(login));
         assert_eq!(again[soup::HEADER_LEN..][..16], data[..16], "username and password are not touched");
-        assert!(!format!("{login:?}").contains("password: \""));
     }
     if let Ok(accepted) = LoginAccepted::decode(data) {
         let mut again = Vec::new();
