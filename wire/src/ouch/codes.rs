@@ -1,0 +1,148 @@
+//! Which letter and number on the wire stands for which word of the domain: uniform tables, and nothing else.
+//!
+//! Codes of Fulcrum's own, and choices where OUCH leaves one:
+//!
+//! * Time in force `G` is good till cancel, which OUCH 5.0 does not have.
+//! * Fill or kill is immediate or cancel (`3`) with a MinQty (tag 3) of the whole quantity.
+//! * Each [`RejectReason`] has a code of its own, so that a client can tell them apart; where OUCH has no code that
+//!   says the same, the nearest one is used: see [`reject_reason`].
+
+use domain::{CancelReason, Liquidity, OrderType, RejectReason, Side, SystemCode, TimeInForce};
+
+/// The price that says "market" in what Fulcrum sends.
+pub const PRICE_MARKET: u64 = 0x7FFF_FFFF;
+
+/// From this price up, in ten-thousandths, an order is a market order: 200,000.0000.
+pub const PRICE_MARKET_MIN: u64 = 2_000_000_000;
+
+/// Order state "live". An order that is canceled at once is accepted live and then canceled.
+pub const STATE_LIVE: u8 = b'L';
+
+/// Time in force: until the end of the day.
+pub const DAY: u8 = b'0';
+/// Time in force: what does not trade at once is canceled.
+pub const IMMEDIATE_OR_CANCEL: u8 = b'3';
+/// Time in force: across days, until it is canceled. Fulcrum's own.
+pub const GOOD_TILL_CANCEL: u8 = b'G';
+
+/// How an order with this price is priced. For a limit order, whether the price is on the instrument's tick is
+/// still to be seen.
+#[inline]
+#[must_use]
+pub const fn order_type(price: u64) -> OrderType {
+    if price >= PRICE_MARKET_MIN { OrderType::Market } else { OrderType::Limit }
+}
+
+/// Buy or sell; `None` for a letter that is no side.
+#[inline]
+#[must_use]
+pub const fn side(code: u8) -> Option<Side> {
+    match code {
+        b'B' => Some(Side::Buy),
+        b'S' | b'T' | b'E' => Some(Side::Sell),
+        _ => None,
+    }
+}
+
+/// How long an order of `quantity` units lives, from its code and its MinQty, if any. A MinQty of 0 asks for
+/// nothing. Fulcrum takes all or nothing of the quantity as a minimum, and only of an immediate order.
+///
+/// # Errors
+/// `InvalidTimeInForce` for a code that is not offered, `Unsupported` for another minimum.
+#[inline]
+pub const fn time_in_force(
+    code: u8,
+    min_quantity: Option<u32>,
+    quantity: u32,
+) -> Result<TimeInForce, RejectReason> {
+    let minimum = match min_quantity {
+        Some(minimum) => minimum,
+        None => 0,
+    };
+    match code {
+        IMMEDIATE_OR_CANCEL if minimum != 0 && minimum == quantity => Ok(TimeInForce::FillOrKill),
+        DAY | IMMEDIATE_OR_CANCEL | GOOD_TILL_CANCEL if minimum != 0 => Err(RejectReason::Unsupported),
+        DAY => Ok(TimeInForce::Day),
+        IMMEDIATE_OR_CANCEL => Ok(TimeInForce::ImmediateOrCancel),
+        GOOD_TILL_CANCEL => Ok(TimeInForce::GoodTillCancel),
+        _ => Err(RejectReason::InvalidTimeInForce),
+    }
+}
+
+/// The code of a time in force. Fill or kill also needs a MinQty of the whole quantity.
+#[inline]
+#[must_use]
+pub const fn time_in_force_code(time_in_force: TimeInForce) -> u8 {
+    match time_in_force {
+        TimeInForce::Day => DAY,
+        TimeInForce::GoodTillCancel => GOOD_TILL_CANCEL,
+        TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => IMMEDIATE_OR_CANCEL,
+    }
+}
+
+/// The code of a cancel's reason: `U` user, `I` immediate or cancel, `E` closed, `Z` system.
+#[inline]
+#[must_use]
+pub const fn cancel_reason(reason: CancelReason) -> u8 {
+    match reason {
+        CancelReason::Requested => b'U',
+        CancelReason::ImmediateOrCancel => b'I',
+        CancelReason::FillOrKill => b'I',
+        CancelReason::NoLiquidity => b'I',
+        CancelReason::EndOfDay => b'E',
+        CancelReason::InvalidReplacement => b'Z',
+    }
+}
+
+/// The code of a reject's reason.
+///
+/// | reason | code | OUCH calls it | |
+/// |---|---|---|---|
+/// | `UnknownInstrument` | 0x17 | invalid symbol | |
+/// | `InvalidPrice` | 0x1D | invalid price | |
+/// | `InvalidQuantity` | 0x13 | invalid quantity | |
+/// | `InvalidSide` | 0x09 | invalid side | |
+/// | `InvalidTimeInForce` | 0x0F | other | OUCH has no code for it |
+/// | `InvalidDisplay` | 0x03 | invalid display | |
+/// | `Unsupported` | 0x24 | risk: order type restricted | nearest: this venue has no such orders |
+/// | `UnknownOrder` | 0x15 | replace not allowed | only a replacement can be refused so |
+/// | `StorageFull` | 0x02 | destination closed | nearest: cancels are still taken |
+/// | `NotionalTooLarge` | 0x1F | exceeds maximum notional | |
+/// | `TooManyOrders` | 0x20 | risk: aggregate exposure | nearest: live orders of the session |
+#[inline]
+#[must_use]
+pub const fn reject_reason(reason: RejectReason) -> u16 {
+    match reason {
+        RejectReason::UnknownInstrument => 0x17,
+        RejectReason::InvalidPrice => 0x1D,
+        RejectReason::InvalidQuantity => 0x13,
+        RejectReason::InvalidSide => 0x09,
+        RejectReason::InvalidTimeInForce => 0x0F,
+        RejectReason::InvalidDisplay => 0x03,
+        RejectReason::Unsupported => 0x24,
+        RejectReason::UnknownOrder => 0x15,
+        RejectReason::StorageFull => 0x02,
+        RejectReason::NotionalTooLarge => 0x1F,
+        RejectReason::TooManyOrders => 0x20,
+    }
+}
+
+/// The code of what an order did for the book: `A` added, `R` removed.
+#[inline]
+#[must_use]
+pub const fn liquidity(liquidity: Liquidity) -> u8 {
+    match liquidity {
+        Liquidity::Added => b'A',
+        Liquidity::Removed => b'R',
+    }
+}
+
+/// The code of a system event: `S` start of day, `E` end of day.
+#[inline]
+#[must_use]
+pub const fn system_event(code: SystemCode) -> u8 {
+    match code {
+        SystemCode::StartOfDay => b'S',
+        SystemCode::EndOfDay => b'E',
+    }
+}

@@ -1,0 +1,153 @@
+//! One table makes a message: its struct, its decoder and its encoder come from the same offsets, and the compiler
+//! checks that the fields lie side by side and fill the message.
+
+/// Declares a message: `Name: type, length { field: type = offset, … }`, with `+ appendage` behind it when the
+/// message ends in a 2-byte length and an appendage (which `length` counts as its 2 bytes).
+macro_rules! message {
+    (
+        $(#[$doc:meta])*
+        $name:ident: $kind:literal, $len:literal {
+            $( $(#[$field_doc:meta])* $field:ident: $ty:ty = $at:literal, )*
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name {
+            $( $(#[$field_doc])* pub $field: $ty, )*
+        }
+
+        impl $name {
+            /// Decodes a whole message.
+            ///
+            /// # Errors
+            /// Another type, another length, or text that is not printable ASCII.
+            #[inline]
+            pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
+                let head: &[u8; $len] = match message.try_into() {
+                    Ok(head) => head,
+                    Err(_) => return Err(Self::wrong_length($len, message)),
+                };
+                let message = Self { $( $field: Field::read(&head[$at..$at + size_of::<$ty>()]), )* };
+                message.checked(head[0])
+            }
+
+            /// Appends the whole message.
+            #[inline]
+            pub fn encode(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.head());
+            }
+        }
+
+        message!(@shared ($name) ($name), $kind, $len, 0 { $( $field: $ty = $at, )* });
+    };
+    (
+        $(#[$doc:meta])*
+        $name:ident: $kind:literal, $len:literal {
+            $( $(#[$field_doc:meta])* $field:ident: $ty:ty = $at:literal, )*
+        } + appendage
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name<'a> {
+            $( $(#[$field_doc])* pub $field: $ty, )*
+            /// The optional fields.
+            pub appendage: Appendage<'a>,
+        }
+
+        impl<'a> $name<'a> {
+            /// Decodes a whole message.
+            ///
+            /// # Errors
+            /// Another type, another length, text that is not printable ASCII, or a faulty appendage.
+            #[inline]
+            pub fn decode(message: &'a [u8]) -> Result<Self, DecodeError> {
+                let Some((head, rest)) = message.split_first_chunk::<$len>() else {
+                    return Err(Self::wrong_length($len, message));
+                };
+                let announced = usize::from(<u16 as Field>::read(&head[$len - 2..]));
+                if announced != rest.len() {
+                    return Err(Self::wrong_length($len + announced, message));
+                }
+                let message = Self {
+                    $( $field: Field::read(&head[$at..$at + size_of::<$ty>()]), )*
+                    appendage: Appendage::decode(rest)?,
+                };
+                message.checked(head[0])
+            }
+
+            /// Appends the whole message.
+            #[inline]
+            pub fn encode(&self, out: &mut Vec<u8>) {
+                let mut head = self.head();
+                head[$len - 2..].copy_from_slice(&self.appendage.len().to_be_bytes());
+                out.extend_from_slice(&head);
+                out.extend_from_slice(self.appendage.as_bytes());
+            }
+        }
+
+        message!(@shared ($name<'_>) ($name), $kind, $len, 2 { $( $field: $ty = $at, )* });
+    };
+    (
+        @shared ($self:ty) ($name:ident), $kind:literal, $len:literal, $tail:literal {
+            $( $field:ident: $ty:ty = $at:literal, )*
+        }
+    ) => {
+        impl $self {
+            /// The type: the message's first byte.
+            pub const TYPE: u8 = $kind;
+            /// Bytes of the message, its type included, without what an appendage holds.
+            pub const LEN: usize = $len;
+
+            /// The name and the first bad byte of the first field that is text and does not hold it.
+            #[cold]
+            pub(crate) fn bad_text(&self) -> Option<(&'static str, u8)> {
+                $( if let Some(found) = self.$field.bad_text() { return Some((stringify!($field), found)); } )*
+                None
+            }
+
+            /// Whether all text is printable: one test for all fields.
+            #[inline(always)]
+            pub(crate) fn is_text(&self) -> bool {
+                true $( & self.$field.bad_text().is_none() )*
+            }
+
+            #[inline(always)]
+            fn checked(self, kind: u8) -> Result<Self, DecodeError> {
+                if kind != Self::TYPE {
+                    return Err(DecodeError::UnknownType { found: kind });
+                }
+                if self.is_text() {
+                    return Ok(self);
+                }
+                let (field, found) = self.bad_text().unwrap_or_default();
+                Err(DecodeError::Text { message: stringify!($name), field, found })
+            }
+
+            #[cold]
+            fn wrong_length(expected: usize, message: &[u8]) -> DecodeError {
+                match message {
+                    [] => DecodeError::Empty,
+                    &[kind, ..] if kind != Self::TYPE => DecodeError::UnknownType { found: kind },
+                    _ => DecodeError::Length { message: stringify!($name), expected, found: message.len() },
+                }
+            }
+
+            #[inline(always)]
+            fn head(&self) -> [u8; $len] {
+                let mut head = [0; $len];
+                head[0] = $kind;
+                $( self.$field.write(&mut head[$at..$at + size_of::<$ty>()]); )*
+                head
+            }
+        }
+
+        const _: () = {
+            let at = 1;
+            $(
+                assert!(at == $at, concat!(stringify!($name), ".", stringify!($field), " leaves a gap"));
+                let at = at + size_of::<$ty>();
+            )*
+            assert!(at + $tail == $len, concat!(stringify!($name), " has another length"));
+        };
+    };
+}

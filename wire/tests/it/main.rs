@@ -1,0 +1,9 @@
+//! What the codecs hold: golden bytes, every length and error, reports, and random messages.
+
+mod errors;
+mod goldens;
+mod properties;
+mod random;
+mod reports;
+mod smoke;
+mod soup;
