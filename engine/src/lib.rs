@@ -1,7 +1,12 @@
-//! Order books, matching, and the threads that run them. Books are pure: what they say depends on their commands
-//! and on nothing else. The threads decide where and when a book runs, never what it says.
+//! Order books, matching, and the threads that run them.
+//!
+//! A book knows no bytes, no sockets, no clock and no other book. It takes [`Sequenced`](domain::Sequenced) commands
+//! and says [`Event`](domain::Event)s, and what it says depends on its commands and on nothing else. The threads
+//! decide where and when a book runs, never what it says.
 
 pub mod book;
 pub mod hash;
+#[cfg(feature = "reference")]
+pub mod reference;
 pub mod runtime;
 mod sync;

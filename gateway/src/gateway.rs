@@ -219,7 +219,11 @@ impl Gateway {
     /// The longest that a [`poll`](Self::poll) may wait, for heartbeats and deadlines to be kept.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        if self.connections.iter().any(Option::is_some) { self.limits.heartbeat / 4 } else { Duration::from_secs(5) }
+        if self.connections.iter().any(Option::is_some) {
+            self.limits.heartbeat / 4
+        } else {
+            Duration::from_secs(5)
+        }
     }
 
     /// Waits for a socket or the waker; `None` waits for as long as it takes.
@@ -356,7 +360,9 @@ impl Gateway {
         loop {
             match self.listener.accept() {
                 Ok((socket, peer)) => {
-                    if !self.accepting || self.connections.len() - self.free.len() >= self.limits.connections_max {
+                    if !self.accepting
+                        || self.connections.len() - self.free.len() >= self.limits.connections_max
+                    {
                         warn!("{peer}: closed, {} connections are open already", self.limits.connections_max);
                         continue;
                     }
@@ -497,7 +503,9 @@ impl Gateway {
                         return Ok(used);
                     }
                 }
-                (ClientPacket::LoginRequest(login), Stage::AwaitingLogin) => self.log_in(token, &login, venue)?,
+                (ClientPacket::LoginRequest(login), Stage::AwaitingLogin) => {
+                    self.log_in(token, &login, venue)?
+                }
                 (ClientPacket::Heartbeat | ClientPacket::Debug(_), _) => {}
                 (ClientPacket::LogoutRequest, _) => return Err(Close::Logout),
                 (ClientPacket::Unsequenced(_), Stage::AwaitingLogin) => {
@@ -596,8 +604,7 @@ impl Gateway {
             }
             return Err(Close::Refused(what));
         }
-        let Some((id, session)) =
-            self.users.check(login).and_then(|id| Some((id, self.sessions.get(id)?)))
+        let Some((id, session)) = self.users.check(login).and_then(|id| Some((id, self.sessions.get(id)?)))
         else {
             return Err(Close::Internal("a user without a session".into()));
         };
@@ -620,7 +627,11 @@ impl Gateway {
         if cursor < next {
             self.catching_up.push(token);
         }
-        info!("{} {}: logged in, next message {cursor} of {next}", connection.peer, user.to_string().trim_end());
+        info!(
+            "{} {}: logged in, next message {cursor} of {next}",
+            connection.peer,
+            user.to_string().trim_end()
+        );
         Ok(())
     }
 
@@ -649,7 +660,9 @@ impl Gateway {
             if connection.outbox.unsent() + connection.outbox.buffer().len() - start >= RESEND_MAX {
                 break;
             }
-            let Some(position) = session.position_of(cursor).filter(|position| *position < gate) else { break };
+            let Some(position) = session.position_of(cursor).filter(|position| *position < gate) else {
+                break;
+            };
             let report = venue
                 .logged(position)
                 .map_err(|error| Close::Internal(format!("message {cursor} of session {id}: {error}")))?;

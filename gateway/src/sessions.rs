@@ -55,7 +55,8 @@ impl Session {
     /// The highest number in use. A replacement in flight counts, and stops counting if it comes to nothing.
     #[must_use]
     pub fn last_ref(&self) -> ClientRef {
-        let replacing = self.replacing.last_key_value().map_or(ClientRef(0), |((client_ref, _), _)| *client_ref);
+        let replacing =
+            self.replacing.last_key_value().map_or(ClientRef(0), |((client_ref, _), _)| *client_ref);
         self.consumed.max(replacing)
     }
 
@@ -199,7 +200,11 @@ impl Sessions {
                 self.number_command(command, id, kind, &mut log);
             }
             Command::DefineSession(definition) => {
-                assert_eq!(definition.session.0 as usize, self.sessions.len(), "sessions are defined in turn");
+                assert_eq!(
+                    definition.session.0 as usize,
+                    self.sessions.len(),
+                    "sessions are defined in turn"
+                );
                 self.sessions.push(Session::new(definition.user));
                 let kind = ReportKind::System(SystemCode::StartOfDay);
                 self.number_command(command, definition.session, kind, &mut log);
@@ -350,8 +355,13 @@ impl Sessions {
         kind: ReportKind,
         log: &mut impl FnMut(&Report) -> Position,
     ) {
-        let mut cause =
-            Cause { sequence: command.sequence, nanos: command.nanos, instrument: None, index: 0, reports: 0 };
+        let mut cause = Cause {
+            sequence: command.sequence,
+            nanos: command.nanos,
+            instrument: None,
+            index: 0,
+            reports: 0,
+        };
         self.number_event(&mut cause, session, kind, log);
     }
 
@@ -365,7 +375,8 @@ impl Sessions {
     ) {
         let this = Numbered { sequence: cause.sequence, index: cause.index, of_event: cause.reports };
         cause.reports += 1;
-        if !self.numbered.is_empty() && self.numbered.get(&cause.instrument).is_some_and(|done| this < *done) {
+        if !self.numbered.is_empty() && self.numbered.get(&cause.instrument).is_some_and(|done| this < *done)
+        {
             return;
         }
         let report = Report {

@@ -73,11 +73,8 @@ pub struct Probe<T> {
 pub fn ring<T: Copy + Send>(capacity: usize) -> (Producer<T>, Consumer<T>) {
     assert!(capacity > 0, "a ring needs at least one slot");
     let slots = (0..capacity.next_power_of_two()).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
-    let shared = Arc::new(Shared {
-        head: Padded(AtomicUsize::new(0)),
-        tail: Padded(AtomicUsize::new(0)),
-        slots,
-    });
+    let shared =
+        Arc::new(Shared { head: Padded(AtomicUsize::new(0)), tail: Padded(AtomicUsize::new(0)), slots });
     (
         Producer { shared: Arc::clone(&shared), staged: 0, published: 0, head_seen: 0 },
         Consumer { shared, next: 0, tail_seen: 0 },

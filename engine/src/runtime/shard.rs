@@ -32,7 +32,7 @@ struct Owned {
 
 /// What a shard has done, for anyone to read while it works.
 #[derive(Debug, Default)]
-pub struct ShardCounters {
+pub(crate) struct ShardCounters {
     /// Commands executed.
     pub(crate) commands: AtomicU64,
     /// Of those, executed by the front because the worker slept.
@@ -142,7 +142,8 @@ impl Shard {
             }
             Sink::Hash => {
                 for event in self.events.as_slice() {
-                    let owned = self.books[event.instrument.0 as usize].as_mut().expect("an own book's event");
+                    let owned =
+                        self.books[event.instrument.0 as usize].as_mut().expect("an own book's event");
                     owned.events.update(event);
                 }
             }
@@ -159,7 +160,7 @@ impl Shard {
             .flatten()
             .map(|owned| BookHashes {
                 instrument: owned.book.instrument(),
-                commands: owned.book.commands(),
+                commands: owned.book.counters().commands,
                 state: book_hash(&owned.book),
                 events: owned.events,
             })

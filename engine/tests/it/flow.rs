@@ -1,0 +1,316 @@
+//! Random commands: every kind, sensible and not, in several styles of market. The same seed gives the same
+//! commands for ever: the generator's algorithm is specified (xoshiro256**).
+
+use domain::{
+    AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Echo, EnterOrder, Event,
+    EventKind, Nanos, OrderId, OrderType, Owner, Price, Quantity, ReduceKind, ReduceOrder, ReplaceOrder,
+    ReplacePriority, Sequence, Sequenced, SessionId, Side, TimeInForce,
+};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256StarStar;
+
+use crate::support::INSTRUMENT;
+
+/// A style of market.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) name: &'static str,
+    pub(crate) prices: Prices,
+    pub(crate) quantities: Quantities,
+    /// Resting orders above which most commands are cancels.
+    pub(crate) resting_max: usize,
+    /// In a thousand new orders, how many are IOC, FOK or market.
+    pub(crate) takers: u32,
+    /// In ten thousand commands, how many end the day.
+    pub(crate) ends: u32,
+}
+
+/// Where prices lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Prices {
+    /// Within so many ticks of a fixed middle, both sides alike, so that most new orders cross.
+    Around { middle: i64, ticks: i64 },
+    /// Each side on its own side of a middle that walks, overlapping by a few ticks.
+    Walking { ticks: i64 },
+    /// The ends of what a price can be, and zero.
+    Ends,
+}
+
+/// How large orders are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quantities {
+    /// Between 0 and so many lots.
+    UpTo(u64),
+    /// Around 2^64 - 1 and its fractions, and a few small ones.
+    Huge,
+}
+
+/// Every style that the books are compared in.
+pub(crate) const STYLES: [Style; 6] = [
+    Style {
+        name: "a few prices, everything crosses",
+        prices: Prices::Around { middle: 100, ticks: 3 },
+        quantities: Quantities::UpTo(12),
+        resting_max: 24,
+        takers: 200,
+        ends: 20,
+    },
+    Style {
+        name: "one price, long queues",
+        prices: Prices::Around { middle: -5, ticks: 0 },
+        quantities: Quantities::UpTo(1_000),
+        resting_max: 60,
+        takers: 100,
+        ends: 5,
+    },
+    Style {
+        name: "a walking market",
+        prices: Prices::Walking { ticks: 40 },
+        quantities: Quantities::UpTo(500),
+        resting_max: 60,
+        takers: 150,
+        ends: 3,
+    },
+    Style {
+        name: "a deep, wide book",
+        prices: Prices::Walking { ticks: 100_000 },
+        quantities: Quantities::UpTo(100),
+        resting_max: 1_000,
+        takers: 30,
+        ends: 1,
+    },
+    Style {
+        name: "the ends of prices and quantities",
+        prices: Prices::Ends,
+        quantities: Quantities::Huge,
+        resting_max: 12,
+        takers: 200,
+        ends: 50,
+    },
+    Style {
+        name: "usual prices, quantities that overflow",
+        prices: Prices::Around { middle: 0, ticks: 8 },
+        quantities: Quantities::Huge,
+        resting_max: 30,
+        takers: 100,
+        ends: 10,
+    },
+];
+
+/// Makes commands, and learns from the events which orders rest.
+pub(crate) struct Flow {
+    rng: Xoshiro256StarStar,
+    style: Style,
+    sequence: u64,
+    nanos: u64,
+    orders: u64,
+    client_refs: u32,
+    middle: i64,
+    /// Orders that rest, with their owners.
+    resting: Vec<(OrderId, Owner)>,
+    /// Some that no longer do, overwritten in turn.
+    gone: Vec<(OrderId, Owner)>,
+}
+
+/// How many past orders are remembered.
+const GONE_MAX: usize = 64;
+
+impl Flow {
+    pub(crate) fn new(seed: u64, style: Style) -> Self {
+        Self {
+            rng: Xoshiro256StarStar::seed_from_u64(seed),
+            style,
+            sequence: 0,
+            nanos: 1_700_000_000_000_000_000,
+            orders: 0,
+            client_refs: 0,
+            middle: 0,
+            resting: Vec::new(),
+            gone: Vec::new(),
+        }
+    }
+
+    /// The next command.
+    pub(crate) fn next(&mut self) -> Sequenced<Command> {
+        self.sequence += 1 + self.rng.random_range(0..3);
+        self.nanos += self.rng.random_range(0..2_000);
+        self.middle += self.rng.random_range(-1..=1);
+        let command = self.command();
+        Sequenced { sequence: Sequence(self.sequence), nanos: Nanos(self.nanos), command }
+    }
+
+    fn command(&mut self) -> Command {
+        if self.chance(10_000, self.style.ends) {
+            return Command::EndOfDay;
+        }
+        let full = self.resting.len() > self.style.resting_max;
+        match self.rng.random_range(0..100) {
+            0..45 if !full => self.enter(),
+            0..70 => self.cancel(),
+            70..82 => self.reduce(),
+            82..99 => self.replace(),
+            _ => self.enter(),
+        }
+    }
+
+    /// Learns what became of a command.
+    pub(crate) fn learn(&mut self, events: &[Event]) {
+        for event in events {
+            match event.kind {
+                EventKind::Accepted { order, owner, .. } => self.resting.push((order, owner)),
+                EventKind::Replaced { old, order, owner, .. } => {
+                    self.forget(old);
+                    self.resting.push((order, owner));
+                }
+                EventKind::Traded { maker, maker_leaves, taker, taker_leaves, .. } => {
+                    for (order, leaves) in [(maker, maker_leaves), (taker, taker_leaves)] {
+                        if leaves.is_zero() {
+                            self.forget(order);
+                        }
+                    }
+                }
+                EventKind::Canceled { order, .. } => self.forget(order),
+                _ => {}
+            }
+        }
+    }
+
+    fn forget(&mut self, order: OrderId) {
+        // Takers are at the end, and so are most of those that go young.
+        let at =
+            self.resting.iter().rposition(|known| known.0 == order).expect("events name orders that live");
+        let known = self.resting.swap_remove(at);
+        if self.gone.len() < GONE_MAX {
+            self.gone.push(known);
+        } else {
+            let at = self.rng.random_range(0..GONE_MAX);
+            self.gone[at] = known;
+        }
+    }
+
+    fn enter(&mut self) -> Command {
+        let side = self.side();
+        let (order_type, time_in_force) = self.kind();
+        Command::Enter(EnterOrder {
+            order: self.next_order(),
+            owner: self.next_owner(None),
+            account: AccountId(self.rng.next_u32() % 5),
+            side,
+            order_type,
+            time_in_force,
+            price: self.price(side),
+            quantity: Quantity(self.quantity()),
+            client_order_id: ClientOrderId::BLANK,
+            echo: Echo::default(),
+        })
+    }
+
+    fn cancel(&mut self) -> Command {
+        let (order, owner) = self.target();
+        let reason = CancelReason::ALL[self.rng.random_range(0..CancelReason::ALL.len())];
+        Command::Cancel(CancelOrder { order, owner, reason })
+    }
+
+    fn reduce(&mut self) -> Command {
+        let (order, owner) = self.target();
+        let side_code = self.rng.next_u32() as u8;
+        let kind = if self.chance(2, 1) { ReduceKind::Cancel } else { ReduceKind::Modify { side_code } };
+        Command::Reduce(ReduceOrder { order, owner, total: Quantity(self.quantity()), kind })
+    }
+
+    fn replace(&mut self) -> Command {
+        let (order, original) = self.target();
+        let side = self.side();
+        let (order_type, time_in_force) = self.kind();
+        let keep = self.chance(4, 3);
+        Command::Replace(ReplaceOrder {
+            order,
+            original: original.client_ref,
+            new_order: self.next_order(),
+            owner: self.next_owner(Some(original.session)),
+            order_type,
+            time_in_force,
+            price: self.price(side),
+            total: Quantity(self.quantity()),
+            priority: if keep { ReplacePriority::KeepWherePossible } else { ReplacePriority::Lose },
+            client_order_id: ClientOrderId::BLANK,
+            echo: Echo::default(),
+        })
+    }
+
+    /// An order to do something to, and who says so: mostly one that rests and its owner.
+    fn target(&mut self) -> (OrderId, Owner) {
+        let (order, owner) = match self.rng.random_range(0..100) {
+            0..4 => (OrderId::new(INSTRUMENT, 0), Owner::default()),
+            4..6 => {
+                let ahead = self.rng.random_range(1..3_000_000_000);
+                (OrderId::new(INSTRUMENT, self.orders + ahead), Owner::default())
+            }
+            6..11 if !self.gone.is_empty() => self.gone[self.rng.random_range(0..self.gone.len())],
+            _ if !self.resting.is_empty() => self.resting[self.rng.random_range(0..self.resting.len())],
+            _ => (OrderId::new(INSTRUMENT, self.orders), Owner::default()),
+        };
+        let other = match self.rng.random_range(0..100) {
+            0..3 => Owner { session: SessionId(owner.session.0 ^ 1), ..owner },
+            3..6 => Owner { client_ref: ClientRef(owner.client_ref.0.wrapping_add(1)), ..owner },
+            _ => owner,
+        };
+        (order, other)
+    }
+
+    fn next_order(&mut self) -> OrderId {
+        self.orders += 1;
+        OrderId::new(INSTRUMENT, self.orders)
+    }
+
+    fn next_owner(&mut self, session: Option<SessionId>) -> Owner {
+        self.client_refs += 1;
+        let session = session.unwrap_or_else(|| SessionId(self.rng.next_u32() % 4));
+        Owner { session, client_ref: ClientRef(self.client_refs) }
+    }
+
+    fn kind(&mut self) -> (OrderType, TimeInForce) {
+        if !self.chance(1_000, self.style.takers) {
+            let day = self.chance(10, 7);
+            return (OrderType::Limit, if day { TimeInForce::Day } else { TimeInForce::GoodTillCancel });
+        }
+        let order_type = if self.chance(4, 1) { OrderType::Market } else { OrderType::Limit };
+        let time_in_force = TimeInForce::from_u8(self.rng.random_range(0..4)).expect("there are four");
+        (order_type, time_in_force)
+    }
+
+    fn side(&mut self) -> Side {
+        if self.chance(2, 1) { Side::Buy } else { Side::Sell }
+    }
+
+    fn price(&mut self, side: Side) -> Price {
+        let ticks = match self.style.prices {
+            Prices::Around { middle, ticks } => middle + self.rng.random_range(-ticks..=ticks),
+            Prices::Walking { ticks } => {
+                let away = self.rng.random_range(-3..=ticks);
+                self.middle + if side == Side::Buy { -away } else { away }
+            }
+            Prices::Ends => {
+                let (low, high) = (Price::MIN.ticks(), Price::MAX.ticks());
+                let ends = [low, low + 1, low / 2, -1, 0, 1, high / 2, high - 1, high];
+                ends[self.rng.random_range(0..ends.len())]
+            }
+        };
+        Price::new(ticks).expect("styles leave the sentinels out")
+    }
+
+    fn quantity(&mut self) -> u64 {
+        match self.style.quantities {
+            Quantities::UpTo(most) => self.rng.random_range(0..=most),
+            Quantities::Huge => {
+                let of = [1, 1, 1, 2, 3, 5, 1 << 62, u64::MAX][self.rng.random_range(0..8)];
+                (u64::MAX / of).saturating_sub(self.rng.random_range(0..3))
+            }
+        }
+    }
+
+    /// True `times` in `of` times.
+    fn chance(&mut self, of: u32, times: u32) -> bool {
+        self.rng.random_range(0..of) < times
+    }
+}

@@ -1,0 +1,7 @@
+//! The engine from outside: one binary, so that it links once.
+
+mod agreement;
+mod conversations;
+mod flow;
+mod hashes;
+mod support;

@@ -1,0 +1,123 @@
+//! What the tests share: one view on every kind of book, and the comparer of two.
+
+use domain::{Command, Event, Events, InstrumentId, Sequenced, Side};
+use engine::book::{Book, BookHeader, BookView, PriceLevel, RestingOrder};
+use engine::hash::book_hash;
+use engine::reference::ReferenceBook;
+
+/// The instrument that single-book tests trade.
+pub(crate) const INSTRUMENT: InstrumentId = InstrumentId(7);
+
+/// A book that can be tested.
+pub(crate) trait Subject: BookView {
+    fn apply(&mut self, command: &Sequenced<Command>, events: &mut Events);
+
+    /// Checks what it can of itself.
+    fn check(&self) {}
+}
+
+impl Subject for ReferenceBook {
+    fn apply(&mut self, command: &Sequenced<Command>, events: &mut Events) {
+        Self::apply(self, command, events);
+    }
+}
+
+impl Subject for Book {
+    fn apply(&mut self, command: &Sequenced<Command>, events: &mut Events) {
+        Self::apply(self, command, events);
+    }
+
+    /// The invariants, and every query against what `visit` shows.
+    fn check(&self) {
+        self.check_invariants();
+        for side in [Side::Buy, Side::Sell] {
+            let orders = orders(self, side);
+            let mut levels: Vec<PriceLevel> = Vec::new();
+            for order in &orders {
+                assert_eq!(self.order(order.order), Some(*order));
+                match levels.last_mut().filter(|level| level.price == order.price) {
+                    Some(level) => {
+                        level.quantity = level.quantity.checked_add(order.leaves).expect("levels fit");
+                        level.orders += 1;
+                    }
+                    None => levels.push(PriceLevel { price: order.price, quantity: order.leaves, orders: 1 }),
+                }
+            }
+            assert_eq!(self.levels(side).collect::<Vec<_>>(), levels);
+            assert_eq!(self.best(side), levels.first().copied());
+            assert_eq!(self.depth(side, levels.len()), None);
+            if let Some(worst) = levels.last() {
+                assert_eq!(self.depth(side, levels.len() - 1).as_ref(), Some(worst));
+                assert_eq!(self.at(side, worst.price).as_ref(), Some(worst));
+            }
+            assert_eq!(self.resting(side) as usize, orders.len());
+            assert_eq!(self.open(side).lots(), orders.iter().map(|order| order.leaves.lots()).sum::<u64>());
+        }
+    }
+}
+
+/// A side's orders in priority.
+pub(crate) fn orders(book: &impl BookView, side: Side) -> Vec<RestingOrder> {
+    let mut orders = Vec::new();
+    book.visit(side, |order| orders.push(*order));
+    orders
+}
+
+/// All that a book shows.
+fn state(book: &impl BookView) -> (BookHeader, Vec<RestingOrder>, Vec<RestingOrder>) {
+    (book.header(), orders(book, Side::Buy), orders(book, Side::Sell))
+}
+
+/// A book under test beside the reference.
+pub(crate) struct Pair<S> {
+    pub(crate) subject: S,
+    reference: ReferenceBook,
+    said: Events,
+    expected: Events,
+}
+
+/// Up to so many resting orders the whole state is compared after every command, ...
+const SMALL: u64 = 64;
+/// ... above it after each so many.
+const EVERY: u64 = 128;
+
+impl<S: Subject> Pair<S> {
+    pub(crate) fn new(subject: S) -> Self {
+        let reference = ReferenceBook::new(INSTRUMENT);
+        Self { subject, reference, said: Events::new(), expected: Events::new() }
+    }
+
+    /// Applies a command to both. What both said, or how they differ.
+    pub(crate) fn apply(&mut self, command: &Sequenced<Command>) -> Result<&[Event], String> {
+        self.said.clear();
+        self.expected.clear();
+        self.subject.apply(command, &mut self.said);
+        self.reference.apply(command, &mut self.expected);
+        if self.said.as_slice() != self.expected.as_slice() {
+            let (said, expected) = (self.said.as_slice(), self.expected.as_slice());
+            return Err(format!("after {command:#?}\nsaid {said:#?}\ninstead of {expected:#?}"));
+        }
+        if self.subject.header() != self.reference.header() {
+            let (is, expected) = (self.subject.header(), self.reference.header());
+            return Err(format!("after {command:#?}\nheader {is:#?}\ninstead of {expected:#?}"));
+        }
+        let header = self.reference.header();
+        if header.resting <= SMALL || header.counters.commands.is_multiple_of(EVERY) {
+            self.compare_state().map_err(|difference| format!("after {command:#?}\n{difference}"))?;
+        }
+        Ok(self.expected.as_slice())
+    }
+
+    /// Compares everything that the two books hold.
+    pub(crate) fn compare_state(&self) -> Result<(), String> {
+        self.subject.check();
+        let (is, expected) = (state(&self.subject), state(&self.reference));
+        if is != expected {
+            return Err(format!("holds {is:#?}\ninstead of {expected:#?}"));
+        }
+        if book_hash(&self.subject) != book_hash(&self.reference) {
+            return Err("the same state has two hashes".to_owned());
+        }
+        Ok(())
+    }
+}
