@@ -19,7 +19,14 @@ pub mod ring;
 mod shard;
 mod worker;
 
-use std::{fmt, sync::TryLockError, thread::JoinHandle};
+use std::{
+    fmt,
+    sync::{
+        Arc, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 use domain::{Command, Event, InstrumentId, Sequenced, ShardId};
@@ -37,10 +44,7 @@ use self::{
     shard::{Shard, ShardCounters, Sink},
     worker::{Control, Shared, WorkerSetup},
 };
-use crate::{
-    book::Book,
-    sync::{Arc, AtomicBool, Ordering},
-};
+use crate::book::Book;
 
 /// How the runtime is set up.
 #[derive(Clone, Debug)]
@@ -349,10 +353,7 @@ impl Lane {
             match self.shared.shard.try_lock() {
                 Ok(mut shard) => {
                     let progress = self.shared.run(&mut shard, inline_max);
-                    self.shared
-                        .counters
-                        .inline
-                        .fetch_add(progress.commands as u64, std::sync::atomic::Ordering::Relaxed);
+                    self.shared.counters.inline.fetch_add(progress.commands as u64, Ordering::Relaxed);
                     return;
                 }
                 // Its worker is just going to sleep or just awake: wake it for sure.
@@ -382,12 +383,12 @@ impl Lane {
     }
 
     fn is_done(&self) -> bool {
-        self.shared.counters.commands.load(std::sync::atomic::Ordering::Acquire) == self.routed
+        self.shared.counters.commands.load(Ordering::Acquire) == self.routed
             && !self.shared.blocked.load(Ordering::Acquire)
     }
 
     fn stats(&self) -> ShardStats {
-        use std::sync::atomic::Ordering::Relaxed;
+        use Ordering::Relaxed;
         let counters = &self.shared.counters;
         ShardStats {
             commands: counters.commands.load(Relaxed),

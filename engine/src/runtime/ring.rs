@@ -179,7 +179,7 @@ impl<T: Copy + Send> Probe<T> {
     /// Whether something is visible that has not been given back.
     #[must_use]
     pub fn has_items(&self) -> bool {
-        self.len() > 0
+        !self.is_empty()
     }
 
     /// How many items are visible and not given back.

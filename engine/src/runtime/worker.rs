@@ -7,22 +7,22 @@
 //! 4. Control messages (hash, stop) are handled between commands, by the worker, in the order sent.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
 use crossbeam_channel::{Receiver, Sender};
 use domain::{Command, Event, Sequenced, ShardId};
 
-use crate::{
-    runtime::{
-        idle::{Backoff, Idle, Step},
-        parking::Parking,
-        pin::{PinOutcome, pin_current_thread},
-        ring::Probe,
-        shard::{BookHashes, Progress, Shard, ShardCounters},
-    },
-    sync::{Arc, AtomicBool, Ordering},
+use crate::runtime::{
+    idle::{Backoff, Idle, Step},
+    parking::Parking,
+    pin::{PinOutcome, pin_current_thread},
+    ring::Probe,
+    shard::{BookHashes, Progress, Shard, ShardCounters},
 };
 
 /// Called when a shard has said something, from the shard's thread. Must be cheap when nobody sleeps.
@@ -126,7 +126,7 @@ fn run(setup: &WorkerSetup, shared: &Shared, wake: &dyn Wake) {
         drop(shard);
         shared.parking.announce();
         if !shared.has_work() && setup.control.is_empty() {
-            shared.counters.sleeps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            shared.counters.sleeps.fetch_add(1, Ordering::Relaxed);
             thread::park();
         }
         shared.parking.retract();
