@@ -1,2 +1,46 @@
-//! x
-fn main() {}
+//! The exchange: one binary. Here its parts are put together, and nowhere else.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod config;
+mod front;
+mod recovery;
+mod replay;
+mod run;
+mod sequencer;
+mod wake;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+fn main() -> ExitCode {
+    let args = cli::Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
+        .format_timestamp_micros()
+        .format_target(false)
+        .init();
+    let result = match &args.command {
+        cli::Command::Run(run) => run::run(run),
+        cli::Command::Replay(replay) => replay::replay(replay),
+        cli::Command::Config => {
+            print!("{}", config::DEFAULT);
+            Ok(())
+        }
+        cli::Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut cli::Cli::command(), "exchange", &mut std::io::stdout());
+            Ok(())
+        }
+        cli::Command::Man => clap_mangen::Man::new(cli::Cli::command())
+            .render(&mut std::io::stdout())
+            .map_err(|error| format!("cannot write the manual page: {error}")),
+        _ => Err("not yet".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("exchange: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Event, Nanos, SessionId};
+use domain::{Event, Nanos, Report, ReportKind, SessionId};
 use journal::Position;
 use log::{info, warn};
 use mio::{
@@ -213,7 +213,7 @@ impl Gateway {
     /// Whether bytes wait for the gate.
     #[must_use]
     pub fn is_gated(&self) -> bool {
-        self.connections.iter().flatten().any(|connection| connection.outbox.is_gated())
+        !self.dirty.is_empty() // after `send`, only what waits for the gate is left there
     }
 
     /// The longest that a [`poll`](Self::poll) may wait, for heartbeats and deadlines to be kept.
@@ -289,17 +289,18 @@ impl Gateway {
         done
     }
 
-    /// A book has spoken.
+    /// A book has spoken. `log` keeps a report in the session log.
     #[inline]
-    pub fn on_event<V: Venue>(&mut self, event: &Event, venue: &mut V) {
+    pub fn on_event(&mut self, event: &Event, log: &mut dyn FnMut(&Report) -> Position) {
         let mut deliver = Deliver {
             instruments: &self.instruments,
             connections: &mut self.connections,
             by_session: &self.by_session,
             dirty: &mut self.dirty,
+            catching_up: &mut self.catching_up,
             stats: &mut self.stats,
         };
-        self.sessions.on_event(event, |report| deliver.report(report, venue));
+        self.sessions.on_event(event, |report| deliver.report(report, log(report)));
     }
 
     /// Sends what the gate lets through. `committed` is the end of the log that has been committed: everything that
@@ -570,17 +571,18 @@ impl Gateway {
             connections: &mut self.connections,
             by_session: &self.by_session,
             dirty: &mut self.dirty,
+            catching_up: &mut self.catching_up,
             stats: &mut self.stats,
         };
         match action {
             Action::Ignore => {}
             Action::Sequence(command) => {
                 let sequenced = venue.sequence(command);
-                self.sessions.on_command(&sequenced, |report| deliver.report(report, venue));
+                self.sessions.on_command(&sequenced, |report| deliver.report(report, venue.log(report)));
             }
             Action::AccountQuery => {
                 let now: Nanos = venue.now();
-                self.sessions.on_account_query(id, now, |report| deliver.report(report, venue));
+                self.sessions.on_account_query(id, now, |report| deliver.report(report, venue.log(report)));
             }
         }
         Ok(true)
@@ -710,41 +712,44 @@ impl Gateway {
     }
 }
 
-/// Where a numbered report goes: into the log, and to its session's connection if that has all before it.
+/// Where a numbered report goes once it is in the log: to its session's connection, if that has all before it.
 struct Deliver<'a> {
     instruments: &'a Instruments,
     connections: &'a mut [Option<Connection>],
     by_session: &'a [Option<usize>],
     dirty: &'a mut Vec<usize>,
+    catching_up: &'a mut Vec<usize>,
     stats: &'a mut GatewayStats,
 }
 
 impl Deliver<'_> {
     #[inline]
-    fn report<V: Venue>(&mut self, report: &domain::Report, venue: &mut V) -> Position {
-        let position = venue.log(report);
+    fn report(&mut self, report: &Report, position: Position) -> Position {
         self.stats.reports += 1;
-        if matches!(report.kind, domain::ReportKind::Rejected { .. }) {
+        if matches!(report.kind, ReportKind::Rejected { .. }) {
             self.stats.rejected += 1;
         }
         let token = self.by_session.get(report.session.0 as usize).copied().flatten();
         let Some(token) = token else { return position };
         let Some(connection) = self.connections[token].as_mut() else { return position };
         let Stage::LoggedIn { session, cursor } = connection.stage else { return position };
-        // A client that is behind reads this from the log, in its turn. So does one whose report cannot be encoded,
-        // and is closed there.
-        if cursor == report.number && encode(report, self.instruments, connection.outbox.buffer()).is_ok() {
-            connection.stage = Stage::LoggedIn { session, cursor: cursor + 1 };
-            if !connection.dirty {
-                connection.dirty = true;
-                self.dirty.push(token);
-            }
+        if cursor != report.number {
+            return position; // the client is behind, and reads this from the log in its turn
+        }
+        if encode(report, self.instruments, connection.outbox.buffer()).is_err() {
+            self.catching_up.push(token); // it will fail there again, and the connection is closed with the reason
+            return position;
+        }
+        connection.stage = Stage::LoggedIn { session, cursor: cursor + 1 };
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(token);
         }
         position
     }
 }
 
-fn encode(report: &domain::Report, instruments: &Instruments, out: &mut Vec<u8>) -> Result<(), Close> {
+fn encode(report: &Report, instruments: &Instruments, out: &mut Vec<u8>) -> Result<(), Close> {
     let instrument = report.instrument.and_then(|id| instruments.get(id));
     soup::sequenced(out, |out| ouch::encode_report(report, instrument, out)).map_err(|error| {
         Close::Internal(format!("message {} of session {}: {error}", report.number, report.session))

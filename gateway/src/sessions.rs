@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use domain::{
     ClientRef, Command, Event, EventKind, InstrumentId, Liquidity, Nanos, OrderId, Owner, PreRejected,
-    ReduceKind, Report, ReportKind, Sequence, Sequenced, SessionId, SystemCode, UserName,
+    ReduceKind, Report, ReportKind, Sequence, Sequenced, SessionDefinition, SessionId, SystemCode, UserName,
 };
-use journal::{Position, SessionIndex};
+use journal::{Position, session_log::SessionIndex};
 
 use crate::orders::{LiveOrder, OrderTable};
 
@@ -123,6 +123,15 @@ impl Sessions {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
+    }
+
+    /// A session exists from here on. Its first message is numbered when the command that defines it is folded.
+    ///
+    /// # Panics
+    /// When its index is not the next one.
+    pub fn define(&mut self, definition: &SessionDefinition) {
+        assert_eq!(definition.session.0 as usize, self.sessions.len(), "sessions are defined in turn");
+        self.sessions.push(Session::new(definition.user));
     }
 
     /// A recovery has read a report from the log.

@@ -1,0 +1,202 @@
+//! The command line: what can be typed, as it was typed.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// An electronic exchange in one binary: a gateway, a sequencer with a journal, and order books spread over cores.
+///
+/// Start with `exchange demo`. Then `exchange run --data DIR` in one terminal and
+/// `exchange load --target 127.0.0.1:9000` in another.
+#[derive(Parser, Debug)]
+#[command(name = "exchange", version, about, long_about, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Everything at once, on loopback, in a temporary directory: load, a kill, a recovery, and the proof.
+    Demo(Demo),
+    /// Run the exchange on a data directory, new or old.
+    Run(Run),
+    /// Drive an exchange with orders and measure it.
+    Load(Load),
+    /// Run a journal through new books and print what they hash to.
+    Replay(Replay),
+    /// Look at a journal without changing it.
+    Journal(Journal),
+    /// Print the commented default configuration.
+    Config,
+    /// Print completions for a shell.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff.
+    Man,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Keep the data directory and put everything there, instead of a temporary directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Orders a second that are asked of the exchange.
+    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    pub(crate) rate: u64,
+    /// Where the load goes: see `exchange load --help`.
+    #[arg(long, default_value = "hot:60%", value_name = "PROFILE")]
+    pub(crate) profile: String,
+    /// Shards of the exchange; the replay uses another number.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub(crate) shards: u16,
+    /// Seconds of load before the kill and again after the recovery.
+    #[arg(long, default_value_t = 6, value_name = "S")]
+    pub(crate) seconds: u64,
+    /// The seed of the load and of the moment of the kill.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// The data directory: journal and session log. Made when it is not there, recovered when it is.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Configuration; without one, an embedded default serves (`exchange config` prints it).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Worker threads that run books.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) shards: Option<u16>,
+    /// Where SoupBinTCP clients connect; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) soup: Option<SocketAddr>,
+    /// When reports may leave: when their records are on the disk, or in shared memory.
+    #[arg(long, value_name = "POLICY", value_parser = ["memory", "disk"])]
+    pub(crate) ack: Option<String>,
+    /// What threads do when there is nothing to do.
+    #[arg(long, value_name = "POLICY", value_parser = ["spin", "backoff", "park"])]
+    pub(crate) idle: Option<String>,
+    /// Which shard a book lives on.
+    #[arg(long, value_name = "POLICY", value_parser = ["hash", "round-robin"])]
+    pub(crate) placement: Option<String>,
+    /// The longest backlog that the front executes for a sleeping shard; 0 leaves all to the shards.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) inline: usize,
+    /// Print a line on what is going on, so often. 0: never.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    pub(crate) status: f64,
+    /// Print JSON, one object a line, instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Load {
+    /// Where the exchange listens for SoupBinTCP.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) target: SocketAddr,
+    /// The exchange's configuration: its instruments and users. Without one, the embedded default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where orders go: calm, zipf:S, hot:K%, hot-swap:T (as 100ms), burst.
+    #[arg(long, value_name = "PROFILE", default_value = "zipf:1", conflicts_with = "lobster")]
+    pub(crate) profile: String,
+    /// Replay real order flow: a LOBSTER message file, plain or gzip, on one session.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lobster: Option<PathBuf>,
+    /// The instrument that a LOBSTER file is for; by default the part of its name before the first underscore.
+    #[arg(long, value_name = "SYMBOL", requires = "lobster")]
+    pub(crate) symbol: Option<String>,
+    /// Open loop: so many orders a second, sent when they are due whatever the exchange does.
+    #[arg(long, value_name = "N", conflicts_with = "closed_loop")]
+    pub(crate) rate: Option<u64>,
+    /// Closed loop: each session keeps so many requests in flight and sends the next when an answer comes.
+    #[arg(long, value_name = "W")]
+    pub(crate) closed_loop: Option<u32>,
+    /// How long, as 10s or 500ms.
+    #[arg(long, value_name = "T", default_value = "10s", conflicts_with = "count")]
+    pub(crate) duration: String,
+    /// How many requests, instead of how long.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// How many sessions: as many users of the configuration log in.
+    #[arg(long, value_name = "K", default_value_t = 4)]
+    pub(crate) sessions: usize,
+    /// What the stream of orders is drawn from.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How the generator waits: block leaves the core to others, spin answers sooner.
+    #[arg(long, value_name = "HOW", default_value = "block", value_parser = ["block", "spin"])]
+    pub(crate) wait: String,
+    /// Leave what still rests when the run is over, instead of canceling it.
+    #[arg(long)]
+    pub(crate) leave: bool,
+    /// Write the histogram (.hgrm), a JSON summary and an HTML page there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Print the summary as JSON, and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Replay {
+    /// The data directory. It is only read; an exchange may be running on it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// How many shards run the books. The result is the same for any number.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) shards: u16,
+    /// Print each book's commands and hashes.
+    #[arg(long)]
+    pub(crate) per_instrument: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Journal {
+    #[command(subcommand)]
+    pub(crate) command: JournalCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum JournalCommand {
+    /// What is there: segments, positions, sequences, records.
+    Info(JournalArgs),
+    /// Check every record, every chain and every number; exit code 1 if anything is wrong.
+    Verify(JournalArgs),
+    /// Print every record, one a line.
+    Dump(DumpArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct JournalArgs {
+    /// The data directory. It is only read; an exchange may be running on it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DumpArgs {
+    /// The data directory. It is only read; an exchange may be running on it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Begin at this sequence.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) from: u64,
+    /// Print so many records at most.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,322 @@
+//! The configuration file: TOML, every key documented in `config/default.toml`, unknown keys refused.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use domain::{BookScopedId, Instrument, InstrumentId, Price, Quantity, Symbol, UserName};
+use engine::runtime::{Idle, PlacementPolicy};
+use serde::Deserialize;
+use wire::soup::{Password, Username};
+
+/// The commented default, as `exchange config` prints it.
+pub(crate) const DEFAULT: &str = include_str!("../config/default.toml");
+
+/// What the file says, as it stands there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    soup: SocketAddr,
+    ack: String,
+    shards: u16,
+    idle: String,
+    placement: String,
+    pin: String,
+    #[serde(default)]
+    end_of_day_utc: String,
+    journal: JournalFile,
+    limits: LimitsFile,
+    users: Vec<UserFile>,
+    instrument_defaults: InstrumentDefaults,
+    instruments: Vec<InstrumentFile>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JournalFile {
+    segment_mib: u64,
+    tail_mib: u64,
+    tail_dir: String,
+    reserve_mib: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsFile {
+    connections: usize,
+    unsent_kib: usize,
+    open_orders: usize,
+    login_timeout_s: u64,
+    silence_s: u64,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserFile {
+    name: String,
+    password: String,
+}
+
+impl std::fmt::Debug for UserFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserFile").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InstrumentDefaults {
+    tick: String,
+    lot: u32,
+    quantity_max: u64,
+    price_max: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InstrumentFile {
+    symbol: String,
+    tick: Option<String>,
+    lot: Option<u32>,
+    quantity_max: Option<u64>,
+    price_max: Option<String>,
+}
+
+/// A user who may log in.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) name: UserName,
+    pub(crate) username: Username,
+    pub(crate) password: Password,
+}
+
+/// What the file means.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) soup: SocketAddr,
+    pub(crate) ack: journal::AckPolicy,
+    /// `None`: as many as the machine has cores for.
+    pub(crate) shards: Option<u16>,
+    pub(crate) idle: Idle,
+    pub(crate) placement: PlacementPolicy,
+    /// Pin workers where there are cores for all threads.
+    pub(crate) pin: bool,
+    /// When Day orders end, as time since midnight UTC; never if `None`.
+    pub(crate) end_of_day: Option<Duration>,
+    pub(crate) journal: journal::Options,
+    pub(crate) limits: gateway::Limits,
+    pub(crate) users: Vec<User>,
+    /// Their ids are their places in the file; what counts is what the journal has defined.
+    pub(crate) instruments: Vec<Instrument>,
+    /// Whether this is the embedded default, with its development users.
+    pub(crate) embedded: bool,
+}
+
+impl Config {
+    /// Reads the file, or the embedded default.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, String> {
+        let Some(path) = path else {
+            let mut config = Self::parse(DEFAULT).map_err(|error| format!("the embedded configuration: {error}"))?;
+            config.embedded = true;
+            return Ok(config);
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read configuration {}: {error}", path.display()))?;
+        Self::parse(&text).map_err(|error| {
+            format!("configuration {}: {error}\n`exchange config` prints a commented default", path.display())
+        })
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        Ok(Self {
+            soup: file.soup,
+            ack: ack(&file.ack)?,
+            shards: (file.shards > 0).then_some(file.shards),
+            idle: file.idle.parse().map_err(|error| format!("idle: {error}"))?,
+            placement: file.placement.parse().map_err(|error| format!("placement: {error}"))?,
+            pin: match file.pin.as_str() {
+                "auto" => true,
+                "off" => false,
+                other => return Err(format!("pin: no such choice \"{other}\": use auto or off")),
+            },
+            end_of_day: end_of_day(&file.end_of_day_utc)?,
+            journal: journal_options(&file.journal)?,
+            limits: gateway::Limits {
+                connections_max: file.limits.connections,
+                unsent_max: file.limits.unsent_kib << 10,
+                open_orders_max: file.limits.open_orders,
+                login_timeout: Duration::from_secs(file.limits.login_timeout_s),
+                silence_max: Duration::from_secs(file.limits.silence_s),
+                ..gateway::Limits::default()
+            },
+            users: users(&file.users)?,
+            instruments: instruments(&file.instrument_defaults, &file.instruments)?,
+            embedded: false,
+        })
+    }
+}
+
+/// An ack policy by its name.
+pub(crate) fn ack(text: &str) -> Result<journal::AckPolicy, String> {
+    match text {
+        "memory" => Ok(journal::AckPolicy::Memory),
+        "disk" => Ok(journal::AckPolicy::Disk),
+        other => Err(format!("no ack policy \"{other}\": use memory or disk")),
+    }
+}
+
+/// The name of an ack policy.
+pub(crate) const fn ack_name(ack: journal::AckPolicy) -> &'static str {
+    match ack {
+        journal::AckPolicy::Memory => "memory",
+        journal::AckPolicy::Disk => "disk",
+    }
+}
+
+fn end_of_day(text: &str) -> Result<Option<Duration>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || format!("end_of_day_utc: \"{text}\" is no time of day: write it as \"21:00\", or \"\" for never");
+    let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
+    let (hours, minutes): (u64, u64) =
+        (hours.parse().map_err(|_| wrong())?, minutes.parse().map_err(|_| wrong())?);
+    if hours > 23 || minutes > 59 {
+        return Err(wrong());
+    }
+    Ok(Some(Duration::from_secs(hours * 3_600 + minutes * 60)))
+}
+
+fn journal_options(file: &JournalFile) -> Result<journal::Options, String> {
+    let bytes = |name: &str, mib: u64| {
+        mib.checked_mul(1 << 20).ok_or_else(|| format!("journal.{name}: {mib} MiB is beyond any disk"))
+    };
+    Ok(journal::Options {
+        segment_bytes: bytes("segment_mib", file.segment_mib)?,
+        tail_bytes: bytes("tail_mib", file.tail_mib)?,
+        tail_dir: (!file.tail_dir.is_empty()).then(|| PathBuf::from(&file.tail_dir)),
+        reserve_bytes: bytes("reserve_mib", file.reserve_mib)?,
+        ..journal::Options::default()
+    })
+}
+
+fn users(list: &[UserFile]) -> Result<Vec<User>, String> {
+    let mut seen = BTreeSet::new();
+    list.iter()
+        .map(|user| {
+            let name = &user.name;
+            let username = Username::new(name).filter(|_| !name.is_empty()).ok_or_else(|| {
+                format!("user \"{name}\": a name has 1 to 6 printable ASCII characters")
+            })?;
+            if !seen.insert(username.canonical()) {
+                return Err(format!("user \"{name}\" is there twice (case does not count)"));
+            }
+            let password = Password::new(&user.password).filter(|_| !user.password.is_empty()).ok_or_else(|| {
+                format!("user \"{name}\": a password has 1 to 10 printable ASCII characters")
+            })?;
+            let name = UserName::new(&username.canonical())
+                .ok_or_else(|| format!("user \"{name}\": not printable ASCII"))?;
+            Ok(User { name, username, password })
+        })
+        .collect()
+}
+
+fn instruments(defaults: &InstrumentDefaults, list: &[InstrumentFile]) -> Result<Vec<Instrument>, String> {
+    if list.len() > BookScopedId::INSTRUMENTS_MAX as usize {
+        return Err(format!("{} instruments; at most {} are taken", list.len(), BookScopedId::INSTRUMENTS_MAX));
+    }
+    let mut seen = BTreeSet::new();
+    list.iter()
+        .zip(0..)
+        .map(|(entry, index)| {
+            let name = &entry.symbol;
+            let say = |what: String| format!("instrument \"{name}\": {what}");
+            let symbol = Symbol::new(name)
+                .ok_or_else(|| say("a symbol has 1 to 8 printable ASCII characters, no space".into()))?;
+            if !seen.insert(symbol) {
+                return Err(say("it is there twice".into()));
+            }
+            let tick_text = entry.tick.as_ref().unwrap_or(&defaults.tick);
+            let tick = decimal_e4(tick_text)
+                .and_then(|e4| u32::try_from(e4).ok())
+                .ok_or_else(|| say(format!("tick \"{tick_text}\" is no price with up to 4 decimals")))?;
+            let price_text = entry.price_max.as_ref().unwrap_or(&defaults.price_max);
+            let price_max = decimal_e4(price_text)
+                .and_then(|e4| e4.checked_div(u64::from(tick)))
+                .and_then(|ticks| Price::new(i64::try_from(ticks).ok()?))
+                .ok_or_else(|| say(format!("price_max \"{price_text}\" is no price with up to 4 decimals")))?;
+            let instrument = Instrument {
+                id: InstrumentId(index),
+                symbol,
+                tick,
+                lot: entry.lot.unwrap_or(defaults.lot),
+                quantity_max: Quantity(entry.quantity_max.unwrap_or(defaults.quantity_max)),
+                price_max,
+            };
+            let units = instrument.quantity_to_units(instrument.quantity_max);
+            if units.is_none_or(|units| units >= 1_000_000) {
+                return Err(say("quantity_max times lot must stay below 1000000, OUCH's own bound".into()));
+            }
+            if instrument.price_to_e4(price_max).is_none_or(|e4| e4 >= 2_000_000_000) {
+                return Err(say("price_max must stay below 200000, from where OUCH says market".into()));
+            }
+            instrument.validated().map_err(|error| say(error.to_string()))
+        })
+        .collect()
+}
+
+/// Ten-thousandths of a decimal text with up to four decimals.
+fn decimal_e4(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || fraction.len() > 4 || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let fraction: u64 = format!("{fraction:0<4}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(10_000)?.checked_add(fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_has_what_the_readme_says() {
+        let config = Config::load(None).unwrap();
+        assert_eq!(config.instruments.len(), 64);
+        let aapl = config.instruments.iter().find(|i| i.symbol == Symbol::new("AAPL").unwrap()).unwrap();
+        assert_eq!((aapl.tick, aapl.lot), (100, 1));
+        assert_eq!(config.users.len(), 8);
+        assert!(config.embedded);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let with = |from: &str, to: &str| {
+            assert!(DEFAULT.contains(from), "{from}");
+            Config::parse(&DEFAULT.replacen(from, to, 1)).unwrap_err()
+        };
+        assert!(with("soup = ", "soap = ").contains("soap"));
+        assert!(with("ack = \"disk\"", "ack = \"tape\"").contains("use memory or disk"));
+        assert!(with("idle = \"backoff\"", "idle = \"nap\"").contains("idle: "));
+        assert!(with("\"AAPL\"", "\"A PL\"").contains("A PL"));
+        assert!(with("\"MSFT\"", "\"AAPL\"").contains("twice"));
+        assert!(with("name = \"DEV2\"", "name = \"dev1\"").contains("twice"));
+        assert!(with("tick = \"0.01\"", "tick = \"0.00001\"").contains("0.00001"));
+        assert!(with("end_of_day_utc = \"\"", "end_of_day_utc = \"24:00\"").contains("21:00"));
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        assert_eq!(decimal_e4("0.01"), Some(100));
+        assert_eq!(decimal_e4("199999.99"), Some(1_999_999_900));
+        assert_eq!(decimal_e4("5"), Some(50_000));
+        for wrong in ["", ".5", "1.00001", "-1", "1e3", "1,5", " 1"] {
+            assert_eq!(decimal_e4(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The front: the one thread that polls sockets, sequences, journals, drains events and sends reports.
+//!
+//! One turn: poll → receive (decode, check, sequence, route) → let books run → drain events (number, log, encode) →
+//! commit the log → send what the gate lets through. Nothing in a turn waits for anything but the poll.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use domain::{Command, Nanos, Sequence};
+use engine::{
+    hash::StateHash,
+    runtime::{Backoff, BookHashes, Idle, ShardStats, Step},
+};
+use gateway::{Gateway, GatewayStats, Venue};
+use journal::StorageState;
+use log::{error, warn};
+
+use crate::{sequencer::Sequencer, wake::FrontWake};
+
+/// Events taken from one shard before the next shard's turn.
+const DRAIN_MAX: usize = 1_024;
+/// How long a stopping exchange waits for clients to take their last reports.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What the front shows to other threads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Status {
+    /// Commands sequenced since the start.
+    pub(crate) sequenced: u64,
+    pub(crate) last_sequence: Sequence,
+    pub(crate) gateway: GatewayStats,
+    pub(crate) shards: Vec<ShardStats>,
+    /// Bytes of log that the disk has not.
+    pub(crate) unsynced: u64,
+    pub(crate) cancel_only: bool,
+}
+
+/// What other threads ask of the front.
+#[derive(Default)]
+pub(crate) struct Requests {
+    /// Finish what is under way, and end.
+    pub(crate) stop: AtomicBool,
+    /// Fill in a new status.
+    pub(crate) status_wanted: AtomicBool,
+    pub(crate) status: Mutex<Status>,
+}
+
+/// How the front ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The hash of every book, by instrument.
+    pub(crate) books: Vec<BookHashes>,
+    pub(crate) last_sequence: Sequence,
+    pub(crate) sequenced: u64,
+}
+
+impl Ended {
+    /// The hash of all books.
+    pub(crate) fn state(&self) -> StateHash {
+        combined(&self.books)
+    }
+}
+
+/// The hash of all books.
+pub(crate) fn combined(books: &[BookHashes]) -> StateHash {
+    books.iter().fold(StateHash::default(), |sum, book| sum.combine(book.state))
+}
+
+/// When a day ends, and which day was the last to end.
+pub(crate) struct DayEnd {
+    since_midnight: u64,
+    next: Nanos,
+}
+
+impl DayEnd {
+    /// Ends each day at this time of day, from now on.
+    pub(crate) fn new(time_of_day: Duration, now: Nanos) -> Self {
+        let since_midnight = u64::try_from(time_of_day.as_nanos()).unwrap_or(0);
+        let today = now.0 - now.since_midnight() + since_midnight;
+        let next = if now.0 < today { today } else { today + Nanos::PER_DAY };
+        Self { since_midnight, next: Nanos(next) }
+    }
+
+    fn is_due(&mut self, now: Nanos) -> bool {
+        if now < self.next {
+            return false;
+        }
+        *self = Self::new(Duration::from_nanos(self.since_midnight), now);
+        true
+    }
+}
+
+/// The front thread's state.
+pub(crate) struct Front {
+    pub(crate) gateway: Gateway,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) wake: Arc<FrontWake>,
+    pub(crate) requests: Arc<Requests>,
+    pub(crate) idle: Idle,
+    /// More threads than cores.
+    pub(crate) shared_cores: bool,
+    pub(crate) day_end: Option<DayEnd>,
+}
+
+impl Front {
+    /// Runs until it is asked to stop, and ends cleanly: what was sequenced is executed, reported and safe.
+    ///
+    /// # Errors
+    /// When the journal fails, which is final, or the system's poll does.
+    pub(crate) fn run(mut self) -> Result<Ended, String> {
+        let mut backoff = Backoff::new(self.idle, self.shared_cores);
+        let mut stopping = None;
+        let mut cancel_only = false;
+        loop {
+            let worked = self.turn()?;
+            match self.sequencer.storage() {
+                StorageState::Failed => {
+                    let failure = self.sequencer.appender().failure().map(|failure| failure.to_string());
+                    return Err(format!("journal: {}", failure.unwrap_or_default()));
+                }
+                state => {
+                    let now = state == StorageState::CancelOnly;
+                    if now != cancel_only {
+                        cancel_only = now;
+                        if now {
+                            warn!("the disk is short of room: new orders are refused, cancels are taken");
+                        } else {
+                            warn!("the disk has room again: new orders are taken");
+                        }
+                    }
+                }
+            }
+            if self.requests.status_wanted.swap(false, Ordering::Relaxed) {
+                self.publish_status(cancel_only);
+            }
+            if self.requests.stop.load(Ordering::Acquire) {
+                let since = *stopping.get_or_insert_with(|| {
+                    self.gateway.stop_receiving();
+                    Instant::now()
+                });
+                let sent = !self.gateway.is_gated() && !self.gateway.has_work();
+                if self.sequencer.runtime.is_quiescent()
+                    && self.sequencer.is_safe()
+                    && (sent || since.elapsed() > FAREWELL)
+                {
+                    return self.end();
+                }
+            }
+            if worked {
+                backoff.reset();
+                self.poll(Some(Duration::ZERO))?;
+            } else if self.must_look_again() {
+                // Something is under way in a shard, on the disk or in a buffer that found no room.
+                match backoff.snooze() {
+                    Step::Again => {}
+                    Step::Sleep => self.sleep()?,
+                }
+            } else if self.idle == Idle::Spin {
+                backoff.snooze();
+                self.poll(Some(Duration::ZERO))?;
+            } else {
+                self.sleep()?;
+            }
+        }
+    }
+
+    /// Everything but waiting. Says whether anything was done.
+    fn turn(&mut self) -> Result<bool, String> {
+        if let Some(day_end) = &mut self.day_end {
+            let now = self.sequencer.now();
+            if self.sequencer.has_room(None) && self.sequencer.ring_has_room(None) && day_end.is_due(now) {
+                self.sequencer.sequence(Command::EndOfDay);
+            }
+        }
+        let mut worked = self.gateway.receive(&mut self.sequencer);
+        self.sequencer.runtime.publish();
+        worked |= self.drain() > 0;
+        let committed = self.sequencer.commit();
+        self.gateway.send(&self.sequencer, committed);
+        Ok(worked)
+    }
+
+    fn drain(&mut self) -> usize {
+        let Self { gateway, sequencer, .. } = self;
+        sequencer.drain(DRAIN_MAX, |event, log| gateway.on_event(event, log))
+    }
+
+    fn must_look_again(&self) -> bool {
+        self.gateway.has_work()
+            || self.gateway.is_gated()
+            || self.sequencer.runtime.has_events()
+            || !self.sequencer.runtime.is_quiescent()
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) -> Result<(), String> {
+        self.gateway.poll(timeout).map_err(|error| {
+            error!("poll: {error}");
+            format!("polling sockets: {error}")
+        })
+    }
+
+    /// Sleeps until a socket, a shard, the disk or a request needs the front.
+    fn sleep(&mut self) -> Result<(), String> {
+        let gate = self.sequencer.gate();
+        let stalled = self.gateway.has_work() || (self.sequencer.runtime.has_events() && !self.sequencer.log_has_room());
+        self.wake.announce(self.gateway.is_gated() || stalled);
+        let must_not = (self.sequencer.runtime.has_events() && self.sequencer.log_has_room())
+            || self.sequencer.gate() != gate
+            || self.requests.stop.load(Ordering::Acquire)
+            || self.requests.status_wanted.load(Ordering::Relaxed);
+        let timeout = if must_not {
+            Duration::ZERO
+        } else if stalled {
+            // A full ring is emptied by its shard, a full tail by the disk thread; only the latter calls.
+            Duration::from_millis(1)
+        } else {
+            self.gateway.patience().min(Duration::from_secs(1))
+        };
+        let result = self.poll(Some(timeout));
+        self.wake.retract();
+        result
+    }
+
+    fn publish_status(&self, cancel_only: bool) {
+        let appender = self.sequencer.appender();
+        let status = Status {
+            sequenced: self.sequencer.sequenced,
+            last_sequence: self.sequencer.last_sequence(),
+            gateway: self.gateway.stats(),
+            shards: self.sequencer.runtime.stats(),
+            unsynced: appender.committed().0.saturating_sub(appender.durable().0),
+            cancel_only,
+        };
+        if let Ok(mut shown) = self.requests.status.lock() {
+            *shown = status;
+        }
+    }
+
+    fn end(mut self) -> Result<Ended, String> {
+        self.gateway.shut_down(&self.sequencer);
+        let last_sequence = self.sequencer.last_sequence();
+        let sequenced = self.sequencer.sequenced;
+        let (mut runtime, appender) = self.sequencer.into_parts();
+        let books = runtime.hashes();
+        appender.close().map_err(|error| format!("journal: {error}"))?;
+        Ok(Ended { books, last_sequence, sequenced })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600_000_000_000;
+
+    #[test]
+    fn a_day_ends_once_and_the_next_a_day_later() {
+        let midnight = 20_000 * Nanos::PER_DAY;
+        let mut day_end = DayEnd::new(Duration::from_secs(21 * 3_600), Nanos(midnight + 20 * HOUR));
+        assert!(!day_end.is_due(Nanos(midnight + 21 * HOUR - 1)));
+        assert!(day_end.is_due(Nanos(midnight + 21 * HOUR)));
+        assert!(!day_end.is_due(Nanos(midnight + 22 * HOUR)));
+        assert!(day_end.is_due(Nanos(midnight + 45 * HOUR)));
+    }
+
+    #[test]
+    fn a_start_after_the_end_waits_for_tomorrow() {
+        let midnight = 20_000 * Nanos::PER_DAY;
+        let mut day_end = DayEnd::new(Duration::from_secs(21 * 3_600), Nanos(midnight + 22 * HOUR));
+        assert!(!day_end.is_due(Nanos(midnight + 23 * HOUR)));
+        assert!(day_end.is_due(Nanos(midnight + 45 * HOUR)));
+    }
+}

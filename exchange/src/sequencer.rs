@@ -1,0 +1,191 @@
+//! The sequencer: gives each command its place and its time, journals it, and hands it to its book.
+//!
+//! It runs inline on the front thread. Per command: (1) the gateway has asked for room, so nothing below can fail;
+//! (2) sequence and time are given; (3) the record goes into the journal's tail; (4) the command goes into its
+//! shard's ring. [`Sequencer::commit`] closes the batch once a turn.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use domain::{Command, Event, InstrumentId, Nanos, OrderId, Report, Sequence, Sequenced};
+use engine::runtime::Runtime;
+use gateway::Venue;
+use journal::{AckPolicy, Appender, Position, ReadError, StorageState};
+
+/// Bytes of the log that a turn keeps free beyond a command: the reports that books may say before the front looks
+/// again are refused no room. One event causes at most two reports, and no record is longer than 128 bytes.
+const ROOM_MIN: u64 = 4 * 1024;
+
+/// The sequencer, the journal's writing end and the books' front end.
+pub(crate) struct Sequencer {
+    pub(crate) runtime: Runtime,
+    appender: Appender,
+    ack: AckPolicy,
+    last_sequence: Sequence,
+    last_nanos: Nanos,
+    /// By instrument index: the number that the next order gets.
+    next_order: Vec<u64>,
+    /// Commands given a place since the start, those of the recovery excepted.
+    pub(crate) sequenced: u64,
+    /// Something has been appended since the last commit.
+    appended: bool,
+}
+
+impl Sequencer {
+    pub(crate) fn new(
+        runtime: Runtime,
+        appender: Appender,
+        ack: AckPolicy,
+        last_sequence: Sequence,
+        last_nanos: Nanos,
+        instruments: usize,
+    ) -> Self {
+        Self {
+            runtime,
+            appender,
+            ack,
+            last_sequence,
+            last_nanos,
+            next_order: vec![1; instruments],
+            sequenced: 0,
+            appended: false,
+        }
+    }
+
+    /// Hands a command that the journal already holds to its book.
+    pub(crate) fn replay(&mut self, command: &Sequenced<Command>) {
+        self.count_order(&command.command);
+        self.runtime.route(command);
+    }
+
+    /// Whether a command for this book finds room in its ring.
+    pub(crate) fn ring_has_room(&mut self, instrument: Option<InstrumentId>) -> bool {
+        match instrument {
+            Some(instrument) => self.runtime.accepts(instrument),
+            None => self.runtime.accepts_market_wide(),
+        }
+    }
+
+    /// Whether the log has room for the reports of an event.
+    #[inline]
+    pub(crate) fn log_has_room(&self) -> bool {
+        self.appender.room() >= ROOM_MIN / 2
+    }
+
+    /// Closes the batch: what has been appended becomes visible to the disk thread and, by the ack policy, sendable.
+    pub(crate) fn commit(&mut self) -> Position {
+        if !self.appended {
+            return self.appender.committed();
+        }
+        self.appended = false;
+        self.appender.commit()
+    }
+
+    /// Takes events from the shards while there is room for their reports.
+    pub(crate) fn drain(&mut self, max: usize, mut take: impl FnMut(&Event, &mut dyn FnMut(&Report) -> Position)) -> usize {
+        let Self { runtime, appender, appended, .. } = self;
+        if appender.room() < ROOM_MIN / 2 {
+            return 0;
+        }
+        runtime.drain(max, |event| {
+            take(event, &mut |report| {
+                *appended = true;
+                append_report(appender, report)
+            });
+            appender.room() >= ROOM_MIN / 2
+        })
+    }
+
+    /// Whether the log is as safe as asked up to its end.
+    pub(crate) fn is_safe(&self) -> bool {
+        !self.appended && self.gate() >= self.appender.committed()
+    }
+
+    pub(crate) fn storage(&self) -> StorageState {
+        self.appender.state()
+    }
+
+    pub(crate) fn appender(&self) -> &Appender {
+        &self.appender
+    }
+
+    pub(crate) const fn last_sequence(&self) -> Sequence {
+        self.last_sequence
+    }
+
+    /// The parts, when the front is done with them.
+    pub(crate) fn into_parts(self) -> (Runtime, Appender) {
+        (self.runtime, self.appender)
+    }
+
+    #[inline]
+    fn count_order(&mut self, command: &Command) {
+        let order = match command {
+            Command::Enter(enter) => enter.order,
+            Command::Replace(replace) => replace.new_order,
+            _ => return,
+        };
+        let next = &mut self.next_order[order.instrument().0 as usize];
+        assert_eq!(order.number(), *next, "order numbers are given in turn");
+        *next += 1;
+    }
+}
+
+impl Venue for Sequencer {
+    #[inline]
+    fn has_room(&mut self, instrument: Option<InstrumentId>) -> bool {
+        self.appender.room() >= ROOM_MIN && instrument.is_none_or(|instrument| self.runtime.accepts(instrument))
+    }
+
+    #[inline]
+    fn takes_orders(&self) -> bool {
+        self.appender.state() == StorageState::Ok
+    }
+
+    #[inline]
+    fn next_order(&self, instrument: InstrumentId) -> OrderId {
+        OrderId::new(instrument, self.next_order[instrument.0 as usize])
+    }
+
+    #[inline]
+    fn sequence(&mut self, command: Command) -> Sequenced<Command> {
+        self.count_order(&command);
+        self.last_sequence = self.last_sequence.next();
+        let sequenced = Sequenced { sequence: self.last_sequence, nanos: self.now(), command };
+        self.appender.append_command(&sequenced).expect("room was asked for");
+        self.appended = true;
+        self.runtime.route(&sequenced);
+        self.sequenced += 1;
+        sequenced
+    }
+
+    #[inline]
+    fn log(&mut self, report: &Report) -> Position {
+        self.appended = true;
+        append_report(&mut self.appender, report)
+    }
+
+    fn logged(&self, position: Position) -> Result<Report, ReadError> {
+        self.appender.read_report(position)
+    }
+
+    #[inline]
+    fn gate(&self) -> Position {
+        match self.ack {
+            AckPolicy::Memory => self.appender.committed(),
+            AckPolicy::Disk => self.appender.durable(),
+        }
+    }
+
+    #[inline]
+    fn now(&mut self) -> Nanos {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        // A clock that was set back stands still here until it has caught up. 2^64 ns reach the year 2554.
+        self.last_nanos = self.last_nanos.max(Nanos(u64::try_from(since_epoch).unwrap_or(u64::MAX)));
+        self.last_nanos
+    }
+}
+
+#[inline]
+fn append_report(appender: &mut Appender, report: &Report) -> Position {
+    appender.append_report(report).expect("room was asked for")
+}
