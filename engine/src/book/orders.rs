@@ -85,10 +85,10 @@ impl OrderTable {
         (cell != NIL).then_some(cell)
     }
 
-    /// An order rests in a cell now.
+    /// The order counted last rests in a cell now.
     #[inline]
     pub(super) fn insert(&mut self, number: u64, cell: u32) {
-        debug_assert!(number <= self.last && self.find(number).is_none());
+        debug_assert_eq!(number, self.last, "an order comes to rest by the command that gave its number");
         let slot = self.near_slot(number / PAGE);
         if self.near[slot].is_none() {
             let fresh = || Box::new(Page { live: 0, cells: [NIL; PAGE as usize] });
@@ -132,8 +132,8 @@ impl OrderTable {
         self.live
     }
 
-    /// The near slot of a page; slides the window there when the page is past its end. Orders come to rest in
-    /// the order of their numbers, so a page before the window is never asked for.
+    /// The near slot of the last number's page; slides the window there when the page is past its end. Numbers
+    /// only grow, so that page is never before the window.
     fn near_slot(&mut self, page: u64) -> usize {
         if self.near.is_empty() {
             self.first = page;
@@ -159,6 +159,11 @@ impl OrderTable {
 
 #[cfg(test)]
 mod tests {
+    use std::env;
+
+    use rand::{RngExt, SeedableRng};
+    use rand_xoshiro::Xoshiro256StarStar;
+
     use super::*;
 
     /// Inserts `number` into a table that has given every number up to it.
@@ -221,5 +226,40 @@ mod tests {
         assert_eq!((table.find(5), table.find(300), table.far.len()), (None, None, 0));
         table.remove(much_later);
         assert_eq!(table.near.len(), 0);
+    }
+
+    /// Against an ordered map, with leaps of every size between numbers.
+    #[test]
+    fn the_table_agrees_with_a_map() {
+        let seed = env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
+        println!("SEED={seed}");
+        let mut rng = Xoshiro256StarStar::seed_from_u64(seed);
+        let (mut table, mut map) = (OrderTable::new(), BTreeMap::new());
+        let mut known: Vec<u64> = Vec::new();
+        for step in 0..40_000u32 {
+            let leap = 1u64 << rng.random_range(0..if step % 100 == 0 { 26 } else { 6 });
+            let number = table.last + rng.random_range(1..=leap);
+            rest(&mut table, number, step);
+            map.insert(number, step);
+            known.push(number);
+            // Now and then all go but a few, so that the window empties and moves.
+            while known.len() > 500 || (known.len() > 3 && rng.random_range(0..5_000) == 0) {
+                let keep = if rng.random_range(0..20) == 0 { 3 } else { 400 };
+                while known.len() > keep {
+                    let gone = known.swap_remove(rng.random_range(0..known.len()));
+                    table.remove(gone);
+                    map.remove(&gone);
+                    assert_eq!(table.find(gone), None, "SEED={seed}");
+                }
+            }
+            let probe = rng.random_range(0..=table.last + 1);
+            assert_eq!(table.find(probe), map.get(&probe).copied(), "SEED={seed}");
+            if step % 64 == 0 {
+                assert!(map.iter().all(|(&number, &cell)| table.find(number) == Some(cell)), "SEED={seed}");
+                let pages = table.near.iter().flatten().count() + table.far.len();
+                assert!(pages <= map.len() && table.near.len() <= NEAR_PAGES as usize, "SEED={seed}");
+                assert_eq!(table.live() as usize, map.len(), "SEED={seed}");
+            }
+        }
     }
 }

@@ -123,6 +123,9 @@ impl BookSide {
 
     /// Whether `wanted` can be had at `limit` or better. Walks the levels' sums from the best.
     pub(super) fn can_fill(&self, limit: i64, wanted: u64) -> bool {
+        if wanted > self.open {
+            return false;
+        }
         // The sum cannot overflow: it never passes `open`.
         let mut found = 0;
         for (key, level) in self.levels() {

@@ -5,6 +5,9 @@
 //!              free list: 4 -> 1 -> NIL        (through Cell::next)
 //! ```
 //!
+//! Memory follows the most orders that ever rested at once: 72 bytes for each, up to twice that while the vector
+//! grows.
+//!
 //! Cell numbers are a function of the book's own commands, so a replay puts every order in the same cell. They
 //! reach no event and no hash: another book may place its orders otherwise and still be the same book.
 
