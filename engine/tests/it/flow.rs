@@ -17,7 +17,7 @@ pub(crate) struct Style {
     pub(crate) name: &'static str,
     pub(crate) prices: Prices,
     pub(crate) quantities: Quantities,
-    /// Resting orders above which most commands are cancels.
+    /// Resting orders above which no more are entered.
     pub(crate) resting_max: usize,
     /// In a thousand new orders, how many are IOC, FOK or market.
     pub(crate) takers: u32,
@@ -46,12 +46,12 @@ pub(crate) enum Quantities {
 }
 
 /// Every style that the books are compared in.
-pub(crate) const STYLES: [Style; 6] = [
+pub(crate) const STYLES: [Style; 7] = [
     Style {
         name: "a few prices, everything crosses",
         prices: Prices::Around { middle: 100, ticks: 3 },
         quantities: Quantities::UpTo(12),
-        resting_max: 24,
+        resting_max: 60,
         takers: 200,
         ends: 20,
     },
@@ -80,6 +80,14 @@ pub(crate) const STYLES: [Style; 6] = [
         ends: 1,
     },
     Style {
+        name: "the ends of prices, usual quantities",
+        prices: Prices::Ends,
+        quantities: Quantities::UpTo(9),
+        resting_max: 50,
+        takers: 100,
+        ends: 10,
+    },
+    Style {
         name: "the ends of prices and quantities",
         prices: Prices::Ends,
         quantities: Quantities::Huge,
@@ -106,10 +114,23 @@ pub(crate) struct Flow {
     orders: u64,
     client_refs: u32,
     middle: i64,
-    /// Orders that rest, with their owners.
-    resting: Vec<(OrderId, Owner)>,
-    /// Some that no longer do, overwritten in turn.
-    gone: Vec<(OrderId, Owner)>,
+    /// In a hundred orders, how many buy; changes now and then, so that queues build up on either side.
+    buyers: u32,
+    /// Orders that rest.
+    resting: Vec<Known>,
+    /// Some that no longer do, overwritten at random.
+    gone: Vec<Known>,
+}
+
+/// What the flow knows of an order.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    order: OrderId,
+    owner: Owner,
+    side: Side,
+    price: Price,
+    /// What was open when it came to rest.
+    quantity: Quantity,
 }
 
 /// How many past orders are remembered.
@@ -125,6 +146,7 @@ impl Flow {
             orders: 0,
             client_refs: 0,
             middle: 0,
+            buyers: 50,
             resting: Vec::new(),
             gone: Vec::new(),
         }
@@ -135,6 +157,9 @@ impl Flow {
         self.sequence += 1 + self.rng.random_range(0..3);
         self.nanos += self.rng.random_range(0..2_000);
         self.middle += self.rng.random_range(-1..=1);
+        if self.chance(400, 1) {
+            self.buyers = [5, 20, 50, 50, 80, 95][self.rng.random_range(0..6)];
+        }
         let command = self.command();
         Sequenced { sequence: Sequence(self.sequence), nanos: Nanos(self.nanos), command }
     }
@@ -143,13 +168,14 @@ impl Flow {
         if self.chance(10_000, self.style.ends) {
             return Command::EndOfDay;
         }
-        let full = self.resting.len() > self.style.resting_max;
+        if self.resting.len() > self.style.resting_max {
+            return if self.chance(2, 1) { self.cancel() } else { self.replace() };
+        }
         match self.rng.random_range(0..100) {
-            0..45 if !full => self.enter(),
-            0..70 => self.cancel(),
-            70..82 => self.reduce(),
-            82..99 => self.replace(),
-            _ => self.enter(),
+            0..55 => self.enter(),
+            55..67 => self.cancel(),
+            67..78 => self.reduce(),
+            _ => self.replace(),
         }
     }
 
@@ -157,10 +183,12 @@ impl Flow {
     pub(crate) fn learn(&mut self, events: &[Event]) {
         for event in events {
             match event.kind {
-                EventKind::Accepted { order, owner, .. } => self.resting.push((order, owner)),
-                EventKind::Replaced { old, order, owner, .. } => {
+                EventKind::Accepted { order, owner, side, price, quantity, .. } => {
+                    self.resting.push(Known { order, owner, side, price, quantity });
+                }
+                EventKind::Replaced { old, order, owner, side, price, leaves, .. } => {
                     self.forget(old);
-                    self.resting.push((order, owner));
+                    self.resting.push(Known { order, owner, side, price, quantity: leaves });
                 }
                 EventKind::Traded { maker, maker_leaves, taker, taker_leaves, .. } => {
                     for (order, leaves) in [(maker, maker_leaves), (taker, taker_leaves)] {
@@ -177,8 +205,11 @@ impl Flow {
 
     fn forget(&mut self, order: OrderId) {
         // Takers are at the end, and so are most of those that go young.
-        let at =
-            self.resting.iter().rposition(|known| known.0 == order).expect("events name orders that live");
+        let at = self
+            .resting
+            .iter()
+            .rposition(|known| known.order == order)
+            .expect("events name orders that live");
         let known = self.resting.swap_remove(at);
         if self.gone.len() < GONE_MAX {
             self.gone.push(known);
@@ -206,23 +237,21 @@ impl Flow {
     }
 
     fn cancel(&mut self) -> Command {
-        let (order, owner) = self.target();
+        let Known { order, owner, .. } = self.target();
         let reason = CancelReason::ALL[self.rng.random_range(0..CancelReason::ALL.len())];
         Command::Cancel(CancelOrder { order, owner, reason })
     }
 
     fn reduce(&mut self) -> Command {
-        let (order, owner) = self.target();
+        let Known { order, owner, quantity, .. } = self.target();
         let side_code = self.rng.next_u32() as u8;
         let kind = if self.chance(2, 1) { ReduceKind::Cancel } else { ReduceKind::Modify { side_code } };
-        Command::Reduce(ReduceOrder { order, owner, total: Quantity(self.quantity()), kind })
+        Command::Reduce(ReduceOrder { order, owner, total: self.total(quantity), kind })
     }
 
     fn replace(&mut self) -> Command {
-        let (order, original) = self.target();
-        let side = self.side();
+        let Known { order, owner: original, side, price, quantity } = self.target();
         let (order_type, time_in_force) = self.kind();
-        let keep = self.chance(4, 3);
         Command::Replace(ReplaceOrder {
             order,
             original: original.client_ref,
@@ -230,32 +259,50 @@ impl Flow {
             owner: self.next_owner(Some(original.session)),
             order_type,
             time_in_force,
-            price: self.price(side),
-            total: Quantity(self.quantity()),
-            priority: if keep { ReplacePriority::KeepWherePossible } else { ReplacePriority::Lose },
+            price: if self.chance(2, 1) { price } else { self.price(side) },
+            total: self.total(quantity),
+            priority: if self.chance(4, 1) {
+                ReplacePriority::Lose
+            } else {
+                ReplacePriority::KeepWherePossible
+            },
             client_order_id: ClientOrderId::BLANK,
             echo: Echo::default(),
         })
     }
 
-    /// An order to do something to, and who says so: mostly one that rests and its owner.
-    fn target(&mut self) -> (OrderId, Owner) {
-        let (order, owner) = match self.rng.random_range(0..100) {
-            0..4 => (OrderId::new(INSTRUMENT, 0), Owner::default()),
-            4..6 => {
-                let ahead = self.rng.random_range(1..3_000_000_000);
-                (OrderId::new(INSTRUMENT, self.orders + ahead), Owner::default())
-            }
-            6..11 if !self.gone.is_empty() => self.gone[self.rng.random_range(0..self.gone.len())],
+    /// An order to do something to, as whoever does it names it: mostly one that rests, by its owner.
+    fn target(&mut self) -> Known {
+        let nobody = |number| Known {
+            order: OrderId::new(INSTRUMENT, number),
+            owner: Owner::default(),
+            side: Side::Buy,
+            price: Price::default(),
+            quantity: Quantity(1),
+        };
+        let mut known = match self.rng.random_range(0..100) {
+            0..2 => nobody(0),
+            2..4 => nobody(self.orders + self.rng.random_range(1..3_000_000_000)),
+            4..8 if !self.gone.is_empty() => self.gone[self.rng.random_range(0..self.gone.len())],
             _ if !self.resting.is_empty() => self.resting[self.rng.random_range(0..self.resting.len())],
-            _ => (OrderId::new(INSTRUMENT, self.orders), Owner::default()),
+            _ => nobody(self.orders),
         };
-        let other = match self.rng.random_range(0..100) {
-            0..3 => Owner { session: SessionId(owner.session.0 ^ 1), ..owner },
-            3..6 => Owner { client_ref: ClientRef(owner.client_ref.0.wrapping_add(1)), ..owner },
-            _ => owner,
-        };
-        (order, other)
+        match self.rng.random_range(0..100) {
+            0..3 => known.owner.session.0 ^= 1,
+            3..6 => known.owner.client_ref.0 += 1,
+            _ => {}
+        }
+        known
+    }
+
+    /// A size to change an order to: about as large as it was, smaller, or any.
+    fn total(&mut self, quantity: Quantity) -> Quantity {
+        Quantity(match self.rng.random_range(0..4) {
+            0 => quantity.lots().saturating_add(self.rng.random_range(0..3)),
+            1 => quantity.lots().saturating_sub(self.rng.random_range(0..3)),
+            2 => self.rng.random_range(0..=quantity.lots()),
+            _ => self.quantity(),
+        })
     }
 
     fn next_order(&mut self) -> OrderId {
@@ -280,7 +327,7 @@ impl Flow {
     }
 
     fn side(&mut self) -> Side {
-        if self.chance(2, 1) { Side::Buy } else { Side::Sell }
+        if self.chance(100, self.buyers) { Side::Buy } else { Side::Sell }
     }
 
     fn price(&mut self, side: Side) -> Price {
@@ -303,7 +350,7 @@ impl Flow {
         match self.style.quantities {
             Quantities::UpTo(most) => self.rng.random_range(0..=most),
             Quantities::Huge => {
-                let of = [1, 1, 1, 2, 3, 5, 1 << 62, u64::MAX][self.rng.random_range(0..8)];
+                let of = [1, 1, 2, 3, 5, 9, 33, 1 << 62, u64::MAX][self.rng.random_range(0..9)];
                 (u64::MAX / of).saturating_sub(self.rng.random_range(0..3))
             }
         }
