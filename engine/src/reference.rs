@@ -46,6 +46,15 @@ impl ReferenceBook {
         Self { header, bids: Vec::new(), asks: Vec::new() }
     }
 
+    /// The book that shows what another shows.
+    #[must_use]
+    pub fn showing(book: &impl BookView) -> Self {
+        let (mut bids, mut asks) = (Vec::new(), Vec::new());
+        book.visit(Side::Buy, |order| bids.push(*order));
+        book.visit(Side::Sell, |order| asks.push(*order));
+        Self { header: book.header(), bids, asks }
+    }
+
     /// Applies one command and says what it did, as [`Book::apply`](crate::book::Book::apply) does.
     ///
     /// # Panics

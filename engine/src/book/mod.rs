@@ -35,7 +35,11 @@ use side::{BookSide, price_of};
 use slab::{Cell, NIL, Slab};
 pub use view::{BookHeader, BookView, Counters, LastTrade, PriceLevel, RestingOrder};
 
-/// One instrument's order book. An empty one takes a few hundred bytes and allocates nothing.
+/// One instrument's order book.
+///
+/// Memory: an empty one takes 352 bytes and allocates nothing. The first order costs some 2 KiB (a page of order
+/// numbers, a node of levels, a few cells); from then on an order takes 72 bytes and 4 of its page, a price
+/// level 32.
 #[derive(Debug)]
 pub struct Book {
     instrument: InstrumentId,
@@ -49,7 +53,7 @@ pub struct Book {
 }
 
 // Ten thousand configured instruments are common, and most of them are quiet.
-const _: () = assert!(size_of::<Book>() <= 1024);
+const _: () = assert!(size_of::<Book>() <= 512);
 
 impl Book {
     /// An empty book.

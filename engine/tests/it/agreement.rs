@@ -10,6 +10,7 @@ use domain::{
 };
 use engine::book::{Book, BookHeader, BookView, RestingOrder};
 use engine::hash::{EventHash, book_hash};
+use engine::reference::ReferenceBook;
 
 use crate::flow::{Flow, STYLES, Style};
 use crate::support::{INSTRUMENT, Pair, Subject};
@@ -85,6 +86,26 @@ fn the_same_commands_give_the_same_hashes() {
             (book_hash(&book), said)
         };
         assert_eq!(hashes(), hashes(), "SEED={seed}, {}", style.name);
+    }
+}
+
+/// What a book shows, and so what is hashed, is all that it is: a book made from it goes on alike.
+#[test]
+fn a_book_is_what_it_shows() {
+    let seed = seed();
+    for style in STYLES {
+        let mut flow = Flow::new(seed, style);
+        let mut pair = Pair::new(Book::new(INSTRUMENT));
+        for step in 0..5_000 {
+            let command = flow.next();
+            let events = pair
+                .apply(&command)
+                .unwrap_or_else(|difference| panic!("SEED={seed}, {}: {difference}", style.name));
+            flow.learn(events);
+            if step % 50 == 0 {
+                pair.reference = ReferenceBook::showing(&pair.subject);
+            }
+        }
     }
 }
 

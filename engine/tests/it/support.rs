@@ -1,6 +1,6 @@
 //! What the tests share: one view on every kind of book, and the comparer of two.
 
-use domain::{Command, Event, Events, InstrumentId, Sequenced, Side};
+use domain::{Command, Event, Events, InstrumentId, OrderId, Sequenced, Side};
 use engine::book::{Book, BookHeader, BookView, PriceLevel, RestingOrder};
 use engine::hash::book_hash;
 use engine::reference::ReferenceBook;
@@ -35,6 +35,8 @@ impl Subject for Book {
             let mut levels: Vec<PriceLevel> = Vec::new();
             for order in &orders {
                 assert_eq!(self.order(order.order), Some(*order));
+                let elsewhere = OrderId::new(InstrumentId(INSTRUMENT.0 ^ 1), order.order.number());
+                assert_eq!(self.order(elsewhere), None);
                 match levels.last_mut().filter(|level| level.price == order.price) {
                     Some(level) => {
                         level.quantity = level.quantity.checked_add(order.leaves).expect("levels fit");
@@ -71,7 +73,7 @@ fn state(book: &impl BookView) -> (BookHeader, Vec<RestingOrder>, Vec<RestingOrd
 /// A book under test beside the reference.
 pub(crate) struct Pair<S> {
     pub(crate) subject: S,
-    reference: ReferenceBook,
+    pub(crate) reference: ReferenceBook,
     said: Events,
     expected: Events,
 }
