@@ -14,8 +14,12 @@ pub(crate) trait Field: Copy {
     /// As [`read`](Self::read).
     fn write(self, bytes: &mut [u8]);
 
-    /// The first byte that text may not hold; always `None` for a number.
-    fn bad_text(self) -> Option<u8>;
+    /// Whether exactly its bytes may be such a field: a number's always, text's when they are printable.
+    fn is_valid(bytes: &[u8]) -> bool;
+
+    /// The same of a value. On the way out this is asked before the bytes are written: reading them back while they
+    /// are on their way to memory costs more than all the rest.
+    fn may_be_written(self) -> bool;
 }
 
 /// A number: any bits are valid.
@@ -35,8 +39,13 @@ macro_rules! number {
             }
 
             #[inline(always)]
-            fn bad_text(self) -> Option<u8> {
-                None
+            fn is_valid(_: &[u8]) -> bool {
+                true
+            }
+
+            #[inline(always)]
+            fn may_be_written(self) -> bool {
+                true
             }
         }
     )*};
@@ -57,8 +66,13 @@ impl Field for u8 {
     }
 
     #[inline(always)]
-    fn bad_text(self) -> Option<u8> {
-        if is_printable(self) { None } else { Some(self) }
+    fn is_valid(bytes: &[u8]) -> bool {
+        is_printable(bytes[0])
+    }
+
+    #[inline(always)]
+    fn may_be_written(self) -> bool {
+        is_printable(self)
     }
 }
 
@@ -77,8 +91,13 @@ impl<const N: usize> Field for [u8; N] {
     }
 
     #[inline(always)]
-    fn bad_text(self) -> Option<u8> {
-        if all_printable(&self) { None } else { first_unprintable(&self) }
+    fn is_valid(bytes: &[u8]) -> bool {
+        all_printable::<N>(bytes)
+    }
+
+    #[inline(always)]
+    fn may_be_written(self) -> bool {
+        all_printable::<N>(&self)
     }
 }
 
@@ -87,15 +106,20 @@ pub(crate) const fn is_printable(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
 }
 
+/// The first byte that text may not hold.
 #[cold]
-fn first_unprintable(bytes: &[u8]) -> Option<u8> {
+pub(crate) fn first_unprintable(bytes: &[u8]) -> Option<u8> {
     bytes.iter().copied().find(|&b| !is_printable(b))
 }
 
-/// Whether all bytes are printable, eight at a time: the last eight overlap those before them when the length is
-/// no multiple of eight.
+/// Whether all `N` bytes are printable, eight at a time: the last eight overlap those before them when the length
+/// is no multiple of eight.
+///
+/// # Panics
+/// When there are fewer than `N` bytes.
 #[inline(always)]
-pub(crate) fn all_printable<const N: usize>(bytes: &[u8; N]) -> bool {
+pub(crate) fn all_printable<const N: usize>(bytes: &[u8]) -> bool {
+    let bytes = &bytes[..N];
     if N < 8 {
         return bytes.iter().all(|&b| is_printable(b));
     }
@@ -130,17 +154,16 @@ mod tests {
     #[test]
     fn every_byte_in_every_place_is_judged_as_by_the_slow_rule() {
         for byte in 0..=u8::MAX {
-            for place in 0..14 {
-                let mut text = [b'a'; 14];
+            let printable = is_printable(byte);
+            for place in 0..20 {
+                let mut text = [b'a'; 20];
                 text[place] = byte;
-                assert_eq!(text.bad_text(), (!is_printable(byte)).then_some(byte), "{byte:#x} at {place}");
+                assert_eq!(first_unprintable(&text), (!printable).then_some(byte));
+                assert_eq!(all_printable::<20>(&text), printable, "{byte:#x} at {place}");
+                assert_eq!(all_printable::<14>(&text), printable || place >= 14, "{byte:#x} at {place}");
+                assert_eq!(all_printable::<8>(&text), printable || place >= 8, "{byte:#x} at {place}");
+                assert_eq!(all_printable::<6>(&text), printable || place >= 6, "{byte:#x} at {place}");
             }
-            for place in 0..8 {
-                let mut text = [b'~'; 8];
-                text[place] = byte;
-                assert_eq!(text.bad_text(), (!is_printable(byte)).then_some(byte), "{byte:#x} at {place}");
-            }
-            assert_eq!([byte, b' '].bad_text(), (!is_printable(byte)).then_some(byte));
         }
     }
 }

@@ -10,7 +10,7 @@
 use core::fmt;
 
 use super::{AppendageFault, DecodeError};
-use crate::field::Field;
+use crate::field::{Field, first_unprintable};
 
 /// A message's optional fields: borrowed bytes that have been checked whole. Every option has a tag and as many
 /// bytes as it announces, every known tag a value of its own length, all text is printable, and no tag comes twice.
@@ -270,9 +270,8 @@ fn typed<T: Field>(tag: u8, value: &[u8]) -> Result<T, AppendageFault> {
     if value.len() != size_of::<T>() {
         return Err(AppendageFault::ValueLength { tag, expected: size_of::<T>(), found: value.len() });
     }
-    let value = T::read(value);
-    match value.bad_text() {
-        None => Ok(value),
-        Some(found) => Err(AppendageFault::Text { tag, found }),
+    if T::is_valid(value) {
+        return Ok(T::read(value));
     }
+    Err(AppendageFault::Text { tag, found: first_unprintable(value).unwrap_or_default() })
 }

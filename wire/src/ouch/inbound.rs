@@ -1,7 +1,7 @@
 //! What a client asks.
 
 use super::{Appendage, DecodeError};
-use crate::field::Field;
+use crate::field::{Field, first_unprintable};
 
 message! {
     /// Enter Order, `O`: 47 bytes and the appendage.

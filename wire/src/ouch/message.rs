@@ -21,17 +21,18 @@ macro_rules! message {
             ///
             /// # Errors
             /// Another type, another length, or text that is not printable ASCII.
-            #[inline]
+            #[inline(always)]
             pub fn decode(message: &[u8]) -> Result<Self, DecodeError> {
                 let head: &[u8; $len] = match message.try_into() {
                     Ok(head) => head,
                     Err(_) => return Err(Self::wrong_length($len, message)),
                 };
-                let message = Self { $( $field: Field::read(&head[$at..$at + size_of::<$ty>()]), )* };
-                message.checked(head[0])
+                Self::check(head)?;
+                Ok(Self { $( $field: Field::read(&head[$at..$at + size_of::<$ty>()]), )* })
             }
 
-            /// Appends the whole message.
+            /// Appends the whole message. Text is written as it is; [`decode`](Self::decode) refuses what is not
+            /// printable ASCII.
             #[inline]
             pub fn encode(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.head());
@@ -59,7 +60,7 @@ macro_rules! message {
             ///
             /// # Errors
             /// Another type, another length, text that is not printable ASCII, or a faulty appendage.
-            #[inline]
+            #[inline(always)]
             pub fn decode(message: &'a [u8]) -> Result<Self, DecodeError> {
                 let Some((head, rest)) = message.split_first_chunk::<$len>() else {
                     return Err(Self::wrong_length($len, message));
@@ -68,14 +69,13 @@ macro_rules! message {
                 if announced != rest.len() {
                     return Err(Self::wrong_length($len + announced, message));
                 }
-                let message = Self {
-                    $( $field: Field::read(&head[$at..$at + size_of::<$ty>()]), )*
-                    appendage: Appendage::decode(rest)?,
-                };
-                message.checked(head[0])
+                Self::check(head)?;
+                let appendage = Appendage::decode(rest)?;
+                Ok(Self { $( $field: Field::read(&head[$at..$at + size_of::<$ty>()]), )* appendage })
             }
 
-            /// Appends the whole message.
+            /// Appends the whole message. Text is written as it is; [`decode`](Self::decode) refuses what is not
+            /// printable ASCII.
             #[inline]
             pub fn encode(&self, out: &mut Vec<u8>) {
                 let mut head = self.head();
@@ -98,29 +98,37 @@ macro_rules! message {
             /// Bytes of the message, its type included, without what an appendage holds.
             pub const LEN: usize = $len;
 
-            /// The name and the first bad byte of the first field that is text and does not hold it.
+            /// Checks the type and all text, where they lie: one test for all fields. What is built afterwards is
+            /// built in its place, and is not read again while it is still on its way to memory.
+            #[inline(always)]
+            fn check(head: &[u8; $len]) -> Result<(), DecodeError> {
+                let valid = (head[0] == $kind) $( & <$ty>::is_valid(&head[$at..$at + size_of::<$ty>()]) )*;
+                if valid { Ok(()) } else { Err(Self::fault(head)) }
+            }
+
+            /// What is wrong with the first part that is.
             #[cold]
-            pub(crate) fn bad_text(&self) -> Option<(&'static str, u8)> {
-                $( if let Some(found) = self.$field.bad_text() { return Some((stringify!($field), found)); } )*
-                None
+            fn fault(head: &[u8; $len]) -> DecodeError {
+                $(
+                    let bytes = &head[$at..$at + size_of::<$ty>()];
+                    if head[0] == $kind && !<$ty>::is_valid(bytes) {
+                        let found = first_unprintable(bytes).unwrap_or_default();
+                        return DecodeError::Text { message: stringify!($name), field: stringify!($field), found };
+                    }
+                )*
+                DecodeError::UnknownType { found: head[0] }
             }
 
-            /// Whether all text is printable: one test for all fields.
-            #[inline(always)]
-            pub(crate) fn is_text(&self) -> bool {
-                true $( & self.$field.bad_text().is_none() )*
-            }
-
-            #[inline(always)]
-            fn checked(self, kind: u8) -> Result<Self, DecodeError> {
-                if kind != Self::TYPE {
-                    return Err(DecodeError::UnknownType { found: kind });
+            /// Appends the whole message, if its text is text.
+            #[allow(dead_code, reason = "what a venue never sends needs no check")]
+            #[inline]
+            pub(crate) fn encode_checked(&self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+                let valid = true $( & self.$field.may_be_written() )*;
+                if !valid {
+                    return Err(Self::fault(&self.head()));
                 }
-                if self.is_text() {
-                    return Ok(self);
-                }
-                let (field, found) = self.bad_text().unwrap_or_default();
-                Err(DecodeError::Text { message: stringify!($name), field, found })
+                self.encode(out);
+                Ok(())
             }
 
             #[cold]

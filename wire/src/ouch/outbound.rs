@@ -1,7 +1,7 @@
 //! What a venue answers. Every message carries the time, in nanoseconds since midnight UTC.
 
 use super::{Appendage, DecodeError};
-use crate::field::Field;
+use crate::field::{Field, first_unprintable};
 
 message! {
     /// System Event, `S`: 10 bytes.

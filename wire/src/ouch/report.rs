@@ -9,7 +9,7 @@ use domain::{
 use super::outbound::{
     Accepted, AccountQueryResponse, Canceled, Executed, Modified, Rejected, Replaced, SystemEvent,
 };
-use super::{Appendage, codes, min_quantity};
+use super::{Appendage, DecodeError, codes, min_quantity};
 
 /// Why a report cannot be said in OUCH. What the exchange took from an OUCH client always can; these tell of a
 /// caller's mistake, or of an order that came another way.
@@ -82,7 +82,7 @@ pub fn encode_report(
             let units = Units::of(report, instrument)?;
             let quantity = units.quantity(quantity)?;
             let minimum = min_quantity(quantity);
-            let message = Accepted {
+            Accepted {
                 timestamp,
                 user_ref: client_ref.0,
                 side: echo.side,
@@ -98,11 +98,9 @@ pub fn encode_report(
                 state: codes::STATE_LIVE,
                 client_order_id: first_14(client_order_id),
                 appendage: appendage(time_in_force, &minimum),
-            };
-            if !message.is_text() {
-                return Err(text_error(message.bad_text()));
             }
-            message.encode(out);
+            .encode_checked(out)
+            .map_err(text_error)?;
         }
         ReportKind::Replaced {
             original,
@@ -118,7 +116,7 @@ pub fn encode_report(
             let units = Units::of(report, instrument)?;
             let quantity = units.quantity(quantity)?;
             let minimum = min_quantity(quantity);
-            let message = Replaced {
+            Replaced {
                 timestamp,
                 original: original.0,
                 user_ref: client_ref.0,
@@ -135,11 +133,9 @@ pub fn encode_report(
                 state: codes::STATE_LIVE,
                 client_order_id: first_14(client_order_id),
                 appendage: appendage(time_in_force, &minimum),
-            };
-            if !message.is_text() {
-                return Err(text_error(message.bad_text()));
             }
-            message.encode(out);
+            .encode_checked(out)
+            .map_err(text_error)?;
         }
         ReportKind::Canceled { client_ref, order: _, quantity, reason } => {
             let units = Units::of(report, instrument)?;
@@ -165,29 +161,25 @@ pub fn encode_report(
             .encode(out);
         }
         ReportKind::Rejected { client_ref, reason, client_order_id } => {
-            let message = Rejected {
+            Rejected {
                 timestamp,
                 user_ref: client_ref.0,
                 reason: codes::reject_reason(reason),
                 client_order_id: first_14(client_order_id),
-            };
-            if !message.is_text() {
-                return Err(text_error(message.bad_text()));
             }
-            message.encode(out);
+            .encode_checked(out)
+            .map_err(text_error)?;
         }
         ReportKind::Modified { client_ref, order: _, quantity, side_code } => {
             let units = Units::of(report, instrument)?;
-            let message = Modified {
+            Modified {
                 timestamp,
                 user_ref: client_ref.0,
                 side: side_code,
                 quantity: units.quantity(quantity)?,
-            };
-            if !message.is_text() {
-                return Err(text_error(message.bad_text()));
             }
-            message.encode(out);
+            .encode_checked(out)
+            .map_err(text_error)?;
         }
         ReportKind::AccountQuery { next } => {
             AccountQueryResponse { timestamp, next_user_ref: next.0 }.encode(out);
@@ -248,8 +240,11 @@ fn first_14(id: ClientOrderId) -> [u8; 14] {
     text
 }
 
+/// What a decoder would find wrong: only ever the text, since type and lengths are ours.
 #[cold]
-fn text_error(bad: Option<(&'static str, u8)>) -> EncodeError {
-    let (field, found) = bad.unwrap_or_default();
-    EncodeError::Text { field, found }
+fn text_error(error: DecodeError) -> EncodeError {
+    match error {
+        DecodeError::Text { field, found, .. } => EncodeError::Text { field, found },
+        other => unreachable!("{other}"),
+    }
 }

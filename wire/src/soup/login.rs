@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{PacketError, kind, whole};
-use crate::field::{Field, all_printable, is_printable};
+use crate::field::{Field, all_printable, first_unprintable, is_printable};
 
 /// A user's name: up to 6 printable characters, padded with spaces on the right. Case does not matter: names that
 /// differ only in case are equal.
@@ -63,7 +63,7 @@ impl Password {
     }
 
     fn decode(bytes: [u8; 10]) -> Result<Self, PacketError> {
-        if all_printable(&bytes) { Ok(Self(bytes)) } else { Err(PacketError::Password) }
+        if all_printable::<10>(&bytes) { Ok(Self(bytes)) } else { Err(PacketError::Password) }
     }
 
     /// The password in capitals, with its padding: the same for all spellings. For a check against a stored hash;
@@ -261,7 +261,7 @@ impl<const N: usize> Uppercase for [u8; N] {
 fn padded_right<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [b' '; N];
     bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-    all_printable(&bytes).then_some(bytes)
+    all_printable::<N>(&bytes).then_some(bytes)
 }
 
 /// Bytes already known to be ASCII, as text.
@@ -279,7 +279,7 @@ fn printable<const N: usize>(
     field: &'static str,
     bytes: [u8; N],
 ) -> Result<[u8; N], PacketError> {
-    match bytes.bad_text() {
+    match first_unprintable(&bytes) {
         None => Ok(bytes),
         Some(found) => Err(PacketError::Field { message, field, found }),
     }

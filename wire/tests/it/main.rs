@@ -1,5 +1,6 @@
 //! What the codecs hold: golden bytes, every length and error, reports, and random messages.
 
+mod document;
 mod errors;
 mod goldens;
 mod properties;
