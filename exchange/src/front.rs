@@ -181,7 +181,7 @@ impl Front {
         self.sequencer.runtime.publish();
         worked |= self.drain() > 0;
         let committed = self.sequencer.commit();
-        self.gateway.send(&self.sequencer, committed);
+        self.gateway.send(&mut self.sequencer, committed);
         Ok(worked)
     }
 

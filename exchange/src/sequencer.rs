@@ -67,7 +67,7 @@ impl Sequencer {
 
     /// Whether the log has room for the reports of an event.
     #[inline]
-    pub(crate) fn log_has_room(&self) -> bool {
+    pub(crate) fn log_has_room(&mut self) -> bool {
         self.appender.room() >= ROOM_MIN / 2
     }
 
@@ -164,7 +164,7 @@ impl Venue for Sequencer {
         append_report(&mut self.appender, report)
     }
 
-    fn logged(&self, position: Position) -> Result<Report, ReadError> {
+    fn logged(&mut self, position: Position) -> Result<Report, ReadError> {
         self.appender.read_report(position)
     }
 

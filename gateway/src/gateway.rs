@@ -305,7 +305,7 @@ impl Gateway {
 
     /// Sends what the gate lets through. `committed` is the end of the log that has been committed: everything that
     /// was encoded before this call is below it.
-    pub fn send<V: Venue>(&mut self, venue: &V, committed: Position) {
+    pub fn send<V: Venue>(&mut self, venue: &mut V, committed: Position) {
         let now = Instant::now();
         let gate = venue.gate();
         self.catch_up(venue, gate);
@@ -638,7 +638,7 @@ impl Gateway {
     }
 
     /// Gives clients that are behind what they missed, from the log, in bounded pieces.
-    fn catch_up<V: Venue>(&mut self, venue: &V, gate: Position) {
+    fn catch_up<V: Venue>(&mut self, venue: &mut V, gate: Position) {
         let mut index = 0;
         while index < self.catching_up.len() {
             let token = self.catching_up[index];
@@ -653,7 +653,7 @@ impl Gateway {
     }
 
     /// Whether the client has all now.
-    fn resend<V: Venue>(&mut self, token: usize, venue: &V, gate: Position) -> Result<bool, Close> {
+    fn resend<V: Venue>(&mut self, token: usize, venue: &mut V, gate: Position) -> Result<bool, Close> {
         let Some(connection) = self.connections[token].as_mut() else { return Ok(true) };
         let Stage::LoggedIn { session: id, mut cursor } = connection.stage else { return Ok(true) };
         let Some(session) = self.sessions.get(id) else { return Ok(true) };

@@ -27,7 +27,7 @@ pub trait Venue {
     ///
     /// # Errors
     /// When the log cannot be read there.
-    fn logged(&self, position: Position) -> Result<Report, ReadError>;
+    fn logged(&mut self, position: Position) -> Result<Report, ReadError>;
 
     /// What lies below this in the log may be sent: it has reached what the ack policy asks.
     fn gate(&self) -> Position;
