@@ -66,7 +66,7 @@ pub(crate) fn recover(
         Arc::new(move || wake.on_progress())
     };
     let options = journal::Options { ack, ..config.journal.clone() };
-    let (appender, found) = Journal::open(dir, options, on_progress).map_err(|error| error.to_string())?;
+    let (appender, found) = Journal::open(dir, &options, on_progress).map_err(|error| error.to_string())?;
     let reader = Reader::open(dir).map_err(|error| error.to_string())?;
     let FirstPass { mut instruments, mut sessions, last_sequence, last_nanos } = first_pass(&reader)?;
     let new_instruments = check_instruments(&instruments, &config.instruments)?;

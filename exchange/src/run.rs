@@ -240,7 +240,7 @@ fn say_what_was_found(voice: &Voice, dir: &Path, choices: &Choices, recovered: &
         config.placement,
         dir.display(),
         if journal.created { "new" } else { "found" },
-        recovered.sequencer.appender().tail_path().display(),
+        recovered.sequencer.appender().tail_path().map(|path| path.display().to_string()).unwrap_or_default(),
     );
     if !journal.created {
         let rate = recovered.commands as f64 / recovered.took.as_secs_f64().max(1e-9);
@@ -251,6 +251,12 @@ fn say_what_was_found(voice: &Voice, dir: &Path, choices: &Choices, recovered: &
             recovered.reports_completed,
             journal.absorbed_from_tail,
             journal.cut.as_ref().map(|cut| format!("; {cut}")).unwrap_or_default(),
+        );
+    }
+    if let Some(tail) = &journal.tail_missing {
+        log::warn!(
+            "the tail {} is gone: the machine was restarted, or somebody removed it; what only it held is lost",
+            tail.display()
         );
     }
     text += &format!("\nstate {}", recovered.state);

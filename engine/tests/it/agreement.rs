@@ -16,7 +16,7 @@ use crate::flow::{Flow, STYLES, Style};
 use crate::support::{INSTRUMENT, Pair, Subject};
 
 /// `SEED`, or a fresh one; printed, so that a failure can be replayed.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = number("SEED").unwrap_or_else(rand::random);
     println!("SEED={seed}");
     seed
@@ -27,7 +27,7 @@ fn commands() -> u64 {
     number("COMMANDS").unwrap_or(if cfg!(debug_assertions) { 120_000 } else { 3_000_000 })
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
