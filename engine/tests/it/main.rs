@@ -4,4 +4,5 @@ mod agreement;
 mod conversations;
 mod flow;
 mod hashes;
+mod script;
 mod support;
