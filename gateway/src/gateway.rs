@@ -590,7 +590,7 @@ impl Gateway {
 
     fn log_in<V: Venue>(&mut self, token: usize, login: &LoginRequest, venue: &V) -> Result<(), Close> {
         let refusal = match self.users.check(login) {
-            None => Some((LoginRejected::NotAuthorised, format!("user {}", login.username))),
+            None => Some((LoginRejected::NotAuthorized, format!("user {}", login.username))),
             Some(_) if !login.session.is_blank() && login.session != self.session_name => {
                 Some((LoginRejected::SessionNotAvailable, format!("session {}", login.session)))
             }

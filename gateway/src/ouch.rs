@@ -245,7 +245,7 @@ fn supported(appendage: Appendage<'_>) -> Result<Option<u32>, RejectReason> {
     let mut min_quantity = None;
     for option in appendage.iter() {
         match option {
-            TagValue::MinQty(minimum) => min_quantity = Some(minimum),
+            TagValue::MinQuantity(minimum) => min_quantity = Some(minimum),
             TagValue::Firm(_) | TagValue::CustomerType(_) => {}
             _ => return Err(RejectReason::Unsupported),
         }

@@ -5,4 +5,5 @@ mod conversations;
 mod flow;
 mod hashes;
 mod runtime;
+mod script;
 mod support;
