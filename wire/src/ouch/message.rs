@@ -13,7 +13,11 @@ macro_rules! message {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $name {
-            $( $(#[$field_doc])* pub $field: $ty, )*
+            $(
+                $(#[$field_doc])*
+                #[doc = concat!("\n\nAt offset ", $at, ".")]
+                pub $field: $ty,
+            )*
         }
 
         impl $name {
@@ -50,7 +54,11 @@ macro_rules! message {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $name<'a> {
-            $( $(#[$field_doc])* pub $field: $ty, )*
+            $(
+                $(#[$field_doc])*
+                #[doc = concat!("\n\nAt offset ", $at, ".")]
+                pub $field: $ty,
+            )*
             /// The optional fields.
             pub appendage: Appendage<'a>,
         }
