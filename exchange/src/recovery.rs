@@ -19,7 +19,7 @@ use engine::{
     runtime::{Placement, Runtime, RuntimeConfig, Wake},
 };
 use gateway::{Instruments, Sessions, Venue};
-use journal::{AckPolicy, Journal, Reader, Recovery};
+use journal::{AckPolicy, Journal, Reader, RecordKind, Recovery};
 
 use crate::{config::Config, front::combined, sequencer::Sequencer, wake::FrontWake};
 
@@ -101,6 +101,11 @@ pub(crate) fn recover(
     })
 }
 
+/// Whether a record says what an index means.
+pub(crate) const fn is_definition(kind: RecordKind) -> bool {
+    matches!(kind, RecordKind::DefineInstrument | RecordKind::DefineSession)
+}
+
 fn first_pass(reader: &Reader) -> Result<FirstPass, String> {
     let mut pass = FirstPass::default();
     for record in reader.records() {
@@ -112,7 +117,7 @@ fn first_pass(reader: &Reader) -> Result<FirstPass, String> {
         } else if record.kind.is_command() {
             pass.last_sequence = record.sequence;
             pass.last_nanos = record.nanos;
-            if record.kind.is_definition() {
+            if is_definition(record.kind) {
                 match record.command().map_err(|error| place(&error))?.command {
                     Command::DefineInstrument(instrument) => pass.instruments.define(instrument),
                     Command::DefineSession(definition) => pass.sessions.define(&definition),

@@ -13,7 +13,7 @@ use engine::{
 use journal::Reader;
 use serde_json::json;
 
-use crate::{cli, front::combined};
+use crate::{cli, front::combined, recovery::is_definition};
 
 /// Commands routed before the shards are shown them.
 const BATCH: u64 = 256;
@@ -101,7 +101,7 @@ fn definitions(reader: &Reader) -> Result<Vec<Instrument>, String> {
     let mut instruments = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| error.to_string())?;
-        if record.kind.is_definition()
+        if is_definition(record.kind)
             && let Command::DefineInstrument(instrument) =
                 record.command().map_err(|error| format!("at position {}: {error}", record.position))?.command
         {

@@ -250,7 +250,11 @@ fn say_what_was_found(voice: &Voice, dir: &Path, choices: &Choices, recovered: &
             recovered.took.as_secs_f64(),
             recovered.reports_completed,
             journal.absorbed_from_tail,
-            journal.cut.as_ref().map(|cut| format!("; {cut}")).unwrap_or_default(),
+            journal
+                .cut
+                .as_ref()
+                .map(|cut| format!("; {} bytes cut off the end of {}", cut.bytes, cut.file.display()))
+                .unwrap_or_default(),
         );
     }
     if let Some(tail) = &journal.tail_missing {

@@ -209,12 +209,6 @@ impl Sessions {
                 self.number_command(command, id, kind, &mut log);
             }
             Command::DefineSession(definition) => {
-                assert_eq!(
-                    definition.session.0 as usize,
-                    self.sessions.len(),
-                    "sessions are defined in turn"
-                );
-                self.sessions.push(Session::new(definition.user));
                 let kind = ReportKind::System(SystemCode::StartOfDay);
                 self.number_command(command, definition.session, kind, &mut log);
             }
