@@ -1,1 +1,50 @@
-//! Placeholder.
+//! The journal: one log in which everything that the exchange must not forget is written once, in order.
+//!
+//! Two families of records share one stream and one address space: **commands** (what was sequenced) and
+//! **reports** (what was said to whom under which number). One sync therefore covers both, and every state that a
+//! recovery can reach is a prefix of both at the same point.
+//!
+//! ```text
+//!   front thread                       disk thread                      readers
+//!   append ──▶ tail (mapped ring) ──▶ pwrite + fdatasync ──▶ segments ──▶ recovery, resend, inspect
+//!      │            │                        │                  ▲
+//!   commit ─▶ committed ────────────▶ written, durable          │
+//!                                                        preparer: zero-fills the next segment
+//! ```
+//!
+//! [`Journal::open`] recovers the directory and gives the one [`Appender`]. [`Reader`] reads any directory, also
+//! that of a process that runs or was killed. [`inspect`] looks at a directory and names what is wrong with it.
+//!
+//! The format, and every rule of recovery, is in `docs/journal-format.md`.
+
+mod appender;
+mod codec;
+mod crc32c;
+mod disk;
+mod error;
+pub mod fuzz;
+pub mod inspect;
+mod map;
+mod open;
+mod options;
+mod preparer;
+mod reader;
+mod record;
+mod recovery;
+mod segment;
+pub mod session_log;
+mod shared;
+pub mod storage;
+mod tail;
+mod wake;
+mod walk;
+
+pub use appender::{Appender, Stats};
+pub use error::{CloseError, Damage, DecodeError, Full, OpenError, ReadError, StorageFailure};
+pub use open::Journal;
+pub use options::{AckPolicy, Options};
+pub use reader::{Reader, Record, Records};
+pub use record::{Position, RecordKind};
+pub use recovery::{Cut, CutCause, Recovery};
+pub use segment::{ClusterId, FORMAT_VERSION};
+pub use shared::StorageState;
