@@ -260,7 +260,7 @@ impl Appender {
         if at >= self.tail.at() {
             return Err(ReadError::PastEnd(position));
         }
-        let salt = self.segment.sibling(at / self.segment.capacity).salt();
+        let salt = SegmentHeader { index: at / self.segment.capacity, ..self.segment }.salt();
         if at >= self.tail.floor() {
             let lap_end = (at & !(self.tail.bytes() - 1)) + self.tail.bytes();
             let bytes = self.tail.own(at, lap_end.min(self.tail.at())).unwrap_or(&[]);
@@ -361,8 +361,7 @@ impl Appender {
     fn look_for_room(&mut self) {
         let freed = self.tail.freed();
         // Short of the lap's end, a seal is never stretched to it: there is more than STRETCH left then.
-        self.limit =
-            if freed >= self.lap_end { self.lap_end } else { freed.saturating_sub(STRETCH as u64) };
+        self.limit = if freed >= self.lap_end { self.lap_end } else { freed.saturating_sub(STRETCH as u64) };
     }
 
     /// Writes a seal after what has been appended and publishes. At the end of a lap, or when `to_lap_end`, the seal

@@ -71,7 +71,9 @@ pub enum OpenError {
         expected: crate::ClusterId,
     },
     /// A file's name and its header disagree about its place.
-    #[error("{file} is segment {found} by its header and {expected} by its name: files were swapped or renamed")]
+    #[error(
+        "{file} is segment {found} by its header and {expected} by its name: files were swapped or renamed"
+    )]
     Misplaced {
         /// The file.
         file: PathBuf,
@@ -100,7 +102,9 @@ pub enum OpenError {
     #[error("the journal is damaged: {0}. Restore the file from a copy of this journal; nothing was changed")]
     Corrupt(Damage),
     /// The tail of a killed process does not continue the segments.
-    #[error("tail {file} does not continue the journal at {at}: {what}. Restore the last segment from a copy, or move the tail away to go on without it")]
+    #[error(
+        "tail {file} does not continue the journal at {at}: {what}. Restore the last segment from a copy, or move the tail away to go on without it"
+    )]
     Tail {
         /// The tail.
         file: PathBuf,

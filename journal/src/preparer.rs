@@ -71,9 +71,7 @@ impl Preparer {
         let path = || segment::path(&self.shared.dir, header.index);
         if filled < header.capacity {
             // What this journal began it has reserved; one whose filesystem cannot reserve may still run short here.
-            self.until_room("allocate", &path, || {
-                self.shared.storage.allocate(file, header.file_bytes())
-            })?;
+            self.until_room("allocate", &path, || self.shared.storage.allocate(file, header.file_bytes()))?;
         }
         while filled < header.capacity {
             let to = (filled + FILL_BYTES).min(header.capacity);

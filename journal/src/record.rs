@@ -43,6 +43,10 @@ pub enum RecordKind {
     Rejected = 5,
     /// `Command::EndOfDay`.
     EndOfDay = 6,
+    /// `Command::DefineInstrument`.
+    DefineInstrument = 7,
+    /// `Command::DefineSession`.
+    DefineSession = 8,
     /// `ReportKind::System`.
     ReportSystem = 64,
     /// `ReportKind::Accepted`.
@@ -75,6 +79,8 @@ impl RecordKind {
             4 => Self::Replace,
             5 => Self::Rejected,
             6 => Self::EndOfDay,
+            7 => Self::DefineInstrument,
+            8 => Self::DefineSession,
             64 => Self::ReportSystem,
             65 => Self::ReportAccepted,
             66 => Self::ReportReplaced,
@@ -323,12 +329,15 @@ mod tests {
     #[test]
     fn kinds_and_numbers_agree() {
         let known: Vec<u8> = (0..=255).filter(|n| RecordKind::from_u8(*n).is_some()).collect();
-        assert_eq!(known.len(), 15);
+        assert_eq!(known.len(), 17);
         for n in known {
             let kind = RecordKind::from_u8(n).expect("known");
             assert_eq!(kind as u8, n);
             assert_eq!(
-                [kind.is_command(), kind.is_report(), kind == RecordKind::Seal].iter().filter(|b| **b).count(),
+                [kind.is_command(), kind.is_report(), kind == RecordKind::Seal]
+                    .iter()
+                    .filter(|b| **b)
+                    .count(),
                 1
             );
         }

@@ -192,7 +192,8 @@ pub(crate) fn list(dir: &Path) -> Result<(Vec<u64>, Vec<PathBuf>), OpenError> {
         let entry = entry.map_err(|e| io_error("list", dir, e))?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
-        let digits = |s: &str| (s.len() == 10 && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse().ok());
+        let digits =
+            |s: &str| (s.len() == 10 && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse().ok());
         if let Some(Some(index)) = name.strip_suffix(".seg").and_then(digits) {
             segments.push(index);
         } else if name.starts_with("spare-") && name.ends_with(".tmp") {
@@ -280,8 +281,13 @@ mod tests {
 
     #[test]
     fn no_flipped_bit_of_a_header_goes_unseen() {
-        let header =
-            SegmentHeader { cluster: ClusterId(7 << 90 | 5), epoch: 1, index: 3, capacity: 1 << 20, created: 9 };
+        let header = SegmentHeader {
+            cluster: ClusterId(7 << 90 | 5),
+            epoch: 1,
+            index: 3,
+            capacity: 1 << 20,
+            created: 9,
+        };
         let page = header.encode();
         let name = Path::new("x");
         assert_eq!(SegmentHeader::decode(&page, name).expect("good"), header);

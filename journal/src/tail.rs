@@ -71,7 +71,10 @@ impl TailHeader {
     fn encode(&self) -> io::Result<Vec<u8>> {
         let path = self.dir.as_os_str().as_bytes();
         if path.len() > PATH_MAX {
-            return Err(io::Error::new(io::ErrorKind::InvalidFilename, "the data directory's path is too long"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidFilename,
+                "the data directory's path is too long",
+            ));
         }
         let mut page = vec![0u8; PAGE];
         page[0..8].copy_from_slice(&MAGIC);
@@ -271,6 +274,11 @@ impl TailReader {
         self.taken
     }
 
+    /// The ring's size.
+    pub(crate) fn ring_bytes(&self) -> u64 {
+        self.ring.bytes
+    }
+
     #[inline]
     pub(crate) fn committed(&self) -> u64 {
         // Acquire: pairs with `publish`, so the bytes below are there.
@@ -334,7 +342,8 @@ pub(crate) fn create(
     header: &TailHeader,
 ) -> Result<(TailWriter, TailReader, TailFile), OpenError> {
     let chosen = tail_dir.map_or_else(|| default_dir(dir, header.ring_bytes), Path::to_path_buf);
-    let place = std::fs::canonicalize(&chosen).map_err(|e| io_error("find the tail directory", &chosen, e))?;
+    let place =
+        std::fs::canonicalize(&chosen).map_err(|e| io_error("find the tail directory", &chosen, e))?;
     remove_orphans(&place);
     let mut random = [0u8; 4];
     let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
@@ -376,11 +385,7 @@ pub(crate) fn create(
     };
     point_link(dir, &path, header.dir_id)?;
 
-    let ring = Arc::new(Ring {
-        map,
-        bytes: header.ring_bytes,
-        released: Apart(AtomicU64::new(header.base)),
-    });
+    let ring = Arc::new(Ring { map, bytes: header.ring_bytes, released: Apart(AtomicU64::new(header.base)) });
     let base = header.base;
     let writer = TailWriter { ring: ring.clone(), at: base, freed: base + ring.bytes, base };
     Ok((writer, TailReader { ring, taken: base }, TailFile { path, _file: file }))
@@ -455,7 +460,6 @@ fn remove_orphans(place: &Path) {
 /// A tail as another process sees it: read with pread, never mapped, so that its owner cannot hurt us.
 #[derive(Debug)]
 pub(crate) struct TailView {
-    pub(crate) path: PathBuf,
     pub(crate) header: TailHeader,
     file: File,
 }
@@ -471,7 +475,7 @@ impl TailView {
         if length < PAGE as u64 + header.ring_bytes {
             return Err(format!("it has {length} bytes and its ring alone {}", header.ring_bytes));
         }
-        Ok(Self { path: path.to_path_buf(), header, file })
+        Ok(Self { header, file })
     }
 
     /// Its committed cursor, now.

@@ -40,8 +40,6 @@ pub(crate) struct Batch {
     /// Where the next batch begins.
     pub(crate) end: u64,
     pub(crate) seal: Seal,
-    /// The seal's header: the last sequence and time before it.
-    pub(crate) header: Header,
 }
 
 /// Why there is no valid batch.
@@ -65,6 +63,8 @@ pub(crate) enum What {
     Previous { said: u64, expected: u64 },
     /// The bytes are not those that it closed.
     Chain { said: u64, computed: u64 },
+    /// A command does not follow the one before.
+    Sequence { found: u64, expected: u64 },
     /// The epoch went down.
     Epoch { found: u32, before: u32 },
 }
@@ -78,6 +78,7 @@ impl What {
             Self::Bytes { found, .. } => format!("a seal of {found} bytes"),
             Self::Previous { expected, .. } => format!("a batch that continues chain {expected:016x}"),
             Self::Chain { computed, .. } => format!("a seal with chain {computed:016x}"),
+            Self::Sequence { expected, .. } => format!("the command with sequence {expected}"),
             Self::Epoch { before, .. } => format!("epoch {before} or later"),
         }
     }
@@ -92,6 +93,7 @@ impl fmt::Display for What {
             Self::Bytes { said, .. } => write!(f, "one of {said} bytes"),
             Self::Previous { said, .. } => write!(f, "one that continues {said:016x}"),
             Self::Chain { said, .. } => write!(f, "one with chain {said:016x}"),
+            Self::Sequence { found, .. } => write!(f, "the one with sequence {found}"),
             Self::Epoch { found, .. } => write!(f, "epoch {found}"),
         }
     }
@@ -147,7 +149,7 @@ pub(crate) fn batch(piece: &Piece<'_>, at: u64, previous: Option<u64>) -> Result
         if computed != seal.chain {
             return Err(fault(What::Chain { said: seal.chain, computed }));
         }
-        return Ok(Batch { seal_at: here, end: here + size as u64, seal, header });
+        return Ok(Batch { seal_at: here, end: here + size as u64, seal });
     }
 }
 

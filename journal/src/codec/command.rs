@@ -8,10 +8,13 @@
 //! | Replace | priority | order 8, new order 8, price 8, total 8, original 4, session 4, client ref 4, type 1, time in force 1, echo 5, client order id 20 | 72 |
 //! | Rejected | reason | session 4, client ref 4, client order id 20 | 32 |
 //! | EndOfDay | | | 0 |
+//! | DefineInstrument | | symbol 8, largest quantity 8, highest price 8, id 4, tick 4, lot 4 | 40 |
+//! | DefineSession | | session 4, user 20 | 24 |
 
 use domain::{
-    AccountId, BookScopedId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, EnterOrder, Owner,
-    PreRejected, Quantity, ReduceKind, ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, SessionId, Side,
+    AccountId, BookScopedId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, EnterOrder,
+    Instrument, InstrumentId, Owner, PreRejected, Quantity, ReduceKind, ReduceOrder, RejectReason,
+    ReplaceOrder, ReplacePriority, SessionDefinition, SessionId, Side, Symbol, UserName,
 };
 
 use super::{Put, Take, echo, unused, value};
@@ -23,6 +26,8 @@ const CANCEL: usize = 16;
 const REDUCE: usize = 24;
 const REPLACE: usize = 72;
 const REJECTED: usize = 32;
+const INSTRUMENT: usize = 40;
+const SESSION: usize = 24;
 
 /// The kind and the payload's length.
 #[inline]
@@ -34,6 +39,8 @@ pub(crate) const fn shape(command: &Command) -> (RecordKind, usize) {
         Command::Replace(_) => (RecordKind::Replace, REPLACE),
         Command::Rejected(_) => (RecordKind::Rejected, REJECTED),
         Command::EndOfDay => (RecordKind::EndOfDay, 0),
+        Command::DefineInstrument(_) => (RecordKind::DefineInstrument, INSTRUMENT),
+        Command::DefineSession(_) => (RecordKind::DefineSession, SESSION),
     }
 }
 
@@ -56,11 +63,7 @@ pub(crate) fn encode(command: &Command, payload: &mut [u8]) -> [u8; 3] {
             [0; 3]
         }
         Command::Cancel(c) => {
-            Put::<CANCEL>::new(payload)
-                .u64(c.order.0)
-                .u32(c.owner.session.0)
-                .u32(c.owner.client_ref.0)
-                .end();
+            Put::<CANCEL>::new(payload).u64(c.order.0).u32(c.owner.session.0).u32(c.owner.client_ref.0).end();
             [c.reason as u8, 0, 0]
         }
         Command::Reduce(c) => {
@@ -99,6 +102,23 @@ pub(crate) fn encode(command: &Command, payload: &mut [u8]) -> [u8; 3] {
             [c.reason as u8, 0, 0]
         }
         Command::EndOfDay => [0; 3],
+        Command::DefineInstrument(i) => {
+            // What makes no sense could not be read back.
+            assert!(makes_sense(i), "an instrument is validated before it is defined");
+            Put::<INSTRUMENT>::new(payload)
+                .bytes(i.symbol.padded())
+                .u64(i.quantity_max.0)
+                .u64(i.price_max.ticks() as u64)
+                .u32(i.id.0)
+                .u32(i.tick)
+                .u32(i.lot)
+                .end();
+            [0; 3]
+        }
+        Command::DefineSession(c) => {
+            Put::<SESSION>::new(payload).u32(c.session.0).bytes(c.user.0).end();
+            [0; 3]
+        }
     }
 }
 
@@ -209,8 +229,39 @@ pub(crate) fn decode(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Resul
             Take::<0>::new(number, payload)?.end()?;
             Ok(Command::EndOfDay)
         }
+        RecordKind::DefineInstrument => {
+            unused(&detail)?;
+            let mut t = Take::<INSTRUMENT>::new(number, payload)?;
+            let symbol = t.bytes();
+            let symbol = Symbol::from_padded(symbol)
+                .ok_or(DecodeError::Value { field: "symbol", value: u64::from_le_bytes(symbol) })?;
+            let quantity_max = Quantity(t.u64());
+            let price_max = t.price()?;
+            let id = InstrumentId(t.u32());
+            let tick = t.u32();
+            let lot = t.u32();
+            t.end()?;
+            let instrument = Instrument { id, symbol, tick, lot, quantity_max, price_max };
+            if makes_sense(&instrument) {
+                Ok(Command::DefineInstrument(instrument))
+            } else {
+                Err(DecodeError::Value { field: "instrument", value: u64::from(id.0) })
+            }
+        }
+        RecordKind::DefineSession => {
+            unused(&detail)?;
+            let mut t = Take::<SESSION>::new(number, payload)?;
+            let session = SessionId(t.u32());
+            let user = UserName(t.bytes());
+            t.end()?;
+            Ok(Command::DefineSession(SessionDefinition { session, user }))
+        }
         _ => Err(DecodeError::Kind(number)),
     }
+}
+
+fn makes_sense(instrument: &Instrument) -> bool {
+    instrument.id.0 < BookScopedId::INSTRUMENTS_MAX && instrument.validated().is_ok()
 }
 
 #[inline(always)]

@@ -129,9 +129,14 @@ pub(crate) fn encode(report: &Report, payload: &mut [u8]) -> [u8; 3] {
 
 #[inline(always)]
 fn common<'a, const N: usize>(report: &Report, client_ref: ClientRef, payload: &'a mut [u8]) -> Put<'a, N> {
+    // An id past the range could not be read back.
+    let instrument = report.instrument.map_or(NO_INSTRUMENT, |i| {
+        assert!(i.0 < BookScopedId::INSTRUMENTS_MAX, "instrument out of range");
+        i.0
+    });
     Put::<N>::new(payload)
         .u32(report.session.0)
-        .u32(report.instrument.map_or(NO_INSTRUMENT, |i| i.0))
+        .u32(instrument)
         .u32(report.index)
         .u32(client_ref.0)
         .u64(report.number)
@@ -216,8 +221,7 @@ pub(crate) fn decode(header: &Header, payload: &[u8]) -> Result<Report, DecodeEr
             let price = t.price()?;
             let quantity = Quantity(t.u64());
             let leaves = Quantity(t.u64());
-            let kind =
-                ReportKind::Executed { client_ref, order, trade, price, quantity, leaves, liquidity };
+            let kind = ReportKind::Executed { client_ref, order, trade, price, quantity, leaves, liquidity };
             Ok(Report { kind, ..report })
         }
         RecordKind::ReportRejected => {
