@@ -1,0 +1,276 @@
+//! Reports as payloads. Sequence and time are in the record's header.
+//!
+//! Every payload begins with session 4, instrument 4 (all ones: none), index 4, client ref 4, number 8.
+//!
+//! | kind | detail | then | bytes |
+//! |---|---|---|---|
+//! | System | code | (client ref 0) | 24 |
+//! | Accepted | | order 8, price 8, quantity 8, original 4 (zero), type 1, time in force 1, echo 5, client order id 20 | 80 |
+//! | Replaced | | the same, with the original | 80 |
+//! | Canceled | reason | order 8, quantity 8 | 40 |
+//! | Executed | liquidity | order 8, trade 8, price 8, quantity 8, leaves 8 | 64 |
+//! | Rejected | reason | client order id 20 | 48 |
+//! | Modified | side code | order 8, quantity 8 | 40 |
+//! | AccountQuery | | (client ref: the next) | 24 |
+
+use domain::{
+    BookScopedId, CancelReason, ClientOrderId, ClientRef, InstrumentId, Liquidity, Nanos, Quantity,
+    RejectReason, Report, ReportKind, Sequence, SessionId, SystemCode,
+};
+
+use super::{Put, Take, echo, unused, value};
+use crate::error::DecodeError;
+use crate::record::{Header, RecordKind};
+
+const COMMON: usize = 24;
+const ORDER: usize = 80;
+const AMOUNT: usize = 40;
+const EXECUTED: usize = 64;
+const REJECTED: usize = 48;
+
+/// Stands for no instrument; past every id that there can be.
+const NO_INSTRUMENT: u32 = u32::MAX;
+const _: () = assert!(BookScopedId::INSTRUMENTS_MAX < NO_INSTRUMENT);
+
+/// The kind and the payload's length.
+#[inline]
+pub(crate) const fn shape(kind: &ReportKind) -> (RecordKind, usize) {
+    match kind {
+        ReportKind::System(_) => (RecordKind::ReportSystem, COMMON),
+        ReportKind::Accepted { .. } => (RecordKind::ReportAccepted, ORDER),
+        ReportKind::Replaced { .. } => (RecordKind::ReportReplaced, ORDER),
+        ReportKind::Canceled { .. } => (RecordKind::ReportCanceled, AMOUNT),
+        ReportKind::Executed { .. } => (RecordKind::ReportExecuted, EXECUTED),
+        ReportKind::Rejected { .. } => (RecordKind::ReportRejected, REJECTED),
+        ReportKind::Modified { .. } => (RecordKind::ReportModified, AMOUNT),
+        ReportKind::AccountQuery { .. } => (RecordKind::ReportAccountQuery, COMMON),
+    }
+}
+
+/// Writes the payload, whose length is that of [`shape`], and gives the header's detail.
+#[inline]
+pub(crate) fn encode(report: &Report, payload: &mut [u8]) -> [u8; 3] {
+    match report.kind {
+        ReportKind::System(code) => {
+            common::<COMMON>(report, ClientRef(0), payload).end();
+            [code as u8, 0, 0]
+        }
+        ReportKind::Accepted {
+            client_ref,
+            order,
+            order_type,
+            time_in_force,
+            price,
+            quantity,
+            echo: codes,
+            client_order_id,
+        } => {
+            common::<ORDER>(report, client_ref, payload)
+                .u64(order.0)
+                .u64(price.ticks() as u64)
+                .u64(quantity.0)
+                .u32(0)
+                .bytes([order_type as u8, time_in_force as u8])
+                .bytes(echo(&codes))
+                .bytes(client_order_id.0)
+                .end();
+            [0; 3]
+        }
+        ReportKind::Replaced {
+            original,
+            client_ref,
+            order,
+            order_type,
+            time_in_force,
+            price,
+            quantity,
+            echo: codes,
+            client_order_id,
+        } => {
+            common::<ORDER>(report, client_ref, payload)
+                .u64(order.0)
+                .u64(price.ticks() as u64)
+                .u64(quantity.0)
+                .u32(original.0)
+                .bytes([order_type as u8, time_in_force as u8])
+                .bytes(echo(&codes))
+                .bytes(client_order_id.0)
+                .end();
+            [0; 3]
+        }
+        ReportKind::Canceled { client_ref, order, quantity, reason } => {
+            common::<AMOUNT>(report, client_ref, payload).u64(order.0).u64(quantity.0).end();
+            [reason as u8, 0, 0]
+        }
+        ReportKind::Executed { client_ref, order, trade, price, quantity, leaves, liquidity } => {
+            common::<EXECUTED>(report, client_ref, payload)
+                .u64(order.0)
+                .u64(trade.0)
+                .u64(price.ticks() as u64)
+                .u64(quantity.0)
+                .u64(leaves.0)
+                .end();
+            [liquidity as u8, 0, 0]
+        }
+        ReportKind::Rejected { client_ref, reason, client_order_id } => {
+            common::<REJECTED>(report, client_ref, payload).bytes(client_order_id.0).end();
+            [reason as u8, 0, 0]
+        }
+        ReportKind::Modified { client_ref, order, quantity, side_code } => {
+            common::<AMOUNT>(report, client_ref, payload).u64(order.0).u64(quantity.0).end();
+            [side_code, 0, 0]
+        }
+        ReportKind::AccountQuery { next } => {
+            common::<COMMON>(report, next, payload).end();
+            [0; 3]
+        }
+    }
+}
+
+#[inline(always)]
+fn common<'a, const N: usize>(report: &Report, client_ref: ClientRef, payload: &'a mut [u8]) -> Put<'a, N> {
+    // An id past the range could not be read back.
+    let instrument = report.instrument.map_or(NO_INSTRUMENT, |i| {
+        assert!(i.0 < BookScopedId::INSTRUMENTS_MAX, "instrument out of range");
+        i.0
+    });
+    Put::<N>::new(payload)
+        .u32(report.session.0)
+        .u32(instrument)
+        .u32(report.index)
+        .u32(client_ref.0)
+        .u64(report.number)
+}
+
+/// The report of a record.
+///
+/// # Errors
+/// When the kind is no report, the length is not the kind's, or a field holds a value that it cannot have.
+#[inline]
+pub(crate) fn decode(header: &Header, payload: &[u8]) -> Result<Report, DecodeError> {
+    let number = header.kind as u8;
+    let detail = header.detail;
+    match header.kind {
+        RecordKind::ReportSystem => {
+            unused(&detail[1..])?;
+            let code = SystemCode::from_u8(detail[0]).ok_or(value("system code", detail[0]))?;
+            let mut t = Take::<COMMON>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            if client_ref.0 != 0 {
+                return Err(DecodeError::Value { field: "client ref", value: u64::from(client_ref.0) });
+            }
+            Ok(Report { kind: ReportKind::System(code), ..report })
+        }
+        RecordKind::ReportAccepted | RecordKind::ReportReplaced => {
+            unused(&detail)?;
+            let mut t = Take::<ORDER>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let order = BookScopedId(t.u64());
+            let price = t.price()?;
+            let quantity = Quantity(t.u64());
+            let original = ClientRef(t.u32());
+            let order_type = t.order_type()?;
+            let time_in_force = t.time_in_force()?;
+            let echo = t.echo();
+            let client_order_id = ClientOrderId(t.bytes());
+            t.end()?;
+            let kind = if header.kind == RecordKind::ReportReplaced {
+                ReportKind::Replaced {
+                    original,
+                    client_ref,
+                    order,
+                    order_type,
+                    time_in_force,
+                    price,
+                    quantity,
+                    echo,
+                    client_order_id,
+                }
+            } else if original.0 == 0 {
+                ReportKind::Accepted {
+                    client_ref,
+                    order,
+                    order_type,
+                    time_in_force,
+                    price,
+                    quantity,
+                    echo,
+                    client_order_id,
+                }
+            } else {
+                return Err(DecodeError::Value { field: "original", value: u64::from(original.0) });
+            };
+            Ok(Report { kind, ..report })
+        }
+        RecordKind::ReportCanceled => {
+            unused(&detail[1..])?;
+            let reason = CancelReason::from_u8(detail[0]).ok_or(value("cancel reason", detail[0]))?;
+            let mut t = Take::<AMOUNT>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let order = BookScopedId(t.u64());
+            let quantity = Quantity(t.u64());
+            Ok(Report { kind: ReportKind::Canceled { client_ref, order, quantity, reason }, ..report })
+        }
+        RecordKind::ReportExecuted => {
+            unused(&detail[1..])?;
+            let liquidity = Liquidity::from_u8(detail[0]).ok_or(value("liquidity", detail[0]))?;
+            let mut t = Take::<EXECUTED>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let order = BookScopedId(t.u64());
+            let trade = BookScopedId(t.u64());
+            let price = t.price()?;
+            let quantity = Quantity(t.u64());
+            let leaves = Quantity(t.u64());
+            let kind = ReportKind::Executed { client_ref, order, trade, price, quantity, leaves, liquidity };
+            Ok(Report { kind, ..report })
+        }
+        RecordKind::ReportRejected => {
+            unused(&detail[1..])?;
+            let reason = RejectReason::from_u8(detail[0]).ok_or(value("reject reason", detail[0]))?;
+            let mut t = Take::<REJECTED>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let client_order_id = ClientOrderId(t.bytes());
+            t.end()?;
+            Ok(Report { kind: ReportKind::Rejected { client_ref, reason, client_order_id }, ..report })
+        }
+        RecordKind::ReportModified => {
+            unused(&detail[1..])?;
+            let mut t = Take::<AMOUNT>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let order = BookScopedId(t.u64());
+            let quantity = Quantity(t.u64());
+            let side_code = detail[0];
+            Ok(Report { kind: ReportKind::Modified { client_ref, order, quantity, side_code }, ..report })
+        }
+        RecordKind::ReportAccountQuery => {
+            unused(&detail)?;
+            let mut t = Take::<COMMON>::new(number, payload)?;
+            let (report, next) = said(header, &mut t)?;
+            Ok(Report { kind: ReportKind::AccountQuery { next }, ..report })
+        }
+        _ => Err(DecodeError::Kind(number)),
+    }
+}
+
+/// The common part; the kind is put in by the caller.
+#[inline(always)]
+fn said<const N: usize>(header: &Header, t: &mut Take<'_, N>) -> Result<(Report, ClientRef), DecodeError> {
+    let session = SessionId(t.u32());
+    let instrument = match t.u32() {
+        NO_INSTRUMENT => None,
+        n if n < BookScopedId::INSTRUMENTS_MAX => Some(InstrumentId(n)),
+        n => return Err(DecodeError::Value { field: "instrument", value: u64::from(n) }),
+    };
+    let index = t.u32();
+    let client_ref = ClientRef(t.u32());
+    let report = Report {
+        session,
+        number: t.u64(),
+        sequence: Sequence(header.sequence),
+        instrument,
+        index,
+        nanos: Nanos(header.nanos),
+        kind: ReportKind::AccountQuery { next: client_ref },
+    };
+    Ok((report, client_ref))
+}

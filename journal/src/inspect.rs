@@ -1,0 +1,300 @@
+//! Looking at a directory: what it holds, and everything that is wrong with it. Changes nothing, needs no lock.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use domain::{Nanos, Sequence, SessionId};
+
+use crate::codec;
+use crate::error::{Damage, OpenError};
+use crate::record::{Position, RecordKind};
+use crate::recovery::{self, Beyond, Cut, Scan, Verdict};
+use crate::segment::{ClusterId, FORMAT_VERSION, HEADER_BYTES};
+use crate::tail;
+use crate::walk::{self, Batch, Piece};
+
+/// What a journal holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Which journal it is.
+    pub cluster: ClusterId,
+    /// The version of its format.
+    pub format: u32,
+    /// The epoch of its last segment.
+    pub epoch: u32,
+    /// Data bytes of a segment.
+    pub capacity: u64,
+    /// Its segments, in order.
+    pub segments: Vec<SegmentInfo>,
+    /// Complete or incomplete segments prepared for later.
+    pub spares: Vec<PathBuf>,
+    /// Its tail, when there is one.
+    pub tail: Option<TailInfo>,
+    /// Where the valid part ends, the tail's included.
+    pub end: Position,
+    /// The last command's sequence.
+    pub last_sequence: Sequence,
+    /// The last command's time.
+    pub last_nanos: Nanos,
+    /// Commands.
+    pub commands: u64,
+    /// Reports.
+    pub reports: u64,
+    /// Batches, each with its seal.
+    pub batches: u64,
+    /// How many records of each kind there are, seals not counted.
+    pub kinds: BTreeMap<RecordKind, u64>,
+    /// What an open would cut off the end.
+    pub cut: Option<Cut>,
+}
+
+/// A segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Its file.
+    pub file: PathBuf,
+    /// Its index.
+    pub index: u64,
+    /// The position of its first byte.
+    pub base: Position,
+    /// Data bytes that its file has; the last one's may still grow.
+    pub bytes: u64,
+    /// When it was made.
+    pub created: Nanos,
+}
+
+/// A tail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TailInfo {
+    /// Its file.
+    pub file: PathBuf,
+    /// The ring's size.
+    pub ring_bytes: u64,
+    /// Its committed cursor.
+    pub committed: Position,
+    /// Whether a process holds it.
+    pub in_use: bool,
+    /// Committed bytes that the segments do not have.
+    pub beyond_segments: u64,
+}
+
+/// Everything that is wrong with a journal.
+#[derive(Clone, Debug)]
+pub struct Verify {
+    /// What it holds, as far as it could be read.
+    pub info: Info,
+    /// What is wrong, in order. Empty: nothing.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Bytes are not what they were; nothing after them was looked at.
+    Damage(Damage),
+    /// A record's fields cannot be.
+    Undecodable(Damage),
+    /// A command's time is before that of the one before it.
+    TimeBackwards(Damage),
+    /// A session's outbound numbers have a gap or a repetition.
+    ReportNumber {
+        /// The session.
+        session: SessionId,
+        /// The number that is next.
+        expected: u64,
+        /// Where, and what was found.
+        place: Damage,
+    },
+    /// The tail does not continue the segments.
+    Tail {
+        /// The tail.
+        file: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Damage(d) | Self::Undecodable(d) | Self::TimeBackwards(d) => d.fmt(f),
+            Self::ReportNumber { session, place, .. } => write!(f, "session {session}: {place}"),
+            Self::Tail { file, what } => write!(f, "tail {}: {what}", file.display()),
+        }
+    }
+}
+
+/// Problems named before the rest is only counted.
+const PROBLEMS_MAX: usize = 1000;
+
+/// What the journal in `dir` holds. Reads all of it, checking CRCs and chain.
+///
+/// # Errors
+/// When it is no journal, or damaged: [`verify`] then says more.
+pub fn info(dir: impl AsRef<Path>) -> Result<Info, OpenError> {
+    let verify = run(dir.as_ref(), false)?;
+    match verify.problems.into_iter().next() {
+        Some(Problem::Damage(damage)) => Err(OpenError::Corrupt(damage)),
+        _ => Ok(verify.info),
+    }
+}
+
+/// Checks everything: every CRC, the chain, that commands are numbered without a gap, that time does not go backwards, that
+/// each session's reports are numbered without a gap, that every record decodes.
+///
+/// # Errors
+/// When the files themselves are not a journal's. Damage inside them is a [`Problem`].
+pub fn verify(dir: impl AsRef<Path>) -> Result<Verify, OpenError> {
+    run(dir.as_ref(), true)
+}
+
+/// What is kept from record to record.
+struct Checks {
+    deep: bool,
+    kinds: BTreeMap<RecordKind, u64>,
+    /// The last outbound number of each session.
+    numbers: BTreeMap<SessionId, u64>,
+    last_nanos: u64,
+    problems: Vec<Problem>,
+}
+
+impl Checks {
+    fn batch(&mut self, file: &Path, offset: u64, piece: &Piece<'_>, at: u64, batch: &Batch) {
+        for (at, header, payload) in walk::records(*piece, at, batch) {
+            *self.kinds.entry(header.kind).or_default() += 1;
+            if !self.deep {
+                continue;
+            }
+            let place = |expected: String, found: String| Damage {
+                file: file.to_path_buf(),
+                offset: offset + (at - piece.base),
+                position: Position(at),
+                expected,
+                found,
+                evidence: String::new(),
+            };
+            if header.kind.is_command() {
+                if let Err(e) = codec::command::decode(header.kind, header.detail, payload) {
+                    self.say(Problem::Undecodable(place("a command".into(), e.to_string())));
+                }
+                if header.nanos < self.last_nanos {
+                    let expected = format!("a time of {} or later", self.last_nanos);
+                    self.say(Problem::TimeBackwards(place(expected, header.nanos.to_string())));
+                }
+                self.last_nanos = header.nanos;
+                continue;
+            }
+            match codec::report::decode(&header, payload) {
+                Err(e) => self.say(Problem::Undecodable(place("a report".into(), e.to_string()))),
+                Ok(report) => {
+                    let last = self.numbers.insert(report.session, report.number).unwrap_or(0);
+                    if report.number != last + 1 {
+                        let expected = last + 1;
+                        let found = place(format!("report {expected}"), format!("report {}", report.number));
+                        self.say(Problem::ReportNumber { session: report.session, expected, place: found });
+                    }
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, problem: Problem) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem);
+        }
+    }
+}
+
+fn run(dir: &Path, deep: bool) -> Result<Verify, OpenError> {
+    let (segments, spares) = recovery::load(dir)?;
+    let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
+        return Err(OpenError::Empty { dir: dir.to_path_buf() });
+    };
+    let like = first.header;
+    let mut scan = Scan::from_start(like.cluster);
+    let mut checks = Checks {
+        deep,
+        kinds: BTreeMap::new(),
+        numbers: BTreeMap::new(),
+        last_nanos: 0,
+        problems: Vec::new(),
+    };
+    let mut cut = None;
+    let mut damaged = false;
+    for (number, segment) in segments.iter().enumerate() {
+        let map = segment.map()?;
+        let piece = segment.piece(&map);
+        let walked = scan.walk_with(&piece, |piece, (at, batch)| {
+            checks.batch(&segment.path, HEADER_BYTES, piece, at, batch);
+        });
+        let Err(fault) = walked else { continue };
+        match recovery::judge(segment, &piece, number + 1 == segments.len(), &scan, &fault) {
+            Verdict::End => {}
+            Verdict::Cut(c) => cut = Some(c),
+            Verdict::Damage(damage) => {
+                checks.say(Problem::Damage(damage));
+                damaged = true;
+                break;
+            }
+        }
+    }
+    let tail = match tail::linked(dir) {
+        None => None,
+        Some((file, Err(what))) => {
+            checks.say(Problem::Tail { file, what });
+            None
+        }
+        Some((file, Ok(view))) => {
+            let segments_end = scan.end;
+            let mut beyond = Beyond::default();
+            let in_use = view.in_use();
+            if !damaged {
+                // A running owner may overtake this look at it; that is no problem of the journal's.
+                if let Err(what) = recovery::beyond(&view, &like, &mut scan, &mut beyond)
+                    && !in_use
+                {
+                    checks.say(Problem::Tail { file: file.clone(), what });
+                }
+                let mut at = segments_end;
+                for piece in (0..beyond.pieces.len()).filter_map(|n| beyond.piece(n)) {
+                    while at < piece.end() {
+                        let Ok(batch) = walk::batch(&piece, at, None) else { break };
+                        checks.batch(&file, 0, &piece, at, &batch);
+                        at = batch.end;
+                    }
+                }
+            }
+            let committed = Position(view.committed().unwrap_or(0));
+            let ring_bytes = view.header.ring_bytes;
+            Some(TailInfo { file, ring_bytes, committed, in_use, beyond_segments: scan.end - segments_end })
+        }
+    };
+    let info = Info {
+        cluster: like.cluster,
+        format: FORMAT_VERSION,
+        epoch: last.header.epoch,
+        capacity: like.capacity,
+        segments: segments
+            .iter()
+            .map(|s| SegmentInfo {
+                file: s.path.clone(),
+                index: s.header.index,
+                base: Position(s.header.base()),
+                bytes: s.data_bytes,
+                created: Nanos(s.header.created),
+            })
+            .collect(),
+        spares,
+        tail,
+        end: Position(scan.end),
+        last_sequence: Sequence(scan.last_sequence.unwrap_or(0)),
+        last_nanos: Nanos(scan.last_nanos),
+        commands: scan.commands,
+        reports: scan.reports,
+        batches: scan.batches,
+        kinds: checks.kinds,
+        cut,
+    };
+    Ok(Verify { info, problems: checks.problems })
+}

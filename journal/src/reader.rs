@@ -1,0 +1,318 @@
+//! Reading a journal: any directory, at any time, without its lock.
+//!
+//! [`Reader::open`] takes a picture: the segments as they are, mapped, and a copy of what the tail holds beyond them. The
+//! picture is a prefix of the stream that ends at a seal; a directory whose owner runs or was killed gives its newest
+//! committed records too. Records are shown only out of batches that have been found valid whole.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use domain::{Command, Nanos, Report, Sequence, Sequenced};
+
+use crate::codec;
+use crate::error::{Damage, DecodeError, OpenError, ReadError};
+use crate::map::Map;
+use crate::record::{Header, Position, RecordKind};
+use crate::recovery::{self, Beyond, Scan, Segment, Verdict};
+use crate::segment::{self, ClusterId, HEADER_BYTES, SegmentHeader};
+use crate::tail;
+use crate::walk::{self, Piece};
+
+/// A record of a valid batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Where it begins.
+    pub position: Position,
+    /// What it is.
+    pub kind: RecordKind,
+    /// Of a command: its own. Of a report: that of the command that caused it.
+    pub sequence: Sequence,
+    /// Its time.
+    pub nanos: Nanos,
+    /// What it says, encoded.
+    pub payload: &'a [u8],
+    header: Header,
+}
+
+impl<'a> Record<'a> {
+    #[inline]
+    pub(crate) fn new(position: u64, header: Header, payload: &'a [u8]) -> Self {
+        Self {
+            position: Position(position),
+            kind: header.kind,
+            sequence: Sequence(header.sequence),
+            nanos: Nanos(header.nanos),
+            payload,
+            header,
+        }
+    }
+
+    /// The command that it is.
+    ///
+    /// # Errors
+    /// When it is none, or its fields cannot be.
+    #[inline]
+    pub fn command(&self) -> Result<Sequenced<Command>, DecodeError> {
+        let command = codec::command::decode(self.kind, self.header.detail, self.payload)?;
+        Ok(Sequenced { sequence: self.sequence, nanos: self.nanos, command })
+    }
+
+    /// The report that it is.
+    ///
+    /// # Errors
+    /// When it is none, or its fields cannot be.
+    #[inline]
+    pub fn report(&self) -> Result<Report, DecodeError> {
+        codec::report::decode(&self.header, self.payload)
+    }
+}
+
+/// A picture of a journal.
+#[derive(Debug)]
+pub struct Reader {
+    segments: Vec<(Segment, Map)>,
+    /// Where the segments' part ends.
+    segments_end: u64,
+    beyond: Beyond,
+    end: u64,
+    damage: Option<Damage>,
+}
+
+impl Reader {
+    /// Opens the journal in `dir` for reading.
+    ///
+    /// # Errors
+    /// When there is none, or its files are not what they should be. Damage inside the records is no error here: what is
+    /// before it can be read, and [`records`](Self::records) ends with it.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
+        // While its owner runs, the disk can overtake the picture between its two halves; then a new one is taken.
+        const ATTEMPTS: u32 = 20;
+        for _ in 1..ATTEMPTS {
+            let (reader, complete) = Self::picture(dir.as_ref())?;
+            if complete && reader.damage.is_none() {
+                return Ok(reader);
+            }
+            if !tail::linked(dir.as_ref()).is_some_and(|(_, view)| view.is_ok_and(|v| v.in_use())) {
+                return Ok(reader);
+            }
+        }
+        Ok(Self::picture(dir.as_ref())?.0)
+    }
+
+    /// A picture, and whether the tail's half fits.
+    fn picture(dir: &Path) -> Result<(Self, bool), OpenError> {
+        let (segments, _) = recovery::load(dir)?;
+        let mut mapped = Vec::with_capacity(segments.len());
+        for segment in segments {
+            let map = segment.map()?;
+            mapped.push((segment, map));
+        }
+        let Some((last, map)) = mapped.last() else {
+            return Err(OpenError::Empty { dir: dir.to_path_buf() });
+        };
+        // All segments before the last are whole, or `records` will say where they are not.
+        let piece = last.piece(map);
+        let like = last.header;
+        let mut scan = if like.index == 0 { Scan::from_start(like.cluster) } else { Scan::from(like.base()) };
+        let mut damage = None;
+        if let Err(fault) = scan.walk(&piece)
+            && let Verdict::Damage(found) = recovery::judge(last, &piece, true, &scan, &fault)
+        {
+            damage = Some(found);
+        }
+        let segments_end = scan.end;
+        let mut beyond = Beyond::default();
+        let mut complete = true;
+        if damage.is_none()
+            && let Some((_, Ok(view))) = tail::linked(dir)
+            && view.header.cluster == like.cluster
+        {
+            complete = recovery::beyond(&view, &like, &mut scan, &mut beyond).is_ok();
+        }
+        Ok((Self { segments: mapped, segments_end, beyond, end: scan.end, damage }, complete))
+    }
+
+    /// Where the picture ends.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        Position(self.end)
+    }
+
+    /// Which journal it is.
+    #[must_use]
+    pub fn cluster(&self) -> ClusterId {
+        self.segments[0].0.header.cluster
+    }
+
+    /// Bytes of the picture that are not in the segments yet but in the tail.
+    #[must_use]
+    pub fn in_tail(&self) -> u64 {
+        self.beyond.bytes()
+    }
+
+    /// Every record from the first on.
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        Records::new(self, 0, Some(self.cluster().genesis()))
+    }
+
+    /// The records from the one at `position` on, which was given by an append or by another record.
+    #[must_use]
+    pub fn records_from(&self, position: Position) -> Records<'_> {
+        Records::new(self, position.0, None)
+    }
+
+    /// What holds `position`, up to where it is valid.
+    fn piece(&self, position: u64) -> Option<Piece<'_>> {
+        if position >= self.segments_end {
+            return (0..self.beyond.pieces.len())
+                .filter_map(|n| self.beyond.piece(n))
+                .find(|piece| (piece.base..piece.end()).contains(&position));
+        }
+        let capacity = self.segments[0].0.header.capacity;
+        let (segment, map) = self.segments.get(usize::try_from(position / capacity).ok()?)?;
+        let piece = segment.piece(map);
+        let valid = usize::try_from(self.segments_end - piece.base).unwrap_or(usize::MAX);
+        Some(Piece { bytes: &piece.bytes[..piece.bytes.len().min(valid)], ..piece })
+    }
+
+    /// Names the place of a fault.
+    fn damage_at(&self, fault: &walk::Fault) -> Damage {
+        let capacity = self.segments[0].0.header.capacity;
+        let number = usize::try_from(fault.at / capacity).unwrap_or(usize::MAX);
+        let file = self.segments.get(number).map_or_else(PathBuf::new, |(s, _)| s.path.clone());
+        Damage {
+            file,
+            offset: HEADER_BYTES + fault.at % capacity,
+            position: Position(fault.at),
+            expected: fault.what.expected(),
+            found: fault.what.to_string(),
+            evidence: "valid records lie beyond".into(),
+        }
+    }
+}
+
+/// Records in order, out of valid batches. After an error it ends.
+#[derive(Debug)]
+pub struct Records<'a> {
+    reader: &'a Reader,
+    piece: Piece<'a>,
+    /// The next record, or the seal.
+    at: u64,
+    /// Where the batch's seal begins: `at <= seal_at`, or there is no batch yet.
+    seal_at: u64,
+    /// Where the next batch begins.
+    next: u64,
+    chain: Option<u64>,
+    done: bool,
+}
+
+impl<'a> Records<'a> {
+    fn new(reader: &'a Reader, at: u64, chain: Option<u64>) -> Self {
+        let piece = Piece { bytes: &[], base: 0, salt: 0 };
+        Self { reader, piece, at, seal_at: at, next: at, chain, done: false }
+    }
+
+    /// Goes on to the next batch; whether there is one.
+    #[cold]
+    fn enter(&mut self) -> Result<bool, ReadError> {
+        if self.next >= self.reader.end {
+            return match &self.reader.damage {
+                Some(damage) => Err(ReadError::Corrupt(damage.clone())),
+                None => Ok(false),
+            };
+        }
+        if !self.next.is_multiple_of(8) {
+            let what = "records begin at multiples of 8".into();
+            return Err(ReadError::Bad { position: Position(self.next), what });
+        }
+        if self.piece.from(self.next).is_empty() {
+            match self.reader.piece(self.next) {
+                Some(piece) if !piece.from(self.next).is_empty() => self.piece = piece,
+                // A segment that is not whole, with another behind it.
+                _ => return Err(ReadError::PastEnd(Position(self.next))),
+            }
+        }
+        let batch = walk::batch(&self.piece, self.next, self.chain)
+            .map_err(|fault| ReadError::Corrupt(self.reader.damage_at(&fault)))?;
+        self.at = self.next;
+        self.seal_at = batch.seal_at;
+        self.next = batch.end;
+        self.chain = Some(batch.seal.chain);
+        Ok(true)
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, ReadError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        while self.at >= self.seal_at {
+            match self.enter() {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.done = true;
+                    return None;
+                }
+                Err(e) => {
+                    self.done = true;
+                    return Some(Err(e));
+                }
+            }
+        }
+        let at = self.at;
+        // The batch has been found valid, so the record is there.
+        let Some((header, payload)) = walk::valid(self.piece.from(at)) else {
+            self.done = true;
+            let what = "a batch that changed while it was read".into();
+            return Some(Err(ReadError::Bad { position: Position(at), what }));
+        };
+        self.at = at + (crate::record::HEADER + payload.len()) as u64;
+        Some(Ok(Record::new(at, header, payload)))
+    }
+}
+
+/// Segments that the appender keeps mapped for resends, the most recently used first.
+#[derive(Debug)]
+pub(crate) struct SegmentCache {
+    dir: PathBuf,
+    maps: Vec<(u64, Map)>,
+}
+
+impl SegmentCache {
+    /// Segments that stay mapped.
+    const MAPS_MAX: usize = 8;
+
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self { dir, maps: Vec::new() }
+    }
+
+    /// The bytes of the segment from `position` on.
+    pub(crate) fn bytes(&mut self, position: Position, like: &SegmentHeader) -> Result<&[u8], ReadError> {
+        let index = position.0 / like.capacity;
+        let offset = position.0 % like.capacity;
+        let reaches = |map: &Map| (map.len() as u64).saturating_sub(HEADER_BYTES) > offset;
+        match self.maps.iter().position(|(i, map)| *i == index && reaches(map)) {
+            Some(0) => {}
+            Some(place) => {
+                let found = self.maps.remove(place);
+                self.maps.insert(0, found);
+            }
+            None => {
+                // A map of the same segment made while the file was shorter goes.
+                self.maps.retain(|(i, _)| *i != index);
+                self.maps.truncate(Self::MAPS_MAX - 1);
+                let path = segment::path(&self.dir, index);
+                let map = File::open(&path).and_then(|file| Map::of(&file));
+                let map = map.map_err(|source| ReadError::Io { path, source })?;
+                self.maps.insert(0, (index, map));
+            }
+        }
+        let data = recovery::piece(&SegmentHeader { index, ..*like }, &self.maps[0].1);
+        Ok(data.from(position.0))
+    }
+}

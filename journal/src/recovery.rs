@@ -1,0 +1,406 @@
+//! What a directory holds: the checks of its segments, the walk to its end, and the verdict on what lies beyond.
+//!
+//! Nothing here writes. [`open`](crate::open) acts on what is found, and does so only after everything has been judged.
+//!
+//! The walk ends at the first spot that is not valid. Everything is then decided by what is known of that spot:
+//!
+//! | beyond the spot | verdict |
+//! |---|---|
+//! | a later segment (made only once all before it was on disk) | damage: refuse |
+//! | a valid seal that says that the spot was durable | damage: refuse |
+//! | the CRCs are good and the batch is not (a wrong chain, count, sequence) | damage: refuse |
+//! | valid seals, none of which says so | never synced: cut |
+//! | other bytes | torn: cut |
+//! | zeros | the end |
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use domain::{Nanos, Sequence};
+
+use crate::error::{Damage, OpenError};
+use crate::map::Map;
+use crate::record::{Bad, Position};
+use crate::segment::{self, ClusterId, HEADER_BYTES, SegmentHeader, io_error};
+use crate::tail::{self, TailView};
+use crate::walk::{self, Batch, Fault, Piece, What};
+
+/// What opening a journal found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// There was no journal; this is a new one.
+    pub created: bool,
+    /// Which journal it is.
+    pub cluster: ClusterId,
+    /// Where the stream ends, and goes on.
+    pub end: Position,
+    /// The last command's sequence; 0 when there is none.
+    pub last_sequence: Sequence,
+    /// The last command's time.
+    pub last_nanos: Nanos,
+    /// Commands in the journal.
+    pub commands: u64,
+    /// Reports in the journal.
+    pub reports: u64,
+    /// Segments.
+    pub segments: u64,
+    /// Bytes that were committed but not in the segments, taken from the tail of a process that died.
+    pub absorbed_from_tail: u64,
+    /// A tail that the directory names and that is not there: the machine was restarted, or somebody removed it. What
+    /// only it held, under `AckPolicy::Memory`, is lost.
+    pub tail_missing: Option<PathBuf>,
+    /// What was cut off the end.
+    pub cut: Option<Cut>,
+}
+
+/// What was cut off the end of a journal: bytes that no seal closes, or that were never vouched for as durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The file.
+    pub file: PathBuf,
+    /// Where in the file.
+    pub offset: u64,
+    /// Where in the stream.
+    pub at: Position,
+    /// How many bytes, up to the last that was not zero.
+    pub bytes: u64,
+    /// Why.
+    pub cause: CutCause,
+}
+
+/// Why an end was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutCause {
+    /// A batch was being written when the writer stopped.
+    Torn,
+    /// Several batches were being written and the disk took them out of order: whole ones lie beyond a broken one, none of
+    /// them known to have been synced.
+    Unsynced,
+}
+
+/// A segment whose header has been checked.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
+    pub(crate) header: SegmentHeader,
+    /// Data bytes that the file has; all of them except in the last segment.
+    pub(crate) data_bytes: u64,
+}
+
+impl Segment {
+    /// Maps it. An empty file cannot be mapped, but a segment has a header.
+    pub(crate) fn map(&self) -> Result<Map, OpenError> {
+        Map::of(&self.file).map_err(|e| io_error("map", &self.path, e))
+    }
+
+    /// Its data in `map`.
+    pub(crate) fn piece<'a>(&self, map: &'a Map) -> Piece<'a> {
+        piece(&self.header, map)
+    }
+}
+
+/// The data of the mapped segment `header`.
+pub(crate) fn piece<'a>(header: &SegmentHeader, map: &'a [u8]) -> Piece<'a> {
+    let data = map.get(HEADER_BYTES as usize..).unwrap_or(&[]);
+    let most = usize::try_from(header.capacity).unwrap_or(usize::MAX);
+    // Records are whole words; a file that was cut may not be.
+    let length = data.len().min(most) & !7;
+    Piece { bytes: &data[..length], base: header.base(), salt: header.salt() }
+}
+
+/// The segments of a directory, in order, with every header checked.
+pub(crate) fn load(dir: &Path) -> Result<(Vec<Segment>, Vec<PathBuf>), OpenError> {
+    let (indexes, spares) = segment::list(dir)?;
+    let mut segments: Vec<Segment> = Vec::with_capacity(indexes.len());
+    for (place, index) in indexes.iter().copied().enumerate() {
+        if index != place as u64 {
+            return Err(OpenError::Missing { file: segment::path(dir, place as u64) });
+        }
+        let path = segment::path(dir, index);
+        let file = File::open(&path).map_err(|e| io_error("open", &path, e))?;
+        let header = SegmentHeader::read(&file, &path)?;
+        if let Some(first) = segments.first() {
+            if header.cluster != first.header.cluster {
+                let (found, expected) = (header.cluster, first.header.cluster);
+                return Err(OpenError::Foreign { file: path, found, expected });
+            }
+            if header.capacity != first.header.capacity {
+                let what = format!(
+                    "capacity {}, and the first segment has {}",
+                    header.capacity, first.header.capacity
+                );
+                return Err(OpenError::BadHeader { file: path, what });
+            }
+        }
+        if header.index != index {
+            return Err(OpenError::Misplaced { file: path, found: header.index, expected: index });
+        }
+        let found = file.metadata().map_err(|e| io_error("look at", &path, e))?.len();
+        let expected = header.file_bytes();
+        if found > expected || (found < expected && place + 1 < indexes.len()) {
+            return Err(OpenError::Short { file: path, found, expected });
+        }
+        let data_bytes = segment::data_bytes(found, header.capacity);
+        segments.push(Segment { path, file, header, data_bytes });
+    }
+    Ok((segments, spares))
+}
+
+/// How far a walk has come, and what it has seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scan {
+    /// The end of the last valid batch.
+    pub(crate) end: u64,
+    /// The chain there; `None` when the walk began in the middle and has seen no batch.
+    pub(crate) chain: Option<u64>,
+    /// The last command's; `None` when the walk began in the middle and has seen none.
+    pub(crate) last_sequence: Option<u64>,
+    pub(crate) last_nanos: u64,
+    pub(crate) commands: u64,
+    pub(crate) reports: u64,
+    pub(crate) batches: u64,
+}
+
+impl Scan {
+    /// From the beginning of a journal.
+    pub(crate) fn from_start(cluster: ClusterId) -> Self {
+        Self { chain: Some(cluster.genesis()), last_sequence: Some(0), ..Self::from(0) }
+    }
+
+    /// From a batch in the middle of one.
+    pub(crate) fn from(position: u64) -> Self {
+        Self {
+            end: position,
+            chain: None,
+            last_sequence: None,
+            last_nanos: 0,
+            commands: 0,
+            reports: 0,
+            batches: 0,
+        }
+    }
+
+    /// Walks valid batches to the end of the piece, or to the first spot that is not one.
+    pub(crate) fn walk(&mut self, piece: &Piece<'_>) -> Result<(), Fault> {
+        self.walk_with(piece, |_, _| {})
+    }
+
+    /// The same, showing each batch to `see`.
+    pub(crate) fn walk_with(
+        &mut self,
+        piece: &Piece<'_>,
+        mut see: impl FnMut(&Piece<'_>, (u64, &Batch)),
+    ) -> Result<(), Fault> {
+        while self.end < piece.end() {
+            let first = self.end;
+            let batch = walk::batch(piece, first, self.chain)?;
+            let mut next = *self;
+            for (at, header, _) in walk::records(*piece, first, &batch) {
+                if header.kind.is_command() {
+                    if let Some(last) = next.last_sequence
+                        && header.sequence != last.wrapping_add(1)
+                    {
+                        let what = What::Sequence { found: header.sequence, expected: last.wrapping_add(1) };
+                        return Err(Fault { at, what });
+                    }
+                    next.last_sequence = Some(header.sequence);
+                    next.last_nanos = header.nanos;
+                    next.commands += 1;
+                } else {
+                    next.reports += 1;
+                }
+            }
+            see(piece, (first, &batch));
+            next.batches += 1;
+            next.end = batch.end;
+            next.chain = Some(batch.seal.chain);
+            *self = next;
+        }
+        Ok(())
+    }
+}
+
+/// What a walk's end means.
+pub(crate) enum Verdict {
+    /// Only zeros follow.
+    End,
+    Cut(Cut),
+    Damage(Damage),
+}
+
+/// Judges the spot at which the walk of `segment` ended.
+pub(crate) fn judge(
+    segment: &Segment,
+    piece: &Piece<'_>,
+    is_last: bool,
+    scan: &Scan,
+    fault: &Fault,
+) -> Verdict {
+    let damage = |evidence: String| {
+        Verdict::Damage(Damage {
+            file: segment.path.clone(),
+            offset: HEADER_BYTES + (fault.at - piece.base),
+            position: Position(fault.at),
+            expected: fault.what.expected(),
+            found: fault.what.to_string(),
+            evidence,
+        })
+    };
+    if !matches!(fault.what, What::Record(_)) {
+        return damage("its CRCs are good, so it was written so".into());
+    }
+    if !is_last {
+        return damage("a later segment exists, and is made only when all before it is on disk".into());
+    }
+    let beyond = walk::seals_beyond(piece, fault.at);
+    if let Some((at, durable)) = beyond
+        && durable > fault.at
+    {
+        return damage(format!("the seal at position {at} says that all below {durable} was on disk"));
+    }
+    let end = walk::end_of_data(piece, scan.end);
+    if end == scan.end && fault.what == What::Record(Bad::Zero) {
+        return Verdict::End;
+    }
+    Verdict::Cut(Cut {
+        file: segment.path.clone(),
+        offset: HEADER_BYTES + (scan.end - piece.base),
+        at: Position(scan.end),
+        bytes: end - scan.end,
+        cause: if beyond.is_some() { CutCause::Unsynced } else { CutCause::Torn },
+    })
+}
+
+/// What the tail holds beyond the segments.
+#[derive(Debug, Default)]
+pub(crate) struct Beyond {
+    /// The bytes from the segments' end on, cut at segment boundaries: index and bytes.
+    pub(crate) pieces: Vec<(SegmentHeader, u64, Vec<u8>)>,
+}
+
+impl Beyond {
+    pub(crate) fn piece(&self, number: usize) -> Option<Piece<'_>> {
+        let (header, base, bytes) = self.pieces.get(number)?;
+        Some(Piece { bytes, base: *base, salt: header.salt() })
+    }
+
+    /// How many bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.pieces.iter().map(|(_, _, bytes)| bytes.len() as u64).sum()
+    }
+}
+
+/// Takes from the tail what is committed there beyond `scan.end`, and walks it. An error says what is wrong with
+/// it; `scan` and the result then hold the part before.
+pub(crate) fn beyond(
+    view: &TailView,
+    like: &SegmentHeader,
+    scan: &mut Scan,
+    found: &mut Beyond,
+) -> Result<(), String> {
+    if view.header.cluster != like.cluster {
+        return Err(format!(
+            "it belongs to cluster {}, and the journal is {}",
+            view.header.cluster, like.cluster
+        ));
+    }
+    let committed = view.committed().map_err(|e| e.to_string())?;
+    let from = scan.end;
+    if committed <= from {
+        return Ok(());
+    }
+    let floor = view.header.base.max(committed.saturating_sub(view.header.ring_bytes));
+    if from < floor {
+        return Err(format!("it begins at {floor}"));
+    }
+    if !from.is_multiple_of(8) || !committed.is_multiple_of(8) {
+        return Err(format!("its committed end, {committed}, is no end of a record"));
+    }
+    let bytes = view.copy(from, committed).map_err(|e| e.to_string())?;
+    let mut rest = bytes.as_slice();
+    let mut at = from;
+    while !rest.is_empty() {
+        let header = like.sibling(at / like.capacity);
+        let room = header.base() + like.capacity - at;
+        let (head, after) = rest.split_at(rest.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+        let piece = Piece { bytes: head, base: at, salt: header.salt() };
+        let walked = scan.walk(&piece);
+        let good = (scan.end - at) as usize;
+        if good > 0 {
+            found.pieces.push((header, at, head[..good].to_vec()));
+        }
+        if let Err(fault) = walked {
+            return Err(format!(
+                "at position {}: expected {}, found {}",
+                fault.at,
+                fault.what.expected(),
+                fault.what
+            ));
+        }
+        at += head.len() as u64;
+        rest = after;
+    }
+    Ok(())
+}
+
+/// What there is, and how it ends; nothing has been changed.
+pub(crate) struct Found {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) spares: Vec<PathBuf>,
+    pub(crate) scan: Scan,
+    pub(crate) cut: Option<Cut>,
+    /// Where the segments' valid part ends, before the tail's.
+    pub(crate) segments_end: u64,
+    pub(crate) beyond: Beyond,
+    pub(crate) tail_missing: Option<PathBuf>,
+}
+
+/// Judges a whole directory.
+///
+/// # Errors
+/// Every reason to refuse it.
+pub(crate) fn examine(dir: &Path) -> Result<Found, OpenError> {
+    let (segments, spares) = load(dir)?;
+    let Some(first) = segments.first() else { return Err(OpenError::Empty { dir: dir.to_path_buf() }) };
+    let like = first.header;
+    let mut scan = Scan::from_start(like.cluster);
+    let mut cut = None;
+    for (number, segment) in segments.iter().enumerate() {
+        let is_last = number + 1 == segments.len();
+        let map = segment.map()?;
+        let piece = segment.piece(&map);
+        if let Err(fault) = scan.walk(&piece) {
+            match judge(segment, &piece, is_last, &scan, &fault) {
+                Verdict::End => {}
+                Verdict::Cut(c) => cut = Some(c),
+                Verdict::Damage(damage) => return Err(OpenError::Corrupt(damage)),
+            }
+        }
+    }
+    let segments_end = scan.end;
+    let mut beyond = Beyond::default();
+    let mut tail_missing = None;
+    match tail::linked(dir) {
+        None => {}
+        Some((path, Err(what))) => {
+            if path.exists() {
+                return Err(OpenError::Tail { file: path, at: Position(scan.end), what });
+            }
+            tail_missing = Some(path);
+        }
+        // The tail of the directory that this one was copied from, still in use there.
+        Some((_, Ok(view))) if view.in_use() => {}
+        Some((path, Ok(view))) => {
+            let at = Position(scan.end);
+            if let Err(what) = self::beyond(&view, &like, &mut scan, &mut beyond)
+                // After a restart of the machine a tail on disk is as old as the kernel left it: its valid part is welcome,
+                // the rest is not missed. In the same boot it is exact, so something else is wrong.
+                && (view.header.boot == tail::boot_id() || view.header.cluster != like.cluster)
+            {
+                return Err(OpenError::Tail { file: path, at, what });
+            }
+        }
+    }
+    Ok(Found { segments, spares, scan, cut, segments_end, beyond, tail_missing })
+}

@@ -1,0 +1,100 @@
+//! The seam between the journal and the filesystem, where tests put faults.
+//!
+//! Only writes go through it: what is read back is checked by its CRC anyway.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// What the journal asks of a filesystem when it writes. Each call is one system call, or nearly.
+pub trait Storage: Send + Sync + 'static {
+    /// Writes some of `bytes` at `offset`; gives how many, as pwrite does.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize>;
+
+    /// Brings a file's data to the disk, as fdatasync does.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn sync(&self, file: &File) -> io::Result<()>;
+
+    /// Reserves blocks for the first `bytes` of a file without changing its length. A filesystem that cannot says
+    /// that it did: zeros are written over the whole of it afterwards anyway.
+    ///
+    /// # Errors
+    /// Whatever the system says; `StorageFull` when there is no room.
+    fn allocate(&self, file: &File, bytes: u64) -> io::Result<()>;
+
+    /// Bytes that this user may still write on the filesystem of `dir`.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn available(&self, dir: &Path) -> io::Result<u64>;
+
+    /// Gives a file its name, and the name to the disk: rename, then fsync of the directory.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+}
+
+/// The operating system's filesystem.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Files;
+
+impl Storage for Files {
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        file.write_at(bytes, offset)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn allocate(&self, file: &File, bytes: u64) -> io::Result<()> {
+        use rustix::fs::FallocateFlags;
+        use rustix::io::Errno;
+        match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    fn available(&self, dir: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)?;
+        sync_parent(to)
+    }
+}
+
+/// Brings the directory entry of `path` to the disk.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
+/// Writes all of `bytes`; a short write goes on where it stopped.
+pub(crate) fn write_all(storage: &dyn Storage, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match storage.write_at(file, &bytes[done..], offset + done as u64) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => done += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Whether an error says that there is no room, which passes, unlike every other.
+pub(crate) fn is_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,9 @@
+//! The journal from outside: what survives what.
+
+mod faults;
+mod fuzz;
+mod kill;
+mod live;
+mod log;
+mod recovery;
+mod support;
