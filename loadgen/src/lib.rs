@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The load generator.
+#![forbid(unsafe_code)]
+
+mod book_choice;
+mod config;
+mod profile;
+mod request;
+mod schedule;
+mod workload;
+
+pub use config::{Config, Mode, Source, Stop, User, Wait};
+pub use profile::{Profile, ProfileError};
