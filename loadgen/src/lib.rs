@@ -3,9 +3,12 @@
 
 mod book_choice;
 mod config;
+mod latency;
+mod lobster;
 mod profile;
 mod request;
 mod schedule;
+mod tracker;
 mod workload;
 
 pub use config::{Config, Mode, Source, Stop, User, Wait};
