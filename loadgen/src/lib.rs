@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod book_choice;
+pub mod client;
 mod config;
 mod latency;
 mod lobster;

@@ -351,15 +351,13 @@ impl Replay {
         if orders.contains_key(&row.order) {
             return Err(Skip::Contradiction);
         }
-        let mut recorded =
-            Recorded { number: 0, size: row.size, canceled: 0, executed: 0, sent: false };
+        let mut recorded = Recorded { number: 0, size: row.size, canceled: 0, executed: 0, sent: false };
         let sendable =
             sendable_size(row.size, instrument).and_then(|()| sendable_price(row.price, instrument));
         if let Ok(price_e4) = sendable {
             recorded.number = self.give_number(None);
             recorded.sent = true;
-            let ask =
-                Ask::Enter { book: 0, side: row.side, price_e4, quantity: row.size, immediate: false };
+            let ask = Ask::Enter { book: 0, side: row.side, price_e4, quantity: row.size, immediate: false };
             self.steps.push(Step {
                 request: Request { session: 0, number: recorded.number, ask },
                 kind: RowKind::New,
@@ -507,7 +505,11 @@ enum Skip {
 
 fn sendable_size(size: u32, instrument: &Instrument) -> Result<(), Skip> {
     let size = u64::from(size);
-    if size < UNITS_BELOW && instrument.quantity_from_units(size).is_some() { Ok(()) } else { Err(Skip::Size) }
+    if size < UNITS_BELOW && instrument.quantity_from_units(size).is_some() {
+        Ok(())
+    } else {
+        Err(Skip::Size)
+    }
 }
 
 fn sendable_price(price: i64, instrument: &Instrument) -> Result<u64, Skip> {
@@ -622,7 +624,9 @@ mod tests {
                             .iter()
                             .enumerate()
                             .filter(|(_, o)| o.1 != side && o.3 > 0)
-                            .filter(|(_, o)| if side == Side::Buy { o.2 <= price_e4 } else { o.2 >= price_e4 })
+                            .filter(
+                                |(_, o)| if side == Side::Buy { o.2 <= price_e4 } else { o.2 >= price_e4 },
+                            )
                             .min_by_key(|(i, o)| {
                                 (if side == Side::Buy { o.2 as i64 } else { -(o.2 as i64) }, *i)
                             })

@@ -32,11 +32,9 @@ impl Answer {
         let own = |user_ref: u32| user_ref.checked_sub(base).filter(|&number| number > 0);
         Some(match message {
             Outbound::Accepted(m) => Self::Accepted { number: own(m.user_ref)?, quantity: m.quantity },
-            Outbound::Replaced(m) => Self::Replaced {
-                original: own(m.original)?,
-                number: own(m.user_ref)?,
-                quantity: m.quantity,
-            },
+            Outbound::Replaced(m) => {
+                Self::Replaced { original: own(m.original)?, number: own(m.user_ref)?, quantity: m.quantity }
+            }
             Outbound::Canceled(m) => {
                 Self::Canceled { number: own(m.user_ref)?, quantity: m.quantity, reason: m.reason }
             }
@@ -148,7 +146,11 @@ impl Rejects {
 
     /// The reasons that occurred, with how often; 63 stands for itself and all above.
     pub fn by_reason(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
-        self.0.iter().enumerate().filter(|(_, count)| **count > 0).map(|(reason, count)| (reason as u16, *count))
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+            .map(|(reason, count)| (reason as u16, *count))
     }
 }
 
@@ -434,7 +436,10 @@ mod tests {
         assert_eq!(play(&[enter(1), cancel(1)], &[accepted(1), canceled(1, 100)]), (2, 0, 0, 0));
         assert_eq!(play(&[enter(1), cancel(1)], &[accepted(1)]), (1, 0, 1, 0));
         assert_eq!(play(&[enter(1), cancel(1)], &[accepted(1), executed(1, 60)]), (1, 0, 1, 0));
-        assert_eq!(play(&[enter(1), cancel(1)], &[accepted(1), executed(1, 60), executed(1, 40)]), (1, 1, 0, 0));
+        assert_eq!(
+            play(&[enter(1), cancel(1)], &[accepted(1), executed(1, 60), executed(1, 40)]),
+            (1, 1, 0, 0)
+        );
         assert_eq!(
             play(&[enter(1), cancel(1)], &[accepted(1), executed(1, 60), canceled(1, 40)]),
             (2, 0, 0, 0)
