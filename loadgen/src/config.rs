@@ -9,7 +9,15 @@ use std::{
 
 use domain::Instrument;
 
-use crate::Profile;
+use crate::{
+    LoadError, Profile,
+    workload::{PRICE_E4_MAX, UNITS_BELOW},
+};
+
+/// The most sessions of one run: their rings of orders take 3 MiB each.
+const SESSIONS_MAX: usize = 1_024;
+/// The highest rate: one order a nanosecond.
+const RATE_MAX: u64 = 1_000_000_000;
 
 /// A load run.
 #[derive(Clone, Debug)]
@@ -37,6 +45,8 @@ pub struct Config {
     pub drain: Duration,
     /// Cancel what still rests when the run is over, outside the measured time.
     pub clean_up: bool,
+    /// Keep a log of each session's messages, for an audit: 8 bytes a message and 16 an acknowledged order.
+    pub keep_log: bool,
     /// Where the report's files go; `None` writes none.
     pub report: Option<PathBuf>,
     /// Stops the run when set: what was sent so far is drained and reported.
@@ -61,8 +71,57 @@ impl Config {
             wait: Wait::Block,
             drain: Duration::from_secs(5),
             clean_up: true,
+            keep_log: false,
             report: None,
             cancel: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
+impl Config {
+    /// Says what makes no sense, and what to do.
+    pub(crate) fn check(&self) -> Result<(), LoadError> {
+        let error = |problem: String| Err(LoadError::Config(problem));
+        if self.sessions == 0 {
+            return error("no session: ask for at least one".to_owned());
+        }
+        if self.sessions > self.users.len() {
+            return error(format!(
+                "{} sessions need as many users, and there are {}; each session logs in as its own user: ask for \
+                 fewer sessions or name more users",
+                self.sessions,
+                self.users.len()
+            ));
+        }
+        if self.sessions > SESSIONS_MAX {
+            return error(format!("{} sessions are more than the {SESSIONS_MAX} of one run", self.sessions));
+        }
+        if self.instruments.is_empty() {
+            return error("no instrument to trade: name at least one".to_owned());
+        }
+        for instrument in &self.instruments {
+            if u64::from(instrument.lot) >= UNITS_BELOW {
+                return error(format!(
+                    "{}: a lot of {} units; OUCH carries orders below {UNITS_BELOW} units",
+                    instrument.symbol, instrument.lot
+                ));
+            }
+            if u64::from(instrument.tick) > PRICE_E4_MAX {
+                return error(format!(
+                    "{}: a tick of {} ten-thousandths; OUCH carries limits up to {PRICE_E4_MAX}",
+                    instrument.symbol, instrument.tick
+                ));
+            }
+        }
+        match self.mode {
+            Mode::OpenLoop { rate: 0 } => error("a rate of 0 orders/s: ask for at least 1".to_owned()),
+            Mode::OpenLoop { rate } if rate > RATE_MAX => {
+                error(format!("a rate of {rate} orders/s; at most {RATE_MAX} can be scheduled"))
+            }
+            Mode::ClosedLoop { in_flight: 0 } | Mode::Flood { window: 0 } => {
+                error("nothing may be in flight, so nothing can be sent: allow at least 1".to_owned())
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -142,4 +201,34 @@ pub enum Wait {
     Block,
     /// Asking again and again. For a core of its own.
     Spin,
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{InstrumentId, Price, Quantity, Symbol};
+
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let instrument = Instrument {
+            id: InstrumentId(0),
+            symbol: Symbol::new("TEST").unwrap(),
+            tick: 100,
+            lot: 1,
+            quantity_max: Quantity(1_000),
+            price_max: Price::new(1_000_000).unwrap(),
+        };
+        let good = Config::new(([127, 0, 0, 1], 9).into(), vec![instrument]);
+        assert!(good.check().is_ok());
+        let said = |config: Config| config.check().unwrap_err().to_string();
+        assert!(said(Config { sessions: 9, ..good.clone() }).contains("there are 8"));
+        assert!(said(Config { sessions: 0, ..good.clone() }).contains("at least one"));
+        assert!(said(Config { instruments: vec![], ..good.clone() }).contains("no instrument"));
+        assert!(said(Config { mode: Mode::OpenLoop { rate: 0 }, ..good.clone() }).contains("at least 1"));
+        assert!(said(Config { mode: Mode::Flood { window: 0 }, ..good.clone() }).contains("at least 1"));
+        let lot = Instrument { lot: 1_000_000, ..instrument };
+        assert!(said(Config { instruments: vec![lot], ..good.clone() }).contains("TEST: a lot"));
+        assert!(!format!("{good:?}").contains("dev\""), "passwords are not printed");
+    }
 }

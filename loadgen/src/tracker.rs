@@ -282,6 +282,15 @@ impl Tracker {
         }
     }
 
+    /// A cancel of the first order from place `next` on that still rests; `next` is its place then. `None` when
+    /// none does.
+    pub(crate) fn next_open(&self, next: &mut usize) -> Option<Request> {
+        let rests = |o: &Tracked| o.number > 0 && o.flags & (pending::GONE | pending::CANCEL) == 0;
+        *next += self.orders.get(*next..)?.iter().position(rests)?;
+        let number = self.orders[*next].number;
+        Some(Request { session: *next / self.per_session, number, ask: Ask::Cancel })
+    }
+
     /// A message arrived.
     #[inline]
     pub(crate) fn answered(&mut self, session: usize, answer: &Answer, now: u64) {
@@ -489,6 +498,25 @@ mod tests {
         let accepted = Answer::Accepted { number: 1, quantity: 100 };
         assert_eq!(play(&[enter(1)], &[accepted, accepted]), (1, 0, 0, 1));
         assert_eq!(play(&[enter(1)], &[Answer::Accepted { number: 2, quantity: 1 }]), (0, 0, 1, 1));
+    }
+
+    #[test]
+    fn what_still_rests_is_found() {
+        let mut tracker = Tracker::new(1, 8);
+        for number in 1..=4 {
+            tracker.sent(&enter(number), 0, 0);
+            tracker.answered(0, &Answer::Accepted { number, quantity: 100 }, 1);
+        }
+        tracker.sent(&cancel(2), 0, 0);
+        tracker.answered(0, &executed(3, 100), 1);
+        let mut next = 0;
+        let mut found = vec![];
+        while let Some(request) = tracker.next_open(&mut next) {
+            assert_eq!(request.ask, Ask::Cancel);
+            found.push(request.number);
+            next += 1;
+        }
+        assert_eq!(found, [1, 4]);
     }
 
     #[test]

@@ -165,18 +165,6 @@ impl Workload {
         self.enter(book)
     }
 
-    /// Cancels what is still planned to rest, one order a call; `None` when nothing is.
-    pub(crate) fn clean_up(&mut self, from: &mut usize) -> Option<Request> {
-        while *from < self.orders.len() {
-            let handle = *from;
-            *from += 1;
-            if self.orders[handle].state != State::Closed {
-                return Some(self.cancel(handle as u32));
-            }
-        }
-        None
-    }
-
     fn enter(&mut self, book: usize) -> Request {
         let session = self.any_session();
         if let Some(request) = self.make_room(session) {
@@ -600,35 +588,6 @@ mod tests {
         let at = |part: f64| ages[(ages.len() as f64 * part) as usize];
         assert!((7..=12).contains(&at(0.5)), "{}", at(0.5));
         assert!((90..=140).contains(&at(0.9)), "{}", at(0.9));
-    }
-
-    #[test]
-    fn clean_up_cancels_each_open_order_once() {
-        let instruments = instruments(10);
-        let mut workload = Workload::new(&instruments, 3, 1);
-        let mut open = std::collections::HashSet::new();
-        for i in 0..10_000 {
-            let request = workload.next(i % 10);
-            match request.ask {
-                Ask::Enter { immediate: false, .. } => {
-                    open.insert((request.session, request.number));
-                }
-                Ask::Replace { original, .. } => {
-                    open.remove(&(request.session, original));
-                    open.insert((request.session, request.number));
-                }
-                Ask::Cancel => {
-                    open.remove(&(request.session, request.number));
-                }
-                _ => {}
-            }
-        }
-        let mut from = 0;
-        while let Some(request) = workload.clean_up(&mut from) {
-            assert_eq!(request.ask, Ask::Cancel);
-            assert!(open.remove(&(request.session, request.number)));
-        }
-        assert!(open.is_empty());
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub struct Connection {
     /// `written <= output.len()`.
     written: usize,
     next_sequence: u64,
+    /// Something was written, or read, since the clock was last looked at.
+    sent: bool,
+    heard: bool,
     last_sent: Instant,
     last_heard: Instant,
 }
@@ -101,6 +104,8 @@ impl Connection {
             output: Vec::with_capacity(OUTPUT),
             written: 0,
             next_sequence: 1,
+            sent: false,
+            heard: false,
             last_sent: now,
             last_heard: now,
         })
@@ -242,7 +247,10 @@ impl Connection {
         while self.written < self.output.len() {
             match self.stream.write(&self.output[self.written..]) {
                 Ok(0) => return Err(self.closed()),
-                Ok(bytes) => self.written += bytes,
+                Ok(bytes) => {
+                    self.written += bytes;
+                    self.sent = true;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     // Keep the buffer's room usable: what is written makes place.
@@ -280,6 +288,7 @@ impl Connection {
                 Ok(0) => return Err(self.closed()),
                 Ok(bytes) => {
                     self.to += bytes;
+                    self.heard = true;
                     return Ok(bytes == room);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -360,11 +369,18 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a heartbeat when one is due.
+    /// Sends a heartbeat when one is due. To be called a few times a second; the connection looks at no clock
+    /// otherwise, so silence is known as finely as this is called.
     ///
     /// # Errors
     /// [`ClientError::Silent`] when the server has said nothing for fifteen seconds.
     pub fn keep_alive(&mut self, now: Instant) -> Result<(), ClientError> {
+        if core::mem::take(&mut self.heard) {
+            self.last_heard = now;
+        }
+        if core::mem::take(&mut self.sent) {
+            self.last_sent = now;
+        }
         let silence = now.saturating_duration_since(self.last_heard);
         if silence >= SILENCE {
             return Err(ClientError::Silent { peer: self.peer, user: self.user.clone(), silence });
@@ -377,16 +393,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    /// Something was sent: no heartbeat is due for a while.
-    pub(crate) fn note_sent(&mut self, now: Instant) {
-        self.last_sent = now;
-    }
-
-    /// Something was heard.
-    pub(crate) fn note_heard(&mut self, now: Instant) {
-        self.last_heard = now;
     }
 
     /// Whether a whole packet or an error is there.
@@ -441,11 +447,7 @@ impl Connection {
     /// Waits until there is something to read; false when there was nothing.
     fn wait(&mut self, timeout: Duration) -> Result<bool, ClientError> {
         let flags = if self.unwritten() > 0 { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-        let heard = self.poll(flags, timeout)?;
-        if heard {
-            self.last_heard = Instant::now();
-        }
-        Ok(heard)
+        self.poll(flags, timeout)
     }
 
     /// Whether the socket can be read, or has failed, within `timeout`.
