@@ -1,0 +1,497 @@
+//! A SoupBinTCP and OUCH client: one socket, bounded buffers, no thread of its own.
+//!
+//! ```text
+//! send ──▶ output ──flush──▶ socket ──fill──▶ input ──next──▶ (sequence, message)
+//! ```
+//!
+//! A sequenced message's number is never written: it is its place in the session. The connection counts, from the
+//! number that the login was answered with.
+//!
+//! Everything but [`open`](Connection::open), [`login`](Connection::login), [`next_user_ref`](Connection::next_user_ref),
+//! [`receive`](Connection::receive) and [`drain`](Connection::drain) returns at once, so that one thread can drive
+//! many connections with a poller of its own; those five wait, each at most as long as it is told.
+
+mod error;
+mod log;
+
+use core::time::Duration;
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::SocketAddr,
+    time::Instant,
+};
+
+use mio::net::TcpStream;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use wire::{
+    ouch::{Inbound, Outbound},
+    soup::{self, ClientPacket, LoginAccepted, LoginRequest, Password, ServerPacket, SessionName, Username},
+};
+
+pub use error::ClientError;
+pub use log::{Acknowledged, MessageLog, Mismatch};
+
+use crate::User;
+
+/// Bytes read ahead of what is decoded.
+const INPUT: usize = 1 << 18;
+/// Bytes encoded ahead of what is written.
+const OUTPUT: usize = 1 << 17;
+/// The longest payload that is taken. OUCH's longest message has 68 bytes and an appendage of a few options.
+const PAYLOAD_MAX: usize = 4_096;
+/// Room that any request of ours fits in, SoupBinTCP's header included.
+pub(crate) const REQUEST_MAX: usize = 128;
+/// SoupBinTCP: a heartbeat is due when nothing was sent for a second.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// SoupBinTCP: a peer that was silent for fifteen seconds is gone.
+const SILENCE: Duration = Duration::from_secs(15);
+
+const _: () = assert!(INPUT >= soup::HEADER_LEN + PAYLOAD_MAX, "a whole packet fits");
+
+/// One connection of one session.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    user: String,
+    /// `INPUT` bytes, of which `from..to` are read and not decoded.
+    input: Box<[u8]>,
+    /// `from <= to`.
+    from: usize,
+    /// `to <= INPUT`.
+    to: usize,
+    /// At most `OUTPUT` bytes, of which the first `written` are with the kernel.
+    output: Vec<u8>,
+    /// `written <= output.len()`.
+    written: usize,
+    next_sequence: u64,
+    /// Something was written, or read, since the clock was last looked at.
+    sent: bool,
+    heard: bool,
+    last_sent: Instant,
+    last_heard: Instant,
+}
+
+/// What the server said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Its place in the session, from 1.
+    pub sequence: u64,
+    /// What it says.
+    pub message: Outbound<'a>,
+    /// Its bytes, without SoupBinTCP's header: the same whenever it is sent again.
+    pub bytes: &'a [u8],
+}
+
+impl Connection {
+    /// Connects, without delay of small segments (TCP_NODELAY).
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`].
+    pub fn open(peer: SocketAddr, timeout: Duration) -> Result<Self, ClientError> {
+        let connect = |error| ClientError::Connect { peer, error };
+        let stream = std::net::TcpStream::connect_timeout(&peer, timeout).map_err(connect)?;
+        stream.set_nodelay(true).map_err(connect)?;
+        stream.set_nonblocking(true).map_err(connect)?;
+        let now = Instant::now();
+        Ok(Self {
+            stream: TcpStream::from_std(stream),
+            peer,
+            user: String::new(),
+            input: vec![0; INPUT].into_boxed_slice(),
+            from: 0,
+            to: 0,
+            output: Vec::with_capacity(OUTPUT),
+            written: 0,
+            next_sequence: 1,
+            sent: false,
+            heard: false,
+            last_sent: now,
+            last_heard: now,
+        })
+    }
+
+    /// Logs in. `session` blank means the user's current session; `sequence` is the number of the first message
+    /// wanted: 1 is the session's first, 0 means only those that were never sent.
+    ///
+    /// # Errors
+    /// [`ClientError::Name`] before anything is sent; [`ClientError::LoginRefused`]; those of the connection.
+    pub fn login(
+        &mut self,
+        user: &User,
+        session: &str,
+        sequence: u64,
+        timeout: Duration,
+    ) -> Result<LoginAccepted, ClientError> {
+        self.user.clone_from(&user.name);
+        let name = |what| ClientError::Name { what, user: user.name.clone() };
+        let request = LoginRequest {
+            username: Username::new(&user.name).ok_or_else(|| name("user name (at most 6 characters)"))?,
+            password: Password::new(&user.password)
+                .ok_or_else(|| name("password (at most 10 characters)"))?,
+            session: SessionName::new(session).ok_or_else(|| name("session name (at most 10 characters)"))?,
+            sequence,
+        };
+        self.packet(&ClientPacket::LoginRequest(request))?;
+        let deadline = Instant::now() + timeout;
+        loop {
+            self.flush()?;
+            if let Some(frame) = self.frame()? {
+                let decoded = ServerPacket::decode(&soup::Frame {
+                    kind: frame.kind,
+                    payload: &self.input[frame.start..frame.end],
+                    consumed: 0,
+                });
+                match decoded.map_err(|error| self.fault(&error))? {
+                    ServerPacket::LoginAccepted(accepted) => {
+                        self.next_sequence = accepted.sequence;
+                        return Ok(accepted);
+                    }
+                    ServerPacket::LoginRejected(reason) => {
+                        return Err(ClientError::LoginRefused {
+                            peer: self.peer,
+                            user: self.user.clone(),
+                            reason,
+                        });
+                    }
+                    _ => continue,
+                }
+            }
+            self.wait_and_fill(deadline, "the answer to its login")?;
+        }
+    }
+
+    /// Asks which number the session's next order may have. For a session without answers under way: the others
+    /// are read and dropped.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn next_user_ref(&mut self, timeout: Duration) -> Result<u32, ClientError> {
+        self.send(&Inbound::AccountQuery)?;
+        let deadline = Instant::now() + timeout;
+        loop {
+            self.flush()?;
+            while let Some(message) = self.next()? {
+                if let Outbound::AccountQueryResponse(answer) = message.message {
+                    return Ok(answer.next_user_ref);
+                }
+            }
+            self.wait_and_fill(deadline, "the answer to its account query")?;
+        }
+    }
+
+    /// The number of the next sequenced message.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Whom it is connected to.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Bytes that may be encoded before something is written.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        OUTPUT - self.output.len()
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn unwritten(&self) -> usize {
+        self.output.len() - self.written
+    }
+
+    /// The socket, to be registered with a poller; it is not blocking.
+    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Encodes a request behind those that wait to be written; [`flush`](Self::flush) writes them all at once.
+    ///
+    /// # Errors
+    /// [`ClientError::Full`] when there is no room for it.
+    #[inline]
+    pub fn send(&mut self, request: &Inbound<'_>) -> Result<(), ClientError> {
+        if self.room() < REQUEST_MAX {
+            return Err(ClientError::Full { unwritten: self.unwritten() });
+        }
+        soup::unsequenced(&mut self.output, |out| request.encode(out));
+        Ok(())
+    }
+
+    /// Says goodbye; the server closes the connection when it has read that.
+    ///
+    /// # Errors
+    /// [`ClientError::Full`], or those of the connection.
+    pub fn logout(&mut self) -> Result<(), ClientError> {
+        self.packet(&ClientPacket::LogoutRequest)?;
+        self.flush().map(|_| ())
+    }
+
+    fn packet(&mut self, packet: &ClientPacket<'_>) -> Result<(), ClientError> {
+        if self.room() < REQUEST_MAX {
+            return Err(ClientError::Full { unwritten: self.unwritten() });
+        }
+        packet.encode(&mut self.output);
+        Ok(())
+    }
+
+    /// Writes what waits, as far as the kernel takes it, in one call; true when nothing waits any more.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`] or [`ClientError::Io`].
+    pub fn flush(&mut self) -> Result<bool, ClientError> {
+        while self.written < self.output.len() {
+            match self.stream.write(&self.output[self.written..]) {
+                Ok(0) => return Err(self.closed()),
+                Ok(bytes) => {
+                    self.written += bytes;
+                    self.sent = true;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // Keep the buffer's room usable: what is written makes place.
+                    if self.written >= OUTPUT / 2 {
+                        self.output.drain(..self.written);
+                        self.written = 0;
+                    }
+                    return Ok(false);
+                }
+                Err(error) => return Err(self.io(error)),
+            }
+        }
+        self.output.clear();
+        self.written = 0;
+        Ok(true)
+    }
+
+    /// Reads once what has arrived, at most as much as there is room for; true when there may be more.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`] or [`ClientError::Io`].
+    pub fn fill(&mut self) -> Result<bool, ClientError> {
+        if self.from == self.to {
+            (self.from, self.to) = (0, 0);
+        } else if self.to > INPUT - (soup::HEADER_LEN + PAYLOAD_MAX) {
+            self.input.copy_within(self.from..self.to, 0);
+            (self.from, self.to) = (0, self.to - self.from);
+        }
+        loop {
+            let room = INPUT - self.to;
+            if room == 0 {
+                return Ok(true);
+            }
+            match self.stream.read(&mut self.input[self.to..]) {
+                Ok(0) => return Err(self.closed()),
+                Ok(bytes) => {
+                    self.to += bytes;
+                    self.heard = true;
+                    return Ok(bytes == room);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(self.io(error)),
+            }
+        }
+    }
+
+    /// The next sequenced message among what was read; `None` when more must be read first. Heartbeats, debug
+    /// texts and unsequenced messages are passed over.
+    ///
+    /// # Errors
+    /// [`ClientError::EndOfSession`], or [`ClientError::Protocol`] for bytes that no server may send.
+    #[inline]
+    #[allow(clippy::should_implement_trait)] // It lends from itself, which an iterator cannot.
+    pub fn next(&mut self) -> Result<Option<Message<'_>>, ClientError> {
+        let (start, end) = loop {
+            let Some(frame) = self.frame()? else { return Ok(None) };
+            match frame.kind {
+                soup::kind::SEQUENCED => break (frame.start, frame.end),
+                soup::kind::SERVER_HEARTBEAT | soup::kind::DEBUG | soup::kind::UNSEQUENCED => {}
+                soup::kind::END_OF_SESSION => {
+                    return Err(ClientError::EndOfSession { peer: self.peer, user: self.user.clone() });
+                }
+                kind => {
+                    return Err(self.fault(&format_args!("a packet of type {kind:#04x}, after the login")));
+                }
+            }
+        };
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        let bytes = &self.input[start..end];
+        match Outbound::decode(bytes) {
+            Ok(message) => Ok(Some(Message { sequence, message, bytes })),
+            Err(error) => Err(ClientError::Protocol {
+                peer: self.peer,
+                user: self.user.clone(),
+                what: format!("message {sequence}: {error}"),
+            }),
+        }
+    }
+
+    /// The next sequenced message, waiting for it up to `timeout`; `None` when none came. Writes what waits, and
+    /// keeps the session alive.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn receive(&mut self, timeout: Duration) -> Result<Option<Message<'_>>, ClientError> {
+        let deadline = Instant::now() + timeout;
+        while !self.has_message()? {
+            self.keep_alive(Instant::now())?;
+            self.flush()?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            if self.wait(left.min(HEARTBEAT))? {
+                self.fill()?;
+            }
+        }
+        self.next()
+    }
+
+    /// Writes all that waits, up to `timeout`.
+    ///
+    /// # Errors
+    /// [`ClientError::Timeout`], or those of the connection.
+    pub fn drain(&mut self, timeout: Duration) -> Result<(), ClientError> {
+        let deadline = Instant::now() + timeout;
+        while !self.flush()? {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.timeout("room to write"));
+            }
+            self.poll(PollFlags::OUT, left)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a heartbeat when one is due. To be called a few times a second; the connection looks at no clock
+    /// otherwise, so silence is known as finely as this is called.
+    ///
+    /// # Errors
+    /// [`ClientError::Silent`] when the server has said nothing for fifteen seconds.
+    pub fn keep_alive(&mut self, now: Instant) -> Result<(), ClientError> {
+        if core::mem::take(&mut self.heard) {
+            self.last_heard = now;
+        }
+        if core::mem::take(&mut self.sent) {
+            self.last_sent = now;
+        }
+        let silence = now.saturating_duration_since(self.last_heard);
+        if silence >= SILENCE {
+            return Err(ClientError::Silent { peer: self.peer, user: self.user.clone(), silence });
+        }
+        if now.saturating_duration_since(self.last_sent) >= HEARTBEAT {
+            self.last_sent = now;
+            // With bytes waiting, the server will hear from us anyway, when it reads again.
+            if self.output.is_empty() {
+                self.packet(&ClientPacket::Heartbeat)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a whole packet or an error is there.
+    fn has_message(&mut self) -> Result<bool, ClientError> {
+        loop {
+            match soup::frame(&self.input[self.from..self.to], PAYLOAD_MAX) {
+                Ok(None) => return Ok(false),
+                // Left for `next`, unless it would pass over it and find nothing behind.
+                Ok(Some(frame))
+                    if matches!(
+                        frame.kind,
+                        soup::kind::SERVER_HEARTBEAT | soup::kind::DEBUG | soup::kind::UNSEQUENCED
+                    ) =>
+                {
+                    self.from += frame.consumed;
+                }
+                Ok(Some(_)) => return Ok(true),
+                Err(error) => return Err(self.fault(&error)),
+            }
+        }
+    }
+
+    /// Takes the next packet off the input.
+    #[inline]
+    fn frame(&mut self) -> Result<Option<Framed>, ClientError> {
+        match soup::frame(&self.input[self.from..self.to], PAYLOAD_MAX) {
+            Ok(Some(frame)) => {
+                let framed = Framed {
+                    kind: frame.kind,
+                    start: self.from + soup::HEADER_LEN,
+                    end: self.from + frame.consumed,
+                };
+                self.from = framed.end;
+                Ok(Some(framed))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => Err(self.fault(&error)),
+        }
+    }
+
+    fn wait_and_fill(&mut self, deadline: Instant, what: &'static str) -> Result<(), ClientError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(self.timeout(what));
+        }
+        if self.wait(left)? {
+            self.fill()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until there is something to read; false when there was nothing.
+    fn wait(&mut self, timeout: Duration) -> Result<bool, ClientError> {
+        let flags = if self.unwritten() > 0 { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+        self.poll(flags, timeout)
+    }
+
+    /// Whether the socket can be read, or has failed, within `timeout`.
+    fn poll(&mut self, flags: PollFlags, timeout: Duration) -> Result<bool, ClientError> {
+        let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        let mut fds = [PollFd::new(&self.stream, flags)];
+        match rustix::event::poll(&mut fds, Some(&timeout)) {
+            Ok(_) => Ok(fds[0].revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(self.io(error.into())),
+        }
+    }
+
+    #[cold]
+    fn closed(&self) -> ClientError {
+        ClientError::Closed { peer: self.peer, user: self.user.clone() }
+    }
+
+    #[cold]
+    fn io(&self, error: std::io::Error) -> ClientError {
+        // A server that dies resets the connection: that is closing, rudely.
+        match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
+                self.closed()
+            }
+            _ => ClientError::Io { peer: self.peer, user: self.user.clone(), error },
+        }
+    }
+
+    #[cold]
+    fn timeout(&self, what: &'static str) -> ClientError {
+        ClientError::Timeout { peer: self.peer, user: self.user.clone(), what }
+    }
+
+    #[cold]
+    fn fault(&self, what: &dyn core::fmt::Display) -> ClientError {
+        ClientError::Protocol { peer: self.peer, user: self.user.clone(), what: what.to_string() }
+    }
+}
+
+/// A packet's place in the input.
+#[derive(Clone, Copy, Debug)]
+struct Framed {
+    kind: u8,
+    start: usize,
+    end: usize,
+}

@@ -1,0 +1,542 @@
+//! Which request is answered by which message, and which never will be.
+//!
+//! Numbers within a session are dense, so an order's state lives in a ring, found by its number without hashing.
+//! One order can have at most four requests: its entry, one reduction, and one cancel or replacement; a
+//! replacement's times are kept with the new order.
+//!
+//! OUCH answers no cancel or replacement of an order that is gone. The reports say when an order is gone, and they
+//! arrive in order, so each request ends as exactly one of: answered; superfluous (its order was filled or canceled
+//! first); unanswered when the run ended, which is a loss.
+
+use wire::ouch::Outbound;
+
+use crate::{
+    latency::{Kind, Latency},
+    request::{Ask, Number, Request},
+};
+
+/// A message from the exchange, with numbers counted from the run's first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepted { number: Number, quantity: u32 },
+    Replaced { original: Number, number: Number, quantity: u32 },
+    Canceled { number: Number, quantity: u32, reason: u8 },
+    Executed { number: Number, quantity: u32, price_e4: u64, removed: bool, trade: u64 },
+    Rejected { number: Number, reason: u16 },
+}
+
+impl Answer {
+    /// Reads a message; `None` when it is about no order of this run. `base` is the session's last number before
+    /// the run.
+    pub(crate) fn read(message: &Outbound<'_>, base: u32) -> Option<Self> {
+        let own = |user_ref: u32| user_ref.checked_sub(base).filter(|&number| number > 0);
+        Some(match message {
+            Outbound::Accepted(m) => Self::Accepted { number: own(m.user_ref)?, quantity: m.quantity },
+            Outbound::Replaced(m) => {
+                Self::Replaced { original: own(m.original)?, number: own(m.user_ref)?, quantity: m.quantity }
+            }
+            Outbound::Canceled(m) => {
+                Self::Canceled { number: own(m.user_ref)?, quantity: m.quantity, reason: m.reason }
+            }
+            Outbound::Executed(m) => Self::Executed {
+                number: own(m.user_ref)?,
+                quantity: m.quantity,
+                price_e4: m.price,
+                removed: m.liquidity == b'R',
+                trade: m.match_number,
+            },
+            Outbound::Rejected(m) => Self::Rejected { number: own(m.user_ref)?, reason: m.reason },
+            _ => return None,
+        })
+    }
+}
+
+/// Cancel reason: the owner asked.
+const REQUESTED: u8 = b'U';
+/// Cancel reason: a replacement of a live order with something that cannot be.
+const INVALID_REPLACEMENT: u8 = b'Z';
+
+/// What an order still waits for.
+mod pending {
+    /// The answer to its entry, or to the replacement that made it.
+    pub(super) const ENTRY: u8 = 1;
+    /// The answer to its reduction.
+    pub(super) const REDUCE: u8 = 2;
+    /// The answer to its cancel.
+    pub(super) const CANCEL: u8 = 4;
+    /// The answer to its replacement, which is kept with the successor.
+    pub(super) const REPLACE: u8 = 8;
+    /// Any.
+    pub(super) const ANY: u8 = ENTRY | REDUCE | CANCEL | REPLACE;
+    /// It came from a replacement.
+    pub(super) const REPLACEMENT: u8 = 16;
+    /// Nothing is left of it.
+    pub(super) const GONE: u8 = 32;
+}
+
+/// An order that was sent: one cache line.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Tracked {
+    entry: Times,
+    reduce: Times,
+    cancel: Times,
+    number: Number,
+    leaves: u32,
+    successor: Number,
+    flags: u8,
+}
+
+const _: () = assert!(size_of::<Tracked>() == 64);
+
+/// When a request was due and when it was sent, in nanoseconds since the start.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    due: u64,
+    sent: u64,
+}
+
+/// What a run did so far. Every request sent is in exactly one of answered, superfluous and in flight.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// New orders for the day.
+    pub entered: u64,
+    /// Immediate-or-cancel orders.
+    pub immediate: u64,
+    /// Cancels of all that is left.
+    pub cancels: u64,
+    /// Partial cancels.
+    pub reductions: u64,
+    /// Replacements.
+    pub replacements: u64,
+    /// Requests that got their answer, rejects included.
+    pub answered: u64,
+    /// Cancels and changes whose order was gone: the protocol answers none.
+    pub superfluous: u64,
+    /// Rejects, by OUCH's reason; the last entry counts all from there up.
+    pub rejects: Rejects,
+    /// Reports of executions; a trade between two of our orders has two.
+    pub executions: u64,
+    /// Units in those reports.
+    pub executed_units: u64,
+    /// Messages that answer nothing we asked; a correct exchange sends none.
+    pub unexpected: u64,
+}
+
+/// Rejects by OUCH's numeric reason.
+#[derive(Clone, Debug)]
+pub struct Rejects([u64; 64]);
+
+impl Default for Rejects {
+    fn default() -> Self {
+        Self([0; 64])
+    }
+}
+
+impl Rejects {
+    fn count(&mut self, reason: u16) {
+        self.0[usize::from(reason).min(63)] += 1;
+    }
+
+    /// How many in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The reasons that occurred, with how often; 63 stands for itself and all above.
+    pub fn by_reason(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+            .map(|(reason, count)| (reason as u16, *count))
+    }
+}
+
+impl Counts {
+    /// Requests sent.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.entered + self.immediate + self.cancels + self.reductions + self.replacements
+    }
+
+    /// Requests that still wait for their answer.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.sent() - self.answered - self.superfluous
+    }
+}
+
+/// Matches requests and answers.
+#[derive(Debug)]
+pub(crate) struct Tracker {
+    /// `session * per_session + number % per_session`.
+    orders: Vec<Tracked>,
+    /// A power of two.
+    per_session: usize,
+    pub(crate) counts: Counts,
+    pub(crate) latency: Latency,
+}
+
+impl Tracker {
+    /// Room for `per_session` orders of each session, rounded up to a power of two.
+    pub(crate) fn new(sessions: usize, per_session: usize) -> Self {
+        let per_session = per_session.next_power_of_two();
+        Self {
+            orders: vec![Tracked::default(); sessions * per_session],
+            per_session,
+            counts: Counts::default(),
+            latency: Latency::new(),
+        }
+    }
+
+    fn at(&self, session: usize, number: Number) -> usize {
+        session * self.per_session + (number as usize & (self.per_session - 1))
+    }
+
+    /// The order, if the ring still holds it.
+    fn find(&mut self, session: usize, number: Number) -> Option<usize> {
+        let at = self.at(session, number);
+        if self.orders[at].number == number {
+            Some(at)
+        } else {
+            self.counts.unexpected += 1;
+            None
+        }
+    }
+
+    /// Whether the ring has room: the order that the new one would overwrite waits for nothing.
+    #[inline]
+    pub(crate) fn has_room(&self, request: &Request) -> bool {
+        match request.ask {
+            Ask::Enter { .. } | Ask::Replace { .. } => {
+                self.orders[self.at(request.session, request.number)].flags & pending::ANY == 0
+            }
+            Ask::Reduce { .. } | Ask::Cancel => true,
+        }
+    }
+
+    /// A request is sent. Times are nanoseconds since the start.
+    #[inline]
+    pub(crate) fn sent(&mut self, request: &Request, due: u64, now: u64) {
+        self.latency.sent(due, now);
+        let at = self.at(request.session, request.number);
+        let times = Times { due, sent: now };
+        match request.ask {
+            Ask::Enter { quantity, immediate, .. } => {
+                if immediate {
+                    self.counts.immediate += 1;
+                } else {
+                    self.counts.entered += 1;
+                }
+                self.orders[at] = Tracked {
+                    entry: times,
+                    number: request.number,
+                    leaves: quantity,
+                    flags: pending::ENTRY,
+                    ..Tracked::default()
+                };
+            }
+            Ask::Reduce { .. } => {
+                self.counts.reductions += 1;
+                self.follow(at, request.number, times, pending::REDUCE);
+            }
+            Ask::Cancel => {
+                self.counts.cancels += 1;
+                self.follow(at, request.number, times, pending::CANCEL);
+            }
+            Ask::Replace { original, quantity, .. } => {
+                self.counts.replacements += 1;
+                let old = self.at(request.session, original);
+                let old = &mut self.orders[old];
+                let gone = old.number != original || old.flags & pending::GONE != 0;
+                if !gone {
+                    old.flags |= pending::REPLACE;
+                    old.successor = request.number;
+                }
+                self.orders[at] = Tracked {
+                    entry: times,
+                    number: request.number,
+                    leaves: quantity,
+                    flags: pending::REPLACEMENT | if gone { pending::GONE } else { pending::ENTRY },
+                    ..Tracked::default()
+                };
+                self.counts.superfluous += u64::from(gone);
+            }
+        }
+    }
+
+    /// A request about an order that was sent before.
+    fn follow(&mut self, at: usize, number: Number, times: Times, flag: u8) {
+        let order = &mut self.orders[at];
+        if order.number != number || order.flags & pending::GONE != 0 {
+            self.counts.superfluous += 1;
+            return;
+        }
+        order.flags |= flag;
+        if flag == pending::REDUCE {
+            order.reduce = times;
+        } else {
+            order.cancel = times;
+        }
+    }
+
+    /// A cancel of the first order from place `next` on that still rests; `next` is its place then. `None` when
+    /// none does.
+    pub(crate) fn next_open(&self, next: &mut usize) -> Option<Request> {
+        let rests = |o: &Tracked| o.number > 0 && o.flags & (pending::GONE | pending::CANCEL) == 0;
+        *next += self.orders.get(*next..)?.iter().position(rests)?;
+        let number = self.orders[*next].number;
+        Some(Request { session: *next / self.per_session, number, ask: Ask::Cancel })
+    }
+
+    /// A message arrived.
+    #[inline]
+    pub(crate) fn answered(&mut self, session: usize, answer: &Answer, now: u64) {
+        match *answer {
+            Answer::Accepted { number, quantity } => {
+                let Some(at) = self.find(session, number) else { return };
+                self.orders[at].leaves = quantity;
+                self.entered(at, now);
+            }
+            Answer::Rejected { number, reason } => {
+                let Some(at) = self.find(session, number) else { return };
+                self.counts.rejects.count(reason);
+                self.entered(at, now);
+                self.gone(session, at);
+            }
+            Answer::Replaced { original, number, quantity } => {
+                if let Some(at) = self.find(session, original) {
+                    self.orders[at].flags &= !pending::REPLACE;
+                    self.gone(session, at);
+                }
+                let Some(at) = self.find(session, number) else { return };
+                self.orders[at].leaves = quantity;
+                self.entered(at, now);
+            }
+            Answer::Canceled { number, quantity, reason } => {
+                let Some(at) = self.find(session, number) else { return };
+                self.canceled(session, at, reason, now);
+                self.smaller(session, at, quantity);
+            }
+            Answer::Executed { number, quantity, .. } => {
+                self.counts.executions += 1;
+                self.counts.executed_units += u64::from(quantity);
+                let Some(at) = self.find(session, number) else { return };
+                self.smaller(session, at, quantity);
+            }
+        }
+    }
+
+    /// The entry at `at` got its answer.
+    fn entered(&mut self, at: usize, now: u64) {
+        let order = &mut self.orders[at];
+        if order.flags & pending::ENTRY == 0 {
+            self.counts.unexpected += 1;
+            return;
+        }
+        order.flags &= !pending::ENTRY;
+        let kind = if order.flags & pending::REPLACEMENT != 0 { Kind::Change } else { Kind::Enter };
+        let Times { due, sent } = order.entry;
+        self.counts.answered += 1;
+        self.latency.answered(kind, due, sent, now);
+    }
+
+    /// Which request a Canceled answers.
+    fn canceled(&mut self, session: usize, at: usize, reason: u8, now: u64) {
+        let order = &mut self.orders[at];
+        if reason == REQUESTED {
+            let (flag, kind, times) = if order.flags & pending::REDUCE != 0 {
+                (pending::REDUCE, Kind::Change, order.reduce)
+            } else if order.flags & pending::CANCEL != 0 {
+                (pending::CANCEL, Kind::Cancel, order.cancel)
+            } else {
+                self.counts.unexpected += 1;
+                return;
+            };
+            order.flags &= !flag;
+            self.counts.answered += 1;
+            self.latency.answered(kind, times.due, times.sent, now);
+        } else if reason == INVALID_REPLACEMENT && order.flags & pending::REPLACE != 0 {
+            order.flags &= !pending::REPLACE;
+            let successor = order.successor;
+            if let Some(at) = self.find(session, successor) {
+                self.entered(at, now);
+                self.gone(session, at);
+            }
+        }
+    }
+
+    /// So many units fewer.
+    fn smaller(&mut self, session: usize, at: usize, quantity: u32) {
+        let order = &mut self.orders[at];
+        order.leaves = order.leaves.saturating_sub(quantity);
+        if order.leaves == 0 {
+            self.gone(session, at);
+        }
+    }
+
+    /// Nothing is left of the order: what it still waits for will not be answered, and neither will a replacement
+    /// of it, nor what was asked of that replacement.
+    fn gone(&mut self, session: usize, mut at: usize) {
+        loop {
+            let order = &mut self.orders[at];
+            let unanswered = order.flags & (pending::ENTRY | pending::REDUCE | pending::CANCEL);
+            self.counts.superfluous += u64::from(unanswered.count_ones());
+            let replaced = order.flags & pending::REPLACE != 0;
+            order.flags = (order.flags & !pending::ANY) | pending::GONE;
+            if !replaced {
+                return;
+            }
+            let successor = order.successor;
+            at = self.at(session, successor);
+            if self.orders[at].number != successor {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Side;
+
+    use super::*;
+
+    fn enter(number: Number) -> Request {
+        let ask = Ask::Enter { book: 0, side: Side::Buy, price_e4: 100, quantity: 100, immediate: false };
+        Request { session: 0, number, ask }
+    }
+
+    fn cancel(number: Number) -> Request {
+        Request { session: 0, number, ask: Ask::Cancel }
+    }
+
+    fn replace(original: Number, number: Number) -> Request {
+        Request { session: 0, number, ask: Ask::Replace { original, price_e4: 200, quantity: 100 } }
+    }
+
+    fn executed(number: Number, quantity: u32) -> Answer {
+        Answer::Executed { number, quantity, price_e4: 100, removed: false, trade: 1 }
+    }
+
+    /// Sends, then hears, at times 10, 20, …; gives (answered, superfluous, in flight, unexpected).
+    fn play(requests: &[Request], answers: &[Answer]) -> (u64, u64, u64, u64) {
+        let mut tracker = Tracker::new(1, 16);
+        let mut now = 0;
+        for request in requests {
+            now += 10;
+            tracker.sent(request, now - 5, now);
+        }
+        for answer in answers {
+            now += 10;
+            tracker.answered(0, answer, now);
+        }
+        let c = &tracker.counts;
+        (c.answered, c.superfluous, c.in_flight(), c.unexpected)
+    }
+
+    #[test]
+    fn every_request_ends_once() {
+        let accepted = |number| Answer::Accepted { number, quantity: 100 };
+        let canceled = |number, quantity| Answer::Canceled { number, quantity, reason: REQUESTED };
+        let reduce = Request { session: 0, number: 1, ask: Ask::Reduce { total: 40 } };
+        assert_eq!(play(&[enter(1), cancel(1)], &[accepted(1), canceled(1, 100)]), (2, 0, 0, 0));
+        assert_eq!(play(&[enter(1), cancel(1)], &[accepted(1)]), (1, 0, 1, 0));
+        assert_eq!(play(&[enter(1), cancel(1)], &[accepted(1), executed(1, 60)]), (1, 0, 1, 0));
+        assert_eq!(
+            play(&[enter(1), cancel(1)], &[accepted(1), executed(1, 60), executed(1, 40)]),
+            (1, 1, 0, 0)
+        );
+        assert_eq!(
+            play(&[enter(1), cancel(1)], &[accepted(1), executed(1, 60), canceled(1, 40)]),
+            (2, 0, 0, 0)
+        );
+        // The reduction found more executed than it left room for: it took all, and the cancel came too late.
+        assert_eq!(
+            play(&[enter(1), reduce, cancel(1)], &[accepted(1), executed(1, 60), canceled(1, 40)]),
+            (2, 1, 0, 0)
+        );
+        assert_eq!(
+            play(&[enter(1), reduce, cancel(1)], &[accepted(1), canceled(1, 60), canceled(1, 40)]),
+            (3, 0, 0, 0)
+        );
+        assert_eq!(
+            play(&[enter(1), cancel(1)], &[Answer::Rejected { number: 1, reason: 0x17 }]),
+            (1, 1, 0, 0),
+            "nothing answers the cancel of a refused order"
+        );
+    }
+
+    #[test]
+    fn a_replacement_of_a_filled_order_takes_its_followers_with_it() {
+        let accepted = Answer::Accepted { number: 1, quantity: 100 };
+        let replaced = |original, number| Answer::Replaced { original, number, quantity: 100 };
+        let chain = [enter(1), replace(1, 2), replace(2, 3), cancel(3)];
+        assert_eq!(play(&chain, &[accepted]), (1, 0, 3, 0));
+        assert_eq!(play(&chain, &[accepted, executed(1, 100)]), (1, 3, 0, 0));
+        assert_eq!(play(&chain, &[accepted, replaced(1, 2), executed(2, 100)]), (2, 2, 0, 0));
+        assert_eq!(play(&chain, &[accepted, replaced(1, 2), replaced(2, 3)]), (3, 0, 1, 0));
+        let refused = Answer::Canceled { number: 1, quantity: 100, reason: INVALID_REPLACEMENT };
+        assert_eq!(play(&chain, &[accepted, refused]), (2, 2, 0, 0));
+    }
+
+    #[test]
+    fn what_is_asked_of_a_gone_order_is_superfluous_at_once() {
+        let mut tracker = Tracker::new(1, 16);
+        tracker.sent(&enter(1), 0, 0);
+        tracker.answered(0, &Answer::Accepted { number: 1, quantity: 100 }, 1);
+        tracker.answered(0, &executed(1, 100), 1);
+        tracker.sent(&replace(1, 2), 2, 2);
+        tracker.sent(&cancel(2), 2, 2);
+        assert_eq!((tracker.counts.superfluous, tracker.counts.in_flight()), (2, 0));
+    }
+
+    #[test]
+    fn messages_that_answer_nothing_are_counted() {
+        let accepted = Answer::Accepted { number: 1, quantity: 100 };
+        assert_eq!(play(&[enter(1)], &[accepted, accepted]), (1, 0, 0, 1));
+        assert_eq!(play(&[enter(1)], &[Answer::Accepted { number: 2, quantity: 1 }]), (0, 0, 1, 1));
+    }
+
+    #[test]
+    fn what_still_rests_is_found() {
+        let mut tracker = Tracker::new(1, 8);
+        for number in 1..=4 {
+            tracker.sent(&enter(number), 0, 0);
+            tracker.answered(0, &Answer::Accepted { number, quantity: 100 }, 1);
+        }
+        tracker.sent(&cancel(2), 0, 0);
+        tracker.answered(0, &executed(3, 100), 1);
+        let mut next = 0;
+        let mut found = vec![];
+        while let Some(request) = tracker.next_open(&mut next) {
+            assert_eq!(request.ask, Ask::Cancel);
+            found.push(request.number);
+            next += 1;
+        }
+        assert_eq!(found, [1, 4]);
+    }
+
+    #[test]
+    fn the_ring_keeps_what_waits() {
+        let mut tracker = Tracker::new(1, 4);
+        assert!(tracker.has_room(&enter(1)));
+        tracker.sent(&enter(1), 0, 0);
+        assert!(!tracker.has_room(&enter(5)));
+        tracker.answered(0, &Answer::Accepted { number: 1, quantity: 100 }, 1);
+        assert!(tracker.has_room(&enter(5)));
+    }
+
+    #[test]
+    fn latencies_count_from_due_and_from_sent() {
+        let mut tracker = Tracker::new(1, 4);
+        tracker.sent(&enter(1), 100, 400);
+        tracker.answered(0, &Answer::Accepted { number: 1, quantity: 100 }, 1_000);
+        let at = |h: &hdrhistogram::Histogram<u64>| (h.len(), h.max());
+        assert_eq!(at(&tracker.latency.intended()), (1, 900));
+        assert_eq!(at(&tracker.latency.service), (1, 600));
+        assert_eq!(at(&tracker.latency.lateness), (1, 300));
+    }
+}
