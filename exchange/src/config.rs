@@ -119,7 +119,8 @@ impl Config {
     /// Reads the file, or the embedded default.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, String> {
         let Some(path) = path else {
-            let mut config = Self::parse(DEFAULT).map_err(|error| format!("the embedded configuration: {error}"))?;
+            let mut config =
+                Self::parse(DEFAULT).map_err(|error| format!("the embedded configuration: {error}"))?;
             config.embedded = true;
             return Ok(config);
         };
@@ -181,7 +182,8 @@ fn end_of_day(text: &str) -> Result<Option<Duration>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    let wrong = || format!("end_of_day_utc: \"{text}\" is no time of day: write it as \"21:00\", or \"\" for never");
+    let wrong =
+        || format!("end_of_day_utc: \"{text}\" is no time of day: write it as \"21:00\", or \"\" for never");
     let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
     let (hours, minutes): (u64, u64) =
         (hours.parse().map_err(|_| wrong())?, minutes.parse().map_err(|_| wrong())?);
@@ -209,15 +211,16 @@ fn users(list: &[UserFile]) -> Result<Vec<User>, String> {
     list.iter()
         .map(|user| {
             let name = &user.name;
-            let username = Username::new(name).filter(|_| !name.is_empty()).ok_or_else(|| {
-                format!("user \"{name}\": a name has 1 to 6 printable ASCII characters")
-            })?;
+            let username = Username::new(name)
+                .filter(|_| !name.is_empty())
+                .ok_or_else(|| format!("user \"{name}\": a name has 1 to 6 printable ASCII characters"))?;
             if !seen.insert(username.canonical()) {
                 return Err(format!("user \"{name}\" is there twice (case does not count)"));
             }
-            let password = Password::new(&user.password).filter(|_| !user.password.is_empty()).ok_or_else(|| {
-                format!("user \"{name}\": a password has 1 to 10 printable ASCII characters")
-            })?;
+            let password =
+                Password::new(&user.password).filter(|_| !user.password.is_empty()).ok_or_else(|| {
+                    format!("user \"{name}\": a password has 1 to 10 printable ASCII characters")
+                })?;
             let name = UserName::new(&username.canonical())
                 .ok_or_else(|| format!("user \"{name}\": not printable ASCII"))?;
             Ok(User { name, username, password })
@@ -227,7 +230,11 @@ fn users(list: &[UserFile]) -> Result<Vec<User>, String> {
 
 fn instruments(defaults: &InstrumentDefaults, list: &[InstrumentFile]) -> Result<Vec<Instrument>, String> {
     if list.len() > BookScopedId::INSTRUMENTS_MAX as usize {
-        return Err(format!("{} instruments; at most {} are taken", list.len(), BookScopedId::INSTRUMENTS_MAX));
+        return Err(format!(
+            "{} instruments; at most {} are taken",
+            list.len(),
+            BookScopedId::INSTRUMENTS_MAX
+        ));
     }
     let mut seen = BTreeSet::new();
     list.iter()
@@ -248,7 +255,9 @@ fn instruments(defaults: &InstrumentDefaults, list: &[InstrumentFile]) -> Result
             let price_max = decimal_e4(price_text)
                 .and_then(|e4| e4.checked_div(u64::from(tick)))
                 .and_then(|ticks| Price::new(i64::try_from(ticks).ok()?))
-                .ok_or_else(|| say(format!("price_max \"{price_text}\" is no price with up to 4 decimals")))?;
+                .ok_or_else(|| {
+                    say(format!("price_max \"{price_text}\" is no price with up to 4 decimals"))
+                })?;
             let instrument = Instrument {
                 id: InstrumentId(index),
                 symbol,

@@ -207,7 +207,8 @@ impl Front {
     /// Sleeps until a socket, a shard, the disk or a request needs the front.
     fn sleep(&mut self) -> Result<(), String> {
         let gate = self.sequencer.gate();
-        let stalled = self.gateway.has_work() || (self.sequencer.runtime.has_events() && !self.sequencer.log_has_room());
+        let stalled = self.gateway.has_work()
+            || (self.sequencer.runtime.has_events() && !self.sequencer.log_has_room());
         self.wake.announce(self.gateway.is_gated() || stalled);
         let must_not = (self.sequencer.runtime.has_events() && self.sequencer.log_has_room())
             || self.sequencer.gate() != gate

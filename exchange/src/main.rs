@@ -4,6 +4,8 @@
 mod cli;
 mod config;
 mod front;
+mod inspect;
+mod load;
 mod recovery;
 mod replay;
 mod run;
@@ -22,6 +24,8 @@ fn main() -> ExitCode {
         .init();
     let result = match &args.command {
         cli::Command::Run(run) => run::run(run),
+        cli::Command::Load(load) => load::load(load),
+        cli::Command::Journal(journal) => inspect::journal(journal),
         cli::Command::Replay(replay) => replay::replay(replay),
         cli::Command::Config => {
             print!("{}", config::DEFAULT);

@@ -142,7 +142,8 @@ fn second_pass(
         if !record.kind.is_command() {
             continue;
         }
-        let command = record.command().map_err(|error| format!("at position {}: {error}", record.position))?;
+        let command =
+            record.command().map_err(|error| format!("at position {}: {error}", record.position))?;
         wait_for_room(sequencer)?;
         sessions.on_command(&command, |report| {
             completed += 1;
@@ -235,7 +236,11 @@ fn check_instruments(defined: &Instruments, configured: &[Instrument]) -> Result
     Ok(new)
 }
 
-fn define_sessions(config: &Config, sessions: &mut Sessions, sequencer: &mut Sequencer) -> Result<(), String> {
+fn define_sessions(
+    config: &Config,
+    sessions: &mut Sessions,
+    sequencer: &mut Sequencer,
+) -> Result<(), String> {
     for user in &config.users {
         if sessions.iter().any(|(_, session)| session.user == user.name) {
             continue;

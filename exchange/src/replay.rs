@@ -59,7 +59,8 @@ pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed,
         if !record.kind.is_command() {
             continue;
         }
-        let command = record.command().map_err(|error| format!("at position {}: {error}", record.position))?;
+        let command =
+            record.command().map_err(|error| format!("at position {}: {error}", record.position))?;
         let instrument = command.command.instrument();
         if let Some(id) = instrument
             && id.0 >= count

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::runtime::{Placement, PinOutcome, RuntimeConfig, cores, pin_current_thread};
+use engine::runtime::{PinOutcome, Placement, RuntimeConfig, cores, pin_current_thread};
 use gateway::{Gateway, Users, Venue};
 use serde_json::json;
 use signal_hook::{
@@ -97,7 +97,9 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
     let choices = Choices::new(args)?;
     let voice = Voice { json: args.json };
     if choices.config.embedded {
-        log::warn!("the embedded configuration: users DEV1 to DEV8 with password \"dev\", for development only");
+        log::warn!(
+            "the embedded configuration: users DEV1 to DEV8 with password \"dev\", for development only"
+        );
     }
     // Before any thread starts, so that all inherit the mask and the signal is not lost while recovering.
     let mut signals =

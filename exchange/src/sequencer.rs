@@ -81,7 +81,11 @@ impl Sequencer {
     }
 
     /// Takes events from the shards while there is room for their reports.
-    pub(crate) fn drain(&mut self, max: usize, mut take: impl FnMut(&Event, &mut dyn FnMut(&Report) -> Position)) -> usize {
+    pub(crate) fn drain(
+        &mut self,
+        max: usize,
+        mut take: impl FnMut(&Event, &mut dyn FnMut(&Report) -> Position),
+    ) -> usize {
         let Self { runtime, appender, appended, .. } = self;
         if appender.room() < ROOM_MIN / 2 {
             return 0;
@@ -133,7 +137,8 @@ impl Sequencer {
 impl Venue for Sequencer {
     #[inline]
     fn has_room(&mut self, instrument: Option<InstrumentId>) -> bool {
-        self.appender.room() >= ROOM_MIN && instrument.is_none_or(|instrument| self.runtime.accepts(instrument))
+        self.appender.room() >= ROOM_MIN
+            && instrument.is_none_or(|instrument| self.runtime.accepts(instrument))
     }
 
     #[inline]

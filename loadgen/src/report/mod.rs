@@ -49,6 +49,12 @@ impl Outcome {
     pub fn table(&self) -> String {
         table::text(self)
     }
+
+    /// What was measured, as the JSON of `summary.json`.
+    #[must_use]
+    pub fn json(&self) -> String {
+        summary::json(self)
+    }
 }
 
 /// A time in the unit that keeps it short.

@@ -1,0 +1,184 @@
+//! `exchange journal`: looks at a journal and changes nothing.
+
+use std::{
+    io::{BufWriter, Write},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use domain::{Command, Nanos};
+use journal::{Reader, Record, inspect};
+use serde_json::{Value, json};
+
+use crate::cli::{DumpArgs, Journal, JournalArgs, JournalCommand};
+
+/// The command.
+pub(crate) fn journal(args: &Journal) -> Result<(), String> {
+    match &args.command {
+        JournalCommand::Info(args) => info(args),
+        JournalCommand::Verify(args) => verify(args),
+        JournalCommand::Dump(args) => dump(args),
+    }
+}
+
+fn info(args: &JournalArgs) -> Result<(), String> {
+    let info = inspect::info(&args.data).map_err(|error| error.to_string())?;
+    if args.json {
+        println!("{}", info_json(&info));
+        return Ok(());
+    }
+    println!("journal {} (format {}, epoch {})", info.cluster, info.format, info.epoch);
+    println!("end       position {}, sequence {}, {}", info.end, info.last_sequence, utc(info.last_nanos));
+    println!("records   {} commands, {} reports, {} batches", info.commands, info.reports, info.batches);
+    for (kind, count) in &info.kinds {
+        println!("          {count:>12} {kind:?}");
+    }
+    println!("segments  {} of {} data bytes", info.segments.len(), info.capacity);
+    for segment in &info.segments {
+        println!(
+            "          {} from position {}, {} bytes, made {}",
+            segment.file.display(),
+            segment.base,
+            segment.bytes,
+            utc(segment.created)
+        );
+    }
+    for spare in &info.spares {
+        println!("spare     {}", spare.display());
+    }
+    if let Some(tail) = &info.tail {
+        println!(
+            "tail      {} ({} bytes, {}), committed to {}, {} bytes beyond the segments",
+            tail.file.display(),
+            tail.ring_bytes,
+            if tail.in_use { "in use" } else { "its process is gone" },
+            tail.committed,
+            tail.beyond_segments
+        );
+    }
+    if let Some(cut) = &info.cut {
+        println!(
+            "torn      {} bytes at byte {} of {} would be cut by the next start ({:?})",
+            cut.bytes,
+            cut.offset,
+            cut.file.display(),
+            cut.cause
+        );
+    }
+    Ok(())
+}
+
+fn info_json(info: &inspect::Info) -> Value {
+    json!({
+        "cluster": info.cluster.to_string(),
+        "format": info.format,
+        "epoch": info.epoch,
+        "capacity": info.capacity,
+        "end": info.end.0,
+        "last_sequence": info.last_sequence.0,
+        "last_nanos": info.last_nanos.0,
+        "commands": info.commands,
+        "reports": info.reports,
+        "batches": info.batches,
+        "kinds": info.kinds.iter().map(|(kind, count)| (format!("{kind:?}"), json!(count)))
+            .collect::<serde_json::Map<_, _>>(),
+        "segments": info.segments.iter().map(|segment| json!({
+            "file": segment.file.display().to_string(),
+            "index": segment.index,
+            "base": segment.base.0,
+            "bytes": segment.bytes,
+        })).collect::<Vec<_>>(),
+        "tail": info.tail.as_ref().map(|tail| json!({
+            "file": tail.file.display().to_string(),
+            "ring_bytes": tail.ring_bytes,
+            "committed": tail.committed.0,
+            "in_use": tail.in_use,
+            "beyond_segments": tail.beyond_segments,
+        })),
+        "torn_bytes": info.cut.as_ref().map(|cut| cut.bytes),
+    })
+}
+
+fn verify(args: &JournalArgs) -> Result<(), String> {
+    let verify = inspect::verify(&args.data).map_err(|error| error.to_string())?;
+    let problems: Vec<_> = verify.problems.iter().map(ToString::to_string).collect();
+    if args.json {
+        println!("{}", json!({ "info": info_json(&verify.info), "problems": problems }));
+    } else {
+        for problem in &problems {
+            println!("{problem}");
+        }
+        println!(
+            "{} commands, {} reports, {} batches in {} segments: {}",
+            verify.info.commands,
+            verify.info.reports,
+            verify.info.batches,
+            verify.info.segments.len(),
+            if problems.is_empty() { "whole".to_owned() } else { format!("{} problems", problems.len()) }
+        );
+    }
+    if problems.is_empty() { Ok(()) } else { Err(format!("{} has problems", args.data.display())) }
+}
+
+fn dump(args: &DumpArgs) -> Result<(), String> {
+    let reader = Reader::open(&args.data).map_err(|error| error.to_string())?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut printed = 0;
+    for record in reader.records() {
+        let record = record.map_err(|error| error.to_string())?;
+        if record.sequence.0 < args.from || !(record.kind.is_command() || record.kind.is_report()) {
+            continue;
+        }
+        if args.count.is_some_and(|count| printed >= count) {
+            break;
+        }
+        printed += 1;
+        let line = if args.json { record_json(&record)?.to_string() } else { record_text(&record)? };
+        if writeln!(out, "{line}").is_err() {
+            return Ok(()); // the reader of our output has had enough
+        }
+    }
+    // As above.
+    let _ = out.flush();
+    Ok(())
+}
+
+fn body(record: &Record<'_>) -> Result<String, String> {
+    let place = |error: &dyn std::fmt::Display| format!("at position {}: {error}", record.position);
+    if record.kind.is_report() {
+        let report = record.report().map_err(|error| place(&error))?;
+        return Ok(format!("session {} #{} {:?}", report.session, report.number, report.kind));
+    }
+    let command: Command = record.command().map_err(|error| place(&error))?.command;
+    Ok(format!("{command:?}"))
+}
+
+fn record_text(record: &Record<'_>) -> Result<String, String> {
+    Ok(format!("{:>12} {:>10} {} {}", record.position.0, record.sequence.0, utc(record.nanos), body(record)?))
+}
+
+fn record_json(record: &Record<'_>) -> Result<Value, String> {
+    Ok(json!({
+        "position": record.position.0,
+        "sequence": record.sequence.0,
+        "nanos": record.nanos.0,
+        "kind": format!("{:?}", record.kind),
+        "body": body(record)?,
+    }))
+}
+
+/// A time as people read it: date and time of day in UTC, to the nanosecond.
+fn utc(nanos: Nanos) -> String {
+    humantime::format_rfc3339_nanos(UNIX_EPOCH + Duration::from_nanos(nanos.0)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_as_dates() {
+        assert_eq!(utc(Nanos(0)), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(utc(Nanos(951_782_400_000_000_001)), "2000-02-29T00:00:00.000000001Z");
+        assert_eq!(utc(Nanos(1_795_174_438_500_000_000)), "2026-11-20T11:33:58.500000000Z");
+    }
+}
