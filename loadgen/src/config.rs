@@ -14,7 +14,7 @@ use crate::{
     workload::{PRICE_E4_MAX, UNITS_BELOW},
 };
 
-/// The most sessions of one run: their rings of orders take 3 MiB each.
+/// The most sessions of one run: each takes 400 KiB of buffers.
 const SESSIONS_MAX: usize = 1_024;
 /// The highest rate: one order a nanosecond.
 const RATE_MAX: u64 = 1_000_000_000;

@@ -22,7 +22,7 @@ use crate::{
     book_choice::BookChoice,
     client::{ClientError, Connection, MessageLog, REQUEST_MAX},
     lobster::Replay,
-    request::{Ask, Number, ORDERS_PER_SESSION, Request},
+    request::{Ask, Number, Request, orders_per_session},
     schedule::Schedule,
     tracker::{Answer, Tracker},
     wait::Waiter,
@@ -87,7 +87,9 @@ pub(crate) struct Driver<'a> {
     start: Instant,
     stop_at: u64,
     stop_count: u64,
+    /// When the last request was sent, and when it was due.
     last_sent: u64,
+    last_due: u64,
     last_answer: u64,
     processor_before: Duration,
     stalls: u64,
@@ -114,7 +116,11 @@ impl<'a> Driver<'a> {
                 let books = BookChoice::new(*profile, config.instruments.len(), seed);
                 let schedule = Schedule::new(rate, &books);
                 let workload = Box::new(Workload::new(&config.instruments, config.sessions, seed));
-                (Flow::Made { workload, books, schedule }, config.sessions, ORDERS_PER_SESSION)
+                (
+                    Flow::Made { workload, books, schedule },
+                    config.sessions,
+                    orders_per_session(config.sessions),
+                )
             }
             Source::Lobster(path) => {
                 let replay = Replay::load(path, &config.instruments[0])
@@ -156,6 +162,7 @@ impl<'a> Driver<'a> {
             stop_at,
             stop_count,
             last_sent: 0,
+            last_due: 0,
             last_answer: 0,
             processor_before: thread_time(),
             stalls: 0,
@@ -287,6 +294,7 @@ impl<'a> Driver<'a> {
                 replay.advance();
             }
             self.last_sent = now;
+            self.last_due = due;
         }
         true
     }
@@ -505,6 +513,7 @@ impl<'a> Driver<'a> {
             counts: self.tracker.counts.clone(),
             latency: self.tracker.latency.clone(),
             sending: Duration::from_nanos(self.last_sent),
+            planned: Duration::from_nanos(self.last_due),
             answering: Duration::from_nanos(self.last_answer),
             processor: thread_time().saturating_sub(self.processor_before),
             stalls: self.stalls,

@@ -81,10 +81,10 @@ pub struct Snapshot {
 pub fn run(config: &Config, progress: &mut dyn Progress) -> Result<Outcome, LoadError> {
     config.check()?;
     let outcome = drive::Driver::start(config)?.run(progress)?;
-    if let Some(directory) = &config.report {
-        if let Err((path, error)) = report::write(&outcome, directory) {
-            return Err(LoadError::Report { path, error, outcome: Box::new(outcome) });
-        }
+    if let Some(directory) = &config.report
+        && let Err((path, error)) = report::write(&outcome, directory)
+    {
+        return Err(LoadError::Report { path, error, outcome: Box::new(outcome) });
     }
     Ok(outcome)
 }

@@ -2,8 +2,15 @@
 
 use domain::Side;
 
-/// Room for the orders that a session may have planned or unanswered; older ones make room for new ones.
-pub(crate) const ORDERS_PER_SESSION: usize = 1 << 15;
+/// Orders that all sessions together may have planned or unanswered: 12 MiB in all, so that what is touched again
+/// soon is still in the processor's caches.
+const ORDERS: usize = 1 << 17;
+
+/// Room for the orders that each session may have planned or unanswered; older ones make room for new ones. A power
+/// of two.
+pub(crate) fn orders_per_session(sessions: usize) -> usize {
+    (ORDERS / sessions.max(1)).next_power_of_two().clamp(1 << 10, 1 << 16)
+}
 
 /// A session's own number for an order within one run, from 1. The connection adds what the session had used up
 /// before the run.
