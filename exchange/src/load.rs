@@ -1,7 +1,6 @@
 //! `exchange load`: the command line of the load generator.
 
 use std::{
-    net::SocketAddr,
     path::Path,
     sync::{
         Arc,

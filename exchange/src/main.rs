@@ -1,8 +1,10 @@
 //! The exchange: one binary. Here its parts are put together, and nowhere else.
 #![forbid(unsafe_code)]
 
+mod child;
 mod cli;
 mod config;
+mod demo;
 mod front;
 mod inspect;
 mod load;
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         .format_target(false)
         .init();
     let result = match &args.command {
+        cli::Command::Demo(demo) => demo::demo(demo),
         cli::Command::Run(run) => run::run(run),
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),
@@ -38,7 +41,6 @@ fn main() -> ExitCode {
         cli::Command::Man => clap_mangen::Man::new(cli::Cli::command())
             .render(&mut std::io::stdout())
             .map_err(|error| format!("cannot write the manual page: {error}")),
-        _ => Err("not yet".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,298 @@
+//! `exchange demo`: everything at once, and the proof that it holds.
+//!
+//! Load, a SIGKILL in the middle of it, a recovery, an audit of every acknowledged order over the wire, more load, a
+//! clean stop; then the state hashes of the live run, of a replay on another number of shards, and of another
+//! recovery, which must be the same. Anything that disagrees ends it with an error.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, atomic::AtomicBool},
+    time::Duration,
+};
+
+use loadgen::{
+    LoadError, Mode, Outcome, Profile, Progress, Snapshot, Source, Stop, User,
+    client::{Connection, MessageLog},
+};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256StarStar;
+use serde_json::Value;
+
+use crate::{
+    child::Exchange,
+    cli,
+    config::Config,
+    front::combined,
+    load::{micros, users},
+    replay::replay_dir,
+};
+
+/// Sessions of the load.
+const SESSIONS: usize = 4;
+/// How long one answer of the exchange may take before it counts as missing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Shows the load as it runs, with what the exchange says of its shards.
+struct Live {
+    status: Arc<Mutex<Value>>,
+    before: Vec<u64>,
+}
+
+impl Progress for Live {
+    fn snapshot(&mut self, snapshot: &Snapshot) {
+        let status = self.status.lock().map(|status| status.clone()).unwrap_or_default();
+        let done: Vec<u64> = status["shards"]
+            .as_array()
+            .map(|shards| shards.iter().filter_map(|shard| shard["commands"].as_u64()).collect())
+            .unwrap_or_default();
+        self.before.resize(done.len(), 0);
+        let loads: Vec<u64> =
+            done.iter().zip(&self.before).map(|(now, before)| now.saturating_sub(*before)).collect();
+        self.before = done;
+        let whole = loads.iter().sum::<u64>().max(1);
+        let bars: Vec<String> = loads
+            .iter()
+            .enumerate()
+            .map(|(shard, load)| {
+                format!("shard {shard} {:<10} {:>3}%", bar(load * 10 / whole), load * 100 / whole)
+            })
+            .collect();
+        println!(
+            "  {:4.1} s  {:>8.0} orders/s   p50 {:>9}  p99 {:>9}   {}",
+            snapshot.elapsed.as_secs_f64(),
+            snapshot.rate,
+            micros(snapshot.p50),
+            micros(snapshot.p99),
+            bars.join("  "),
+        );
+    }
+}
+
+fn bar(tenths: u64) -> String {
+    "#".repeat(usize::try_from(tenths.min(10)).unwrap_or(10))
+}
+
+/// The command.
+pub(crate) fn demo(args: &cli::Demo) -> Result<(), String> {
+    let temporary;
+    let root: PathBuf = match &args.data {
+        Some(dir) => dir.clone(),
+        None => {
+            temporary = tempfile::Builder::new()
+                .prefix("exchange-demo-")
+                .tempdir()
+                .map_err(|error| format!("cannot make a temporary directory: {error}"))?;
+            temporary.path().to_owned()
+        }
+    };
+    let data = root.join("data");
+    if data.exists() {
+        return Err(format!("{} is there already: give --data a new directory", data.display()));
+    }
+    // The report outlives the temporary directory.
+    let report = match &args.data {
+        Some(dir) => dir.join("report"),
+        None => std::env::temp_dir().join(format!("exchange-demo-report-{}", std::process::id())),
+    };
+    let profile: Profile = args.profile.parse().map_err(|error| format!("--profile: {error}"))?;
+    let config = Config::load(None)?;
+    println!(
+        "An exchange on {} shards, journal synced to disk before any answer, and {} orders/s from {SESSIONS} sessions \
+         ({profile}, seed {}).\n",
+        args.shards, args.rate, args.seed
+    );
+
+    println!("1. Load, and a kill without warning in the middle of it");
+    let exchange = Exchange::start(&data, args.shards)?;
+    let logs = load_until_killed(args, &config, profile, exchange)?;
+    let acknowledged: usize = logs.iter().map(|log| log.acknowledged().len()).sum();
+    println!("  killed. {acknowledged} orders had been acknowledged to their sessions.\n");
+
+    println!("2. Recovery, and an audit over the wire");
+    let exchange = Exchange::start(&data, args.shards)?;
+    let recovered = exchange.recovered.clone();
+    println!(
+        "  recovered {} commands in {:.3} s, state {}",
+        recovered["commands"],
+        recovered["seconds"].as_f64().unwrap_or_default(),
+        text(&recovered["state"]),
+    );
+    let other = args.shards + 1;
+    let replayed = combined(&replay_dir(&data, other)?.books).to_string();
+    must_equal("replay after the kill", &replayed, "recovery", text(&recovered["state"]))?;
+    println!("  a replay on {other} shards gives the same state");
+    let audited = audit(&exchange, &users(&config)[..SESSIONS], logs)?;
+    println!(
+        "  every one of the {} acknowledged orders is there exactly once; {} messages, no gap, none changed\n",
+        audited.orders, audited.messages
+    );
+
+    println!("3. More load, on the exchange that was killed");
+    let outcome = run_load(args, &config, profile, &exchange, Some(report.clone()), args.seed + 1)?
+        .map_err(|error| error.to_string())?;
+    let stopped = exchange.stop()?;
+    let live = text(&stopped["state"]);
+    println!("  stopped: {} commands in all, state {live}\n", stopped["last_sequence"]);
+
+    println!("4. The same state, three ways");
+    let replay = replay_dir(&data, other)?;
+    let replayed = combined(&replay.books).to_string();
+    println!(
+        "  live, {} shards      {live}\n  replay, {other} shards    {replayed}   ({} commands in {:.2} s)",
+        args.shards, replay.commands, replay.seconds
+    );
+    must_equal("replay", &replayed, "live", live)?;
+    let again = Exchange::start(&data, args.shards)?;
+    let recovered = text(&again.recovered["state"]).to_owned();
+    println!("  recovery, {} shards  {recovered}\n", args.shards);
+    must_equal("recovery", &recovered, "live", live)?;
+    again.stop()?;
+
+    summary(args, acknowledged, &outcome, &report, &data);
+    Ok(())
+}
+
+fn summary(args: &cli::Demo, acknowledged: usize, outcome: &Outcome, report: &Path, data: &Path) {
+    println!(
+        "acknowledged before the kill {acknowledged} · lost 0 · duplicated 0 · hashes equal\n\
+         {:.0} orders/s, open loop: p50 {}, p99 {}, p99.9 {} from the intended send time",
+        outcome.done_rate(),
+        micros(outcome.latency.intended().value_at_quantile(0.5)),
+        micros(outcome.latency.intended().value_at_quantile(0.99)),
+        micros(outcome.latency.intended().value_at_quantile(0.999)),
+    );
+    for warning in &outcome.warnings {
+        println!("note: {warning}");
+    }
+    println!("report: {}", report.join("report.html").display());
+    if args.data.is_some() {
+        println!("data:   {} (try `exchange journal info --data` on it)", data.display());
+    }
+}
+
+/// Runs load, and kills the exchange at a moment that the seed decides. Gives what each session had been told.
+fn load_until_killed(
+    args: &cli::Demo,
+    config: &Config,
+    profile: Profile,
+    exchange: Exchange,
+) -> Result<Vec<MessageLog>, String> {
+    let whole = Duration::from_secs(args.seconds);
+    let share = Xoshiro256StarStar::seed_from_u64(args.seed).random_range(0.5..0.9);
+    let (killed, address, status) = {
+        let mut exchange = exchange;
+        let (address, status) = (exchange.address, Arc::clone(&exchange.status));
+        let killed = std::thread::Builder::new()
+            .name("killer".into())
+            .spawn(move || {
+                std::thread::sleep(whole.mul_f64(share));
+                exchange.kill()
+            })
+            .map_err(|error| format!("no thread for the kill: {error}"))?;
+        (killed, address, status)
+    };
+    let load = load_config(args, config, profile, address, None, args.seed);
+    let result = loadgen::run(&load, &mut Live { status, before: Vec::new() });
+    killed.join().map_err(|_| "the killer died")??;
+    match result {
+        Err(LoadError::Interrupted { partial, .. }) => Ok(partial.logs),
+        Err(error) => Err(format!("load: {error}")),
+        Ok(_) => Err("the load ended before the kill".into()),
+    }
+}
+
+fn run_load(
+    args: &cli::Demo,
+    config: &Config,
+    profile: Profile,
+    exchange: &Exchange,
+    report: Option<PathBuf>,
+    seed: u64,
+) -> Result<Result<Outcome, LoadError>, String> {
+    let load = load_config(args, config, profile, exchange.address, report, seed);
+    Ok(loadgen::run(&load, &mut Live { status: Arc::clone(&exchange.status), before: Vec::new() }))
+}
+
+fn load_config(
+    args: &cli::Demo,
+    config: &Config,
+    profile: Profile,
+    address: std::net::SocketAddr,
+    report: Option<PathBuf>,
+    seed: u64,
+) -> loadgen::Config {
+    let mut load = loadgen::Config::new(address, config.instruments.clone());
+    load.users = users(config);
+    load.sessions = SESSIONS;
+    load.source = Source::Profile(profile);
+    load.mode = Mode::OpenLoop { rate: args.rate };
+    load.stop = Stop::After(Duration::from_secs(args.seconds));
+    load.seed = seed;
+    // What rests stays: the state that is compared at the end shall not be an empty one.
+    load.clean_up = false;
+    load.keep_log = true;
+    load.report = report;
+    load.cancel = Arc::new(AtomicBool::new(false));
+    load
+}
+
+/// What an audit went through.
+struct Audited {
+    orders: usize,
+    messages: u64,
+}
+
+/// Every session logs in again from its first message. What it had been told must stand there unchanged, and each
+/// acknowledged order once.
+fn audit(exchange: &Exchange, users: &[User], logs: Vec<MessageLog>) -> Result<Audited, String> {
+    let mut audited = Audited { orders: 0, messages: 0 };
+    for (user, told) in users.iter().zip(logs) {
+        let name = &user.name;
+        let say = |error: &dyn std::fmt::Display| format!("audit of {name}: {error}");
+        let seen = told.next_sequence();
+        let acknowledged: Vec<_> = told.acknowledged().to_vec();
+        let mut history = MessageLog::new();
+        let mut compared = told;
+        let mut connection = Connection::open(exchange.address, PATIENCE).map_err(|error| say(&error))?;
+        connection.login(user, "", 1, PATIENCE).map_err(|error| say(&error))?;
+        // The answer to a question asked now comes behind everything that was said before.
+        connection.send(&wire::ouch::Inbound::AccountQuery).map_err(|error| say(&error))?;
+        loop {
+            let message = connection
+                .receive(PATIENCE)
+                .map_err(|error| say(&error))?
+                .ok_or_else(|| say(&"the history does not come to its end"))?;
+            history.observe(&message).map_err(|error| say(&error))?;
+            compared.observe(&message).map_err(|error| say(&error))?;
+            if matches!(message.message, wire::ouch::Outbound::AccountQueryResponse(_))
+                && message.sequence >= seen
+            {
+                break;
+            }
+        }
+        let there: Vec<u32> = history.acknowledged().iter().map(|order| order.user_ref).collect();
+        let once: BTreeSet<u32> = there.iter().copied().collect();
+        if once.len() != there.len() {
+            return Err(say(&"an order was acknowledged twice"));
+        }
+        if let Some(lost) = acknowledged.iter().find(|order| !once.contains(&order.user_ref)) {
+            return Err(say(&format!("order {} was acknowledged, and is lost", lost.user_ref)));
+        }
+        audited.orders += acknowledged.len();
+        audited.messages += history.next_sequence() - 1;
+        connection.logout().map_err(|error| say(&error))?;
+    }
+    Ok(audited)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn must_equal(what: &str, found: &str, expected_of: &str, expected: &str) -> Result<(), String> {
+    if found == expected && !found.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the {what} gives state {found}, and the {expected_of} gave {expected}: they must be equal"))
+}
