@@ -11,17 +11,16 @@
 //! It writes only where zeros have been written before (`prepared`), so it can neither run out of room nor make a sync
 //! pay for new blocks; the preparer does that ahead of it. An error in a write or a sync is final.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::direct::{BlockWriter, DataFile};
 use crate::options::AckPolicy;
-use crate::segment::{self, HEADER_BYTES, SegmentHeader};
+use crate::segment::{self, SegmentHeader};
 use crate::shared::Shared;
-use crate::storage::write_all;
 use crate::tail::TailReader;
 
 /// How long work may gather under [`AckPolicy::Memory`]; with a write and a sync after it, well under 10 ms.
@@ -35,7 +34,8 @@ pub(crate) struct Disk {
     pub(crate) tail: TailReader,
     pub(crate) ack: AckPolicy,
     /// The segment that is written to.
-    pub(crate) file: File,
+    pub(crate) file: DataFile,
+    pub(crate) writer: BlockWriter,
     pub(crate) header: SegmentHeader,
 }
 
@@ -77,8 +77,9 @@ impl Disk {
             let at = self.tail.taken();
             let piece = self.tail.next();
             let to = at + piece.len() as u64;
-            write_all(&*self.shared.storage, &self.file, piece, HEADER_BYTES + (at - self.header.base()))
-                .map_err(|e| ("write", self.path(), e))?;
+            let written =
+                self.writer.append(&*self.shared.storage, &mut self.file, piece, at - self.header.base());
+            written.map_err(|e| ("write", self.path(), e))?;
             dirty = true;
             self.tail.release(to);
             self.shared.set_written(to);
@@ -112,7 +113,7 @@ impl Disk {
     /// Syncs the segment, moves `durable`, tells.
     fn sync(&mut self) -> Result<(), Failed> {
         let start = Instant::now();
-        self.shared.storage.sync(&self.file).map_err(|e| ("sync", self.path(), e))?;
+        self.shared.storage.sync(&self.file.cached).map_err(|e| ("sync", self.path(), e))?;
         let took = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.shared.syncs.fetch_add(1, Ordering::Relaxed);
         self.shared.sync_nanos_max.fetch_max(took, Ordering::Relaxed);
@@ -131,6 +132,7 @@ impl Disk {
         debug_assert_eq!(spare.header.index, next);
         self.header = spare.header;
         self.file = spare.adopt(&*self.shared.storage, &self.shared.dir).map_err(|e| ("adopt", path, e))?;
+        self.writer.restart();
         Ok(())
     }
 

@@ -20,6 +20,7 @@
 mod appender;
 mod codec;
 mod crc32c;
+mod direct;
 mod disk;
 mod error;
 pub mod fuzz;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use domain::{Nanos, Sequence};
 
 use crate::appender::{Appender, Parts};
+use crate::direct::{BlockWriter, DataFile};
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::options::Options;
@@ -131,8 +132,18 @@ fn open(
 
     let capacity_left = segment.base() + prepared;
     let shared = Arc::new(Shared::new(dir.clone(), storage, on_progress, scan.end, capacity_left, spare));
+    let file = DataFile::new(file, &segment::path(&dir, segment.index));
     let for_preparer = file.try_clone().map_err(|e| io_error("open", &dir, e))?;
-    let disk = Disk { shared: shared.clone(), tail: reader, ack: options.ack, file, header: segment };
+    let blocks = BlockWriter::new(&file, scan.end.saturating_sub(segment.base()))
+        .map_err(|e| io_error("read", &segment::path(&dir, segment.index), e))?;
+    let disk = Disk {
+        shared: shared.clone(),
+        tail: reader,
+        ack: options.ack,
+        file,
+        writer: blocks,
+        header: segment,
+    };
     let preparer = Preparer {
         shared: shared.clone(),
         current: (for_preparer, segment, prepared),
@@ -245,7 +256,7 @@ fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, Ope
 
     if let Some(cut) = &cut {
         let from = segments_end - header.base();
-        segment::fill(storage, &file, from, from + cut.bytes).map_err(|e| io_error("cut", &path, e))?;
+        segment::erase(storage, &file, from, from + cut.bytes).map_err(|e| io_error("cut", &path, e))?;
     }
     // The last segment may be whole, with the stream going on in the next.
     let mut ready = None;
@@ -264,7 +275,7 @@ fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, Ope
             file = match ready.take() {
                 Some(spare) => {
                     header = spare.header;
-                    spare.adopt(storage, dir)
+                    spare.adopt(storage, dir).map(|data| data.cached)
                 }
                 None => segment::create(storage, dir, header),
             }
@@ -304,5 +315,9 @@ fn reuse(path: &Path, wanted: &SegmentHeader) -> Option<Spare> {
     let header = SegmentHeader::read(&file, path).ok()?;
     let same = SegmentHeader { created: header.created, ..*wanted };
     let whole = file.metadata().ok()?.len() == header.file_bytes();
-    (whole && header == same).then(|| Spare { file, path: path.to_path_buf(), header })
+    (whole && header == same).then(|| Spare {
+        file: DataFile::new(file, path),
+        path: path.to_path_buf(),
+        header,
+    })
 }

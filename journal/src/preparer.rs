@@ -9,12 +9,12 @@
 //! Without room for another segment (and the operator's reserve) it says so, which turns the state to cancel-only, and looks
 //! again every 200 ms. Any other error is final, as on the disk thread.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::direct::{BLOCK, DataFile};
 use crate::segment::{self, FILL_BYTES, SegmentHeader, Spare};
 use crate::shared::Shared;
 use crate::storage::is_no_room;
@@ -26,7 +26,7 @@ const RETRY: Duration = Duration::from_millis(200);
 pub(crate) struct Preparer {
     pub(crate) shared: Arc<Shared>,
     /// The segment that is being written to when the thread starts, and how much of its data is prepared.
-    pub(crate) current: (File, SegmentHeader, u64),
+    pub(crate) current: (DataFile, SegmentHeader, u64),
     pub(crate) reserve_bytes: u64,
 }
 
@@ -40,14 +40,14 @@ enum Stop {
 
 impl Preparer {
     /// Runs until the journal is closed or failed.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(mut self) {
         match self.work() {
             Ok(()) | Err(Stop::Asked) => {}
             Err(Stop::Failed(action, path, error)) => self.shared.fail(action, path, &error),
         }
     }
 
-    fn work(&self) -> Result<(), Stop> {
+    fn work(&mut self) -> Result<(), Stop> {
         self.fill_current()?;
         let mut header = self.current.1;
         loop {
@@ -66,17 +66,32 @@ impl Preparer {
     }
 
     /// Writes the zeros that the current segment lacks.
-    fn fill_current(&self) -> Result<(), Stop> {
-        let (file, header, mut filled) = (&self.current.0, self.current.1, self.current.2);
+    fn fill_current(&mut self) -> Result<(), Stop> {
+        let mut file =
+            self.current.0.try_clone().map_err(|e| Stop::Failed("open", self.shared.dir.clone(), e))?;
+        let (header, mut filled) = (self.current.1, self.current.2);
         let path = || segment::path(&self.shared.dir, header.index);
         if filled < header.capacity {
             // What this journal began it has reserved; one whose filesystem cannot reserve may still run short here.
-            self.until_room("allocate", &path, || self.shared.storage.allocate(file, header.file_bytes()))?;
+            self.until_room("allocate", &path, || {
+                self.shared.storage.allocate(&file.cached, header.file_bytes())
+            })?;
+        }
+        let whole = filled.next_multiple_of(BLOCK as u64).min(header.capacity);
+        if filled < whole {
+            // A crash in the middle of a fill: up to there the last block may hold records.
+            self.until_room("fill", &path, || {
+                segment::erase(&*self.shared.storage, &file.cached, filled, whole)
+            })?;
+            filled = whole;
         }
         while filled < header.capacity {
             let to = (filled + FILL_BYTES).min(header.capacity);
             let start = Instant::now();
-            self.until_room("fill", &path, || segment::fill(&*self.shared.storage, file, filled, to))?;
+            self.until_room("fill", &path, || {
+                file.zero(&*self.shared.storage, filled, to)?;
+                self.shared.storage.sync(&file.cached)
+            })?;
             filled = to;
             self.shared.set_room(true);
             self.shared.set_prepared(header.base() + filled);
@@ -91,7 +106,7 @@ impl Preparer {
         let storage = &*self.shared.storage;
         let dir = &self.shared.dir;
         let path = || segment::spare_path(dir, header.index);
-        let spare = self.until_room("make", &path, || {
+        let mut spare = self.until_room("make", &path, || {
             let free = storage.available(dir)?;
             if free < header.file_bytes().saturating_add(self.reserve_bytes) {
                 return Err(io::ErrorKind::StorageFull.into());

@@ -20,6 +20,7 @@ use std::time::SystemTime;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::crc32c;
+use crate::direct::DataFile;
 use crate::error::OpenError;
 use crate::storage::{Storage, write_all};
 
@@ -29,7 +30,7 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Bytes before the data.
 pub(crate) const HEADER_BYTES: u64 = 4096;
 /// Zeros written, and synced, at one time.
-pub(crate) const FILL_BYTES: u64 = 512 << 10;
+pub(crate) const FILL_BYTES: u64 = 1 << 20;
 const MAGIC: [u8; 8] = *b"FULCRUMJ";
 const CRC_AT: usize = HEADER_BYTES as usize - 4;
 
@@ -207,7 +208,7 @@ pub(crate) fn list(dir: &Path) -> Result<(Vec<u64>, Vec<PathBuf>), OpenError> {
 /// A segment file that stands ready under its spare name, or has just been made.
 #[derive(Debug)]
 pub(crate) struct Spare {
-    pub(crate) file: File,
+    pub(crate) file: DataFile,
     pub(crate) path: PathBuf,
     pub(crate) header: SegmentHeader,
 }
@@ -217,8 +218,8 @@ impl Spare {
     pub(crate) fn begin(storage: &dyn Storage, dir: &Path, header: SegmentHeader) -> io::Result<Self> {
         let path = spare_path(dir, header.index);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        let spare = Self { file, path, header };
-        match storage.allocate(&spare.file, header.file_bytes()) {
+        let spare = Self { file: DataFile::new(file, &path), path, header };
+        match storage.allocate(&spare.file.cached, header.file_bytes()) {
             Ok(()) => Ok(spare),
             Err(e) => {
                 let _ = std::fs::remove_file(&spare.path);
@@ -228,25 +229,26 @@ impl Spare {
     }
 
     /// Writes zeros from `from` to `to` (positions within the data) and brings them to the disk.
-    pub(crate) fn fill(&self, storage: &dyn Storage, from: u64, to: u64) -> io::Result<()> {
-        fill(storage, &self.file, from, to)
+    pub(crate) fn fill(&mut self, storage: &dyn Storage, from: u64, to: u64) -> io::Result<()> {
+        self.file.zero(storage, from, to)?;
+        storage.sync(&self.file.cached)
     }
 
     /// Writes the header: what has one is ready for use.
     pub(crate) fn seal(&self, storage: &dyn Storage) -> io::Result<()> {
-        write_all(storage, &self.file, &self.header.encode(), 0)?;
-        storage.sync(&self.file)
+        write_all(storage, &self.file.cached, &self.header.encode(), 0)?;
+        storage.sync(&self.file.cached)
     }
 
     /// Gives it its name: from here on it is a segment.
-    pub(crate) fn adopt(self, storage: &dyn Storage, dir: &Path) -> io::Result<File> {
+    pub(crate) fn adopt(self, storage: &dyn Storage, dir: &Path) -> io::Result<DataFile> {
         storage.rename(&self.path, &path(dir, self.header.index))?;
         Ok(self.file)
     }
 }
 
-/// Writes zeros over `from..to` of a segment's data and brings them to the disk.
-pub(crate) fn fill(storage: &dyn Storage, file: &File, from: u64, to: u64) -> io::Result<()> {
+/// Writes zeros over `from..to` of a segment's data, wherever that begins and ends, and brings them to the disk.
+pub(crate) fn erase(storage: &dyn Storage, file: &File, from: u64, to: u64) -> io::Result<()> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut at = from;
     while at < to {
@@ -260,10 +262,10 @@ pub(crate) fn fill(storage: &dyn Storage, file: &File, from: u64, to: u64) -> io
 /// Makes the segment `header` and gives it its name, with only the first few zeros in it: a start must not wait for
 /// 256 MiB. The preparer fills the rest ahead of the disk thread.
 pub(crate) fn create(storage: &dyn Storage, dir: &Path, header: SegmentHeader) -> io::Result<File> {
-    let spare = Spare::begin(storage, dir, header)?;
+    let mut spare = Spare::begin(storage, dir, header)?;
     spare.fill(storage, 0, header.capacity.min(FILL_BYTES))?;
     spare.seal(storage)?;
-    spare.adopt(storage, dir)
+    Ok(spare.adopt(storage, dir)?.cached)
 }
 
 /// How many bytes of a segment's data its file of length `file_bytes` has.
