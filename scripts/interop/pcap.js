@@ -3,11 +3,15 @@
 // no privileges, which capturing on an interface does.
 //
 // Packets are raw IPv4 (link type 101); the client is 10.0.0.2:40000, the exchange 10.0.0.1:9000. Segments are small
-// and of odd length, so that SoupBinTCP packets cross them and a dissector must reassemble.
+// and of odd length, so that SoupBinTCP packets cross them and a dissector must reassemble. Only the login accepted
+// ends where a segment ends: tshark 4.0 begins a new conversation there, and loses what is not yet reassembled.
 
 const fs = require('fs');
 
 const SEGMENT_BYTES = 23;
+const LOGIN_ACCEPTED_BYTES = 33;
+// Where each direction's sequence numbers begin.
+const FIRST = { client: 1000, exchange: 5000 };
 const EXCHANGE = { address: [10, 0, 0, 1], port: 9000 };
 const CLIENT = { address: [10, 0, 0, 2], port: 40000 };
 const [FIN, SYN, PSH, ACK] = [0x01, 0x02, 0x08, 0x10];
@@ -25,7 +29,7 @@ class PcapWriter {
     this.file = fs.openSync(file, 'w');
     this.micros = 0;
     // Next sequence number of each direction.
-    this.next = { client: 1000, exchange: 5000 };
+    this.next = { ...FIRST };
     const header = Buffer.alloc(24);
     header.writeUInt32LE(0xa1b2c3d4, 0);
     header.writeUInt16LE(2, 4);
@@ -40,8 +44,12 @@ class PcapWriter {
 
   // Bytes that `from`, which is 'client' or 'exchange', has sent.
   data(from, bytes) {
-    for (let at = 0; at < bytes.length; at += SEGMENT_BYTES) {
-      this.segment(from, PSH | ACK, bytes.subarray(at, at + SEGMENT_BYTES));
+    for (let at = 0; at < bytes.length;) {
+      const sent = this.next[from] - FIRST[from] - 1; // the SYN took one
+      const login = from === 'exchange' ? LOGIN_ACCEPTED_BYTES - sent : 0;
+      const length = login > 0 ? Math.min(login, SEGMENT_BYTES) : SEGMENT_BYTES;
+      this.segment(from, PSH | ACK, bytes.subarray(at, at + length));
+      at += length;
     }
   }
 
