@@ -41,6 +41,7 @@ readonly STEPS=(
     "fuzz:coverage-guided fuzzing, shortly"
     "deny:licences, sources and versions of dependencies"
     "interop:other people's SoupBinTCP client and dissector"
+    "bench:every benchmark runs, on a small workload (no time is judged)"
     "demo:load, kill, recovery and proof, as the README shows it"
 )
 
@@ -129,10 +130,11 @@ step_smoke() {
 
 step_fuzz() {
     has cargo-fuzz || absent "no cargo-fuzz here; to install it: cargo install --locked cargo-fuzz"
-    local target
-    for target in $(cargo fuzz list); do
+    local targets target
+    targets=$(cargo fuzz list)
+    for target in $targets; do
         echo "--- $target"
-        # Without a sanitizer the stable toolchain serves; the targets' crates forbid unsafe code.
+        # Without a sanitizer, so that the stable toolchain serves: assertions and overflow checks are on.
         cargo fuzz run --sanitizer none "$target" -- -max_total_time="$FUZZ_SECONDS" -max_len=512 -print_final_stats=0
     done
 }
@@ -151,6 +153,11 @@ step_interop() {
     apt_install npm nodejs npm
     cargo build --locked --release
     scripts/interop.sh target/release/exchange
+}
+
+step_bench() {
+    # Built as tests, so that the builds above serve; each then takes its small workload.
+    cargo test --locked --release -p benches --benches
 }
 
 step_demo() {
