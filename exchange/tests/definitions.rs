@@ -1,0 +1,113 @@
+//! What the journal defines stays as it was defined, whatever becomes of the configuration: runs of the binary on one
+//! data directory, with an edited configuration each.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+/// A place for a data directory, a tail and a configuration.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The default configuration with other instruments, and a tail that goes with the directory.
+    fn config(&self, instruments: &str) -> PathBuf {
+        let output = exchange().arg("config").output().expect("the binary runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let (head, rest) = text.split_once("instruments = [").expect("instruments");
+        let (_, tail) = rest.split_once("\n]").expect("the list's end");
+        let text = format!("{head}instruments = [{instruments}]{tail}")
+            .replace("tail_dir = \"\"", &format!("tail_dir = \"{}\"", self.dir.path().display()))
+            .replace("segment_mib = 256", "segment_mib = 8")
+            .replace("tail_mib = 32", "tail_mib = 1");
+        let path = self.path("config.toml");
+        fs::write(&path, text).expect("a configuration");
+        path
+    }
+
+    /// Runs until it is ready, then stops it as an operator would. Gives what it said of its recovery, or, when it
+    /// refused, what it wrote to standard error.
+    fn run(&self, instruments: &str) -> Result<Value, String> {
+        let mut child = exchange()
+            .args(["run", "--json", "--soup", "127.0.0.1:0", "--shards", "2", "--data"])
+            .arg(self.path("data"))
+            .arg("--config")
+            .arg(self.config(instruments))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut recovered = Value::Null;
+        for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
+            let said: Value = serde_json::from_str(&line.expect("text")).expect("JSON, one object a line");
+            match said["event"].as_str() {
+                Some("recovered") => recovered = said,
+                Some("ready") => terminate(child.id()),
+                _ => {}
+            }
+        }
+        let output = child.wait_with_output().expect("it ends");
+        if output.status.success() {
+            Ok(recovered)
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    /// The symbols that the journal defines, by index.
+    fn defined(&self) -> Vec<String> {
+        let output = exchange()
+            .args(["replay", "--json", "--per-instrument", "--data"])
+            .arg(self.path("data"))
+            .output()
+            .expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let books = said["books"].as_array().expect("books");
+        books.iter().map(|book| book["symbol"].as_str().expect("a symbol").to_owned()).collect()
+    }
+}
+
+fn exchange() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_exchange"))
+}
+
+fn terminate(pid: u32) {
+    let status = Command::new("kill").args(["-TERM", &pid.to_string()]).status().expect("kill runs");
+    assert!(status.success());
+}
+
+#[test]
+fn an_edited_configuration_does_not_change_what_indexes_mean() {
+    let place = Place::new();
+    let two = r#"{ symbol = "AAA" }, { symbol = "BBB", tick = "0.05" }"#;
+    let first = place.run(two).expect("a new directory");
+    assert_eq!(first["created"], true);
+    let second = place.run(two).expect("unchanged");
+    assert_eq!(second["created"], false);
+
+    // Another order, one gone, one new: what was defined keeps its place.
+    place.run(r#"{ symbol = "CCC" }, { symbol = "BBB", tick = "0.05" }"#).expect("edited");
+    assert_eq!(place.defined(), ["AAA", "BBB", "CCC"]);
+    place.run(r#"{ symbol = "CCC" }, { symbol = "AAA" }"#).expect("edited again");
+    assert_eq!(place.defined(), ["AAA", "BBB", "CCC"]);
+
+    // A changed definition is refused, with its name and both ticks, in ten-thousandths.
+    let refusal = place.run(r#"{ symbol = "DDD" }, { symbol = "BBB" }"#).expect_err("refused");
+    assert!(["instrument BBB", "tick 500", "says 100"].iter().all(|what| refusal.contains(what)), "{refusal}");
+    assert_eq!(place.defined(), ["AAA", "BBB", "CCC"], "a refusal defines nothing");
+}

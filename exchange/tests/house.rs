@@ -1,0 +1,150 @@
+//! The house is built as it is drawn: `docs/architecture.md` against cargo's metadata and the sources.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The workspace's root.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_path_buf()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The rows of a table in `docs/architecture.md` whose first column is headed so, each as its cells.
+fn table(first_column: &str) -> Vec<Vec<String>> {
+    let text = read(&root().join("docs/architecture.md"));
+    let head = format!("| {first_column} |");
+    let rows: Vec<Vec<String>> = text
+        .lines()
+        .skip_while(|line| !line.starts_with(&head))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect();
+    assert!(!rows.is_empty(), "docs/architecture.md has a table headed \"{first_column}\"");
+    rows
+}
+
+/// What stands between backticks in a cell.
+fn names(cell: &str) -> BTreeSet<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Every tracked kind of file below the root that ends so.
+fn files(extension: &str) -> Vec<PathBuf> {
+    fn walk(dir: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).expect("a readable directory") {
+            let path = entry.expect("a readable entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !name.starts_with('.')
+                    && !["target", "corpus", "artifacts", "node_modules"].contains(&&*name)
+                {
+                    walk(&path, extension, found);
+                }
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root(), extension, &mut found);
+    found.sort();
+    found
+}
+
+#[test]
+fn no_room_knows_another_that_the_drawing_does_not_show() {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .arg(root().join("Cargo.toml"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo speaks JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let name_of = |value: &serde_json::Value| value["name"].as_str().expect("a name").to_owned();
+    let rooms: BTreeSet<String> = packages.iter().map(name_of).collect();
+    let drawn: BTreeMap<String, BTreeSet<String>> = table("room")
+        .iter()
+        .map(|row| (names(&row[0]).pop_first().expect("a room's name"), names(&row[1])))
+        .collect();
+    assert_eq!(
+        drawn.keys().collect::<Vec<_>>(),
+        rooms.iter().collect::<Vec<_>>(),
+        "the rooms drawn, and those built"
+    );
+    for package in packages {
+        let room = name_of(package);
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let used = name_of(dependency);
+            let itself = used == room; // a test may ask for its own crate with a feature
+            let allowed = itself || !rooms.contains(&used) || drawn[&room].contains(&used);
+            assert!(allowed, "{room} -> {used} is not in the table of docs/architecture.md");
+            // The two rooms that every other stands on bring nothing in.
+            let bare = ["domain", "wire"].contains(&&*room) && dependency["kind"].is_null();
+            assert!(
+                !bare || rooms.contains(&used),
+                "{room} must not depend on {used}, nor on any crate of others"
+            );
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_where_the_drawing_says() {
+    let drawn: BTreeSet<String> = table("file").iter().flat_map(|row| names(&row[0])).collect();
+    let mut found = BTreeSet::new();
+    for path in files("rs") {
+        let relative = path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+        if read(&path).lines().any(|line| line.trim_start().starts_with("#![allow(unsafe_code)]")) {
+            found.insert(relative);
+        }
+    }
+    assert_eq!(found, drawn, "files that allow unsafe code, and those in docs/architecture.md");
+    for row in table("room") {
+        let room = names(&row[0]).pop_first().expect("a room's name");
+        if room == "benches" {
+            continue; // never part of the binary
+        }
+        let crate_root = ["lib.rs", "main.rs"]
+            .map(|file| root().join(&room).join("src").join(file))
+            .into_iter()
+            .find(|path| path.exists())
+            .expect("a crate's root");
+        let forbids = read(&crate_root).lines().any(|line| line.starts_with("#![forbid(unsafe_code)]"));
+        let has_some = drawn.iter().any(|file| file.starts_with(&format!("{room}/")));
+        assert!(forbids != has_some, "{room} forbids unsafe code at its root, unless it has some by name");
+    }
+}
+
+#[test]
+fn what_documents_point_to_is_there() {
+    let mut missing = Vec::new();
+    for path in files("md") {
+        let text = read(&path);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap_or_default();
+            let outside = target.is_empty() || target.contains("://") || target.starts_with("mailto:");
+            if !outside && !path.parent().expect("a directory").join(target).exists() {
+                missing.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    // Sources name documents by their path from the root.
+    for path in files("rs") {
+        for word in read(&path).split(|c: char| !(c.is_ascii_alphanumeric() || "/-_.".contains(c))) {
+            let word = word.trim_end_matches('.');
+            if word.starts_with("docs/") && word.ends_with(".md") && !root().join(word).exists() {
+                missing.push(format!("{}: {word}", path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}

@@ -1,0 +1,207 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is taken: the same here as in CI.
+#
+#   scripts/check.sh               every step
+#   scripts/check.sh lint test     these steps
+#   scripts/check.sh --list        the steps
+#
+# Each step ends as passed, FAILED or absent, and the table at the end says why. "absent" means that a tool is not on
+# this machine; the line names the command that installs it. With CI=true the script installs the tools itself (as
+# root, from apt, crates.io and npm) and a tool that cannot be had is a failure. Miri, which is in no such registry,
+# may be absent there too.
+#
+# A step that fails does not stop the others. All builds share target/; loom, whose flags would rebuild everything,
+# has target/loom, and tools that this script installs are in target/tools.
+
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+# The versions that CI installs; any other that is on the PATH serves as well.
+readonly CARGO_DENY_VERSION=0.20.2
+# Seconds for each cargo-fuzz target, and inputs for each seeded smoke test.
+readonly FUZZ_SECONDS=10
+readonly SMOKE_ITERATIONS=1000000
+
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+export DEBIAN_FRONTEND=noninteractive
+root=$PWD
+export PATH="$root/target/tools/bin:$PATH"
+
+# What each step is called, and what it holds. The function is step_NAME.
+readonly STEPS=(
+    "format:rustfmt changes nothing"
+    "lint:clippy has nothing to say, in tests and benches too"
+    "docs:rustdoc without a warning"
+    "test:every test, debug build (assertions and book invariants on)"
+    "doctest:the examples in the documentation"
+    "release:every test, release build (what ships; longer random runs)"
+    "loom:every interleaving of the ring and of parking"
+    "miri:no undefined behaviour where there is unsafe code"
+    "smoke:seeded mutations against the decoders"
+    "fuzz:coverage-guided fuzzing, shortly"
+    "deny:licences, sources and versions of dependencies"
+    "interop:other people's SoupBinTCP client and dissector"
+    "bench:every benchmark runs, on a small workload (no time is judged)"
+    "demo:load, kill, recovery and proof, as the README shows it"
+)
+
+in_ci() { [[ ${CI:-} == true ]]; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Ends a step whose tool is not here: a failure where the script was to install it.
+absent() {
+    echo "absent: $1"
+    echo "$1" >"$state/reason"
+    exit 77
+}
+missing_tool() {
+    if in_ci; then
+        echo "$1 is missing and could not be installed"
+        echo "$1 is missing" >"$state/reason"
+        exit 1
+    fi
+    absent "no $1 here; to install it: $2"
+}
+
+# apt_install PROGRAM PACKAGE... : where CI may.
+apt_install() {
+    local program=$1
+    shift
+    if ! has "$program" && in_ci && [[ $(id -u) == 0 ]] && has apt-get; then
+        echo "installing $*"
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    fi
+    has "$program" || missing_tool "$program" "apt-get install $*"
+}
+
+run_tests() {
+    if has cargo-nextest; then
+        cargo nextest run --locked --workspace --no-fail-fast "$@"
+    else
+        cargo test --locked --workspace --no-fail-fast --lib --bins --tests "$@"
+    fi
+}
+
+step_format() {
+    cargo fmt --all --check
+    [[ ! -d fuzz ]] || cargo fmt --manifest-path fuzz/Cargo.toml --check
+}
+
+step_lint() {
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+}
+
+step_docs() {
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+}
+
+step_test() {
+    run_tests
+}
+
+step_doctest() {
+    cargo test --locked --workspace --doc
+}
+
+step_release() {
+    run_tests --release
+}
+
+step_loom() {
+    # Release, because the explorer is slow; a target directory of its own, because the flag rebuilds everything.
+    RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
+        cargo test --locked -p engine --lib --release loom
+}
+
+step_miri() {
+    local miri=(cargo +nightly miri)
+    if ! "${miri[@]}" --version >/dev/null 2>&1; then
+        miri=(cargo miri)
+        "${miri[@]}" --version >/dev/null 2>&1 ||
+            absent "this toolchain has no Miri; to install it: rustup toolchain install nightly --component miri,rust-src"
+    fi
+    # The ring is the unsafe code that Miri can run; it has no memory-mapped files.
+    "${miri[@]}" test --locked -p engine --lib runtime::ring
+}
+
+step_smoke() {
+    ITERATIONS=$SMOKE_ITERATIONS cargo test --locked --release -p wire --test it smoke -- --nocapture
+}
+
+step_fuzz() {
+    has cargo-fuzz || absent "no cargo-fuzz here; to install it: cargo install --locked cargo-fuzz"
+    local targets target
+    targets=$(cargo fuzz list)
+    for target in $targets; do
+        echo "--- $target"
+        # Without a sanitizer, so that the stable toolchain serves: assertions and overflow checks are on.
+        cargo fuzz run --sanitizer none "$target" -- -max_total_time="$FUZZ_SECONDS" -max_len=512 -print_final_stats=0
+    done
+}
+
+step_deny() {
+    if ! has cargo-deny && in_ci; then
+        cargo install --locked --quiet --root target/tools cargo-deny --version "$CARGO_DENY_VERSION"
+    fi
+    has cargo-deny || missing_tool cargo-deny "cargo install --locked cargo-deny"
+    # Advisories apart: deny.toml says why.
+    cargo deny --locked check --hide-inclusion-graph bans licenses sources
+}
+
+step_interop() {
+    apt_install tshark tshark
+    apt_install npm nodejs npm
+    cargo build --locked --release
+    scripts/interop.sh target/release/exchange
+}
+
+step_bench() {
+    # Built as tests, so that the builds above serve; each then takes its small workload.
+    cargo test --locked --release -p benches --benches
+}
+
+step_demo() {
+    cargo run --locked --release -- demo --seconds 2
+}
+
+# --- The runner.
+
+chosen=()
+for argument in "$@"; do
+    if [[ $argument == --list ]]; then
+        for step in "${STEPS[@]}"; do printf '%-9s %s\n' "${step%%:*}" "${step#*:}"; done
+        exit 0
+    fi
+    [[ " ${STEPS[*]%%:*} " == *" $argument "* ]] || { echo "no step \"$argument\"; see --list" >&2; exit 2; }
+    chosen+=("$argument")
+done
+
+state=$(mktemp -d)
+trap 'rm -rf "$state"' EXIT
+table=()
+failures=0
+begin=$SECONDS
+for step in "${STEPS[@]}"; do
+    name=${step%%:*}
+    [[ ${#chosen[@]} == 0 || " ${chosen[*]} " == *" $name "* ]] || continue
+    printf '\n=== %s: %s\n' "$name" "${step#*:}"
+    rm -f "$state/reason"
+    started=$SECONDS
+    # A subshell with errexit of its own; in an `if` or `||` bash would switch that off.
+    (set -e; "step_$name") </dev/null
+    code=$?
+    took=$((SECONDS - started))
+    reason=$(cat "$state/reason" 2>/dev/null)
+    case $code in
+        0) result=passed ;;
+        77) result=absent ;;
+        *) result=FAILED; failures=$((failures + 1)); reason=${reason:-"exit code $code"} ;;
+    esac
+    printf '=== %s: %s after %d s\n' "$name" "$result" "$took"
+    table+=("$(printf '%-9s %-7s %5d s  %s' "$name" "$result" "$took" "${reason:-${step#*:}}")")
+done
+
+printf '\n'
+printf '%s\n' "${table[@]}"
+printf '%d s in all, %d failed\n' $((SECONDS - begin)) "$failures"
+[[ $failures == 0 ]]

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Lets software that is not ours talk to the exchange and read what was said.
+#
+#   scripts/interop.sh EXCHANGE-BINARY
+#
+# The npm package soupbintcp (a SoupBinTCP 3.00 client) logs in, trades and gets resends; tshark's SoupBinTCP dissector
+# reads the recorded connections and must find the same messages under the same numbers, and no fault. Needs node,
+# npm (for the one package, pinned in interop/package-lock.json) and tshark; no privileges.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/interop" && pwd)
+binary=$(realpath "$1")
+work=$(mktemp -d)
+exchange=
+finish() {
+    [[ -z $exchange ]] || kill "$exchange" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap finish EXIT
+
+cp "$here"/*.js "$here"/*.json "$work"
+(cd "$work" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+
+"$binary" run --data "$work/data" --soup 127.0.0.1:0 --shards 2 --json >"$work/out" 2>"$work/err" &
+exchange=$!
+port=
+for _ in $(seq 200); do
+    port=$(sed -n 's/.*"soup":"[^"]*:\([0-9]*\)".*/\1/p' "$work/out")
+    [[ -z $port ]] || break
+    kill -0 "$exchange" 2>/dev/null || break
+    sleep 0.1
+done
+if [[ -z $port ]]; then
+    echo "the exchange did not come up:" >&2
+    cat "$work/out" "$work/err" >&2
+    exit 1
+fi
+
+if ! node "$work/conversation.js" "$port" "$work"; then
+    echo "what the exchange said:" >&2
+    cat "$work/out" "$work/err" >&2
+    exit 1
+fi
+kill -TERM "$exchange"
+wait "$exchange"
+exchange=
+tshark --version 2>/dev/null | head -n 1
+node "$work/dissect.js" "$work"

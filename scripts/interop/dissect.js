@@ -1,0 +1,57 @@
+'use strict';
+// Lets tshark read the captures that conversation.js wrote, and compares what it finds with what the client got.
+//
+//   node dissect.js OUTDIR
+
+const assert = require('assert');
+const fs = require('fs');
+const path = require('path');
+const { execFileSync } = require('child_process');
+const { EXCHANGE } = require('./pcap');
+
+const outdir = process.argv[2];
+
+function tshark(file, ...options) {
+  return execFileSync('tshark', [
+    '-r', path.join(outdir, file),
+    '-d', `tcp.port==${EXCHANGE.port},soupbintcp`,
+    // It knows OUCH 4 only, and guesses wrongly at the messages of OUCH 5.
+    '--disable-protocol', 'ouch',
+    '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE',
+    ...options,
+  ], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 26 });
+}
+
+// Every SoupBinTCP packet, in order: its type, and what else the dissector says of it.
+function packets(file) {
+  const found = [];
+  const pdml = tshark(file, '-Y', 'soupbintcp', '-T', 'pdml');
+  for (const [, proto] of pdml.matchAll(/<proto name="soupbintcp"(.*?)<\/proto>/gs)) {
+    const field = (name, attribute) =>
+      proto.match(new RegExp(`<field name="soupbintcp\\.${name}"[^>]* ${attribute}="([^"]*)"`))?.[1];
+    const number = (name) => Number(field(name, 'showname')?.match(/number: (\d+)/)?.[1]);
+    found.push({
+      type: String.fromCharCode(Number.parseInt(field('packet_type', 'value'), 16)),
+      message: field('message', 'value'),
+      session: field('session', 'show')?.trim(),
+      sequence: number('seq_num'),
+      next: number('next_seq_num'),
+    });
+  }
+  return found;
+}
+
+for (const { name, session, first, messages } of JSON.parse(fs.readFileSync(path.join(outdir, 'expected.json')))) {
+  const file = `${name}.pcap`;
+  const wrong = tshark(file, '-Y', '_ws.malformed || _ws.expert.severity == error || tcp.analysis.flags');
+  assert.strictEqual(wrong, '', `${file}: tshark finds fault`);
+  const found = packets(file);
+  const only = (type) => found.filter((packet) => packet.type === type);
+  assert.strictEqual(found[0]?.type, 'L', `${file}: a login request comes first`);
+  assert.strictEqual(found.at(-1).type, 'O', `${file}: a logout request comes last`);
+  assert.deepStrictEqual(only('A').map((packet) => [packet.session, packet.next]), [[session, first]]);
+  assert.deepStrictEqual(only('S').map((packet) => packet.message), messages);
+  assert.deepStrictEqual(only('S').map((packet) => packet.sequence), messages.map((_, index) => first + index));
+  assert.deepStrictEqual(found.filter((packet) => !'LASUHRO'.includes(packet.type)), []);
+  console.log(`tshark: ${name}: ${found.length} packets, messages ${first} to ${first + messages.length - 1}, no fault`);
+}
