@@ -1,8 +1,9 @@
 //! Which request is answered by which message, and which never will be.
 //!
 //! Numbers within a session are dense, so an order's state lives in a ring, found by its number without hashing.
-//! One order can have at most four requests: its entry, one reduction, and one cancel or replacement; a
-//! replacement's times are kept with the new order.
+//! An order has one entry, any number of reductions, and one cancel or replacement; a replacement's times are kept
+//! with the new order. Of reductions of one order that wait for their answers at the same time, all are timed from
+//! the first: only recordings have such, and few.
 //!
 //! OUCH answers no cancel or replacement of an order that is gone. The reports say when an order is gone, and they
 //! arrive in order, so each request ends as exactly one of: answered; superfluous (its order was filled or canceled
@@ -84,6 +85,8 @@ struct Tracked {
     number: Number,
     leaves: u32,
     successor: Number,
+    /// Reductions that wait behind the first.
+    more_reductions: u16,
     flags: u8,
 }
 
@@ -274,8 +277,11 @@ impl Tracker {
             self.counts.superfluous += 1;
             return;
         }
+        let waited = order.flags & flag != 0;
         order.flags |= flag;
-        if flag == pending::REDUCE {
+        if flag == pending::REDUCE && waited {
+            order.more_reductions = order.more_reductions.checked_add(1).expect("2^16 unanswered reductions");
+        } else if flag == pending::REDUCE {
             order.reduce = times;
         } else {
             order.cancel = times;
@@ -355,7 +361,11 @@ impl Tracker {
                 self.counts.unexpected += 1;
                 return;
             };
-            order.flags &= !flag;
+            if flag == pending::REDUCE && order.more_reductions > 0 {
+                order.more_reductions -= 1;
+            } else {
+                order.flags &= !flag;
+            }
             self.counts.answered += 1;
             self.latency.answered(kind, times.due, times.sent, now);
         } else if reason == INVALID_REPLACEMENT && order.flags & pending::REPLACE != 0 {
@@ -383,7 +393,8 @@ impl Tracker {
         loop {
             let order = &mut self.orders[at];
             let unanswered = order.flags & (pending::ENTRY | pending::REDUCE | pending::CANCEL);
-            self.counts.superfluous += u64::from(unanswered.count_ones());
+            let more = core::mem::take(&mut order.more_reductions);
+            self.counts.superfluous += u64::from(unanswered.count_ones()) + u64::from(more);
             let replaced = order.flags & pending::REPLACE != 0;
             order.flags = (order.flags & !pending::ANY) | pending::GONE;
             if !replaced {
@@ -467,6 +478,18 @@ mod tests {
             (1, 1, 0, 0),
             "nothing answers the cancel of a refused order"
         );
+    }
+
+    #[test]
+    fn reductions_may_wait_together() {
+        let reduce = |total| Request { session: 0, number: 1, ask: Ask::Reduce { total } };
+        let requests = [enter(1), reduce(80), reduce(50), reduce(20), cancel(1)];
+        let accepted = Answer::Accepted { number: 1, quantity: 100 };
+        let canceled = |quantity| Answer::Canceled { number: 1, quantity, reason: REQUESTED };
+        let answers = [accepted, canceled(20), canceled(30), canceled(30), canceled(20)];
+        assert_eq!(play(&requests, &answers), (5, 0, 0, 0));
+        assert_eq!(play(&requests, &answers[..3]), (3, 0, 2, 0));
+        assert_eq!(play(&requests, &[accepted, canceled(20), executed(1, 80)]), (2, 3, 0, 0));
     }
 
     #[test]
