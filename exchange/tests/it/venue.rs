@@ -1,0 +1,360 @@
+//! An exchange under test: its directory, its configuration, its process.
+
+use std::{
+    fmt::Write as _,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::Client;
+
+/// What takes longer hangs.
+pub(crate) const HUNG: Duration = Duration::from_secs(60);
+
+/// The password of every user.
+pub(crate) const PASSWORD: &str = "secret";
+
+/// The users of every exchange under test. A session's index is its user's place here.
+pub(crate) const USERS: [&str; 8] = ["ALICE", "BOB", "CAROL", "DAVE", "ERIN", "FRANK", "GRACE", "FENCE"];
+
+/// The instruments of every exchange under test: `AAPL` and its like have a tick of a cent and a lot of one, `LOTS`
+/// has a tick of five cents, a lot of 100, 50 lots at most and a highest price of 1000.
+pub(crate) const INSTRUMENTS: [&str; 5] = ["AAPL", "MSFT", "NVDA", "AMZN", "LOTS"];
+
+/// What may differ between two exchanges under test.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) ack: &'static str,
+    pub(crate) tick: &'static str,
+    pub(crate) segment_mib: u64,
+    pub(crate) tail_mib: u64,
+    /// "": where the exchange puts it, mostly in shared memory.
+    pub(crate) tail_dir: String,
+    pub(crate) reserve_mib: u64,
+    pub(crate) connections: usize,
+    pub(crate) unsent_kib: usize,
+    pub(crate) open_orders: usize,
+    pub(crate) login_timeout_s: u64,
+    pub(crate) silence_s: u64,
+    /// Further arguments of `run`.
+    pub(crate) args: Vec<String>,
+    /// Where the data directory is; `None`: among the test's own temporary files.
+    pub(crate) data: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ack: "disk",
+            tick: "0.01",
+            segment_mib: 4,
+            tail_mib: 1,
+            tail_dir: String::new(),
+            reserve_mib: 1,
+            connections: 64,
+            unsent_kib: 4_096,
+            open_orders: 100_000,
+            login_timeout_s: 30,
+            silence_s: 60,
+            args: vec!["--shards".into(), "2".into()],
+            data: None,
+        }
+    }
+}
+
+impl Settings {
+    /// With other arguments of `run`.
+    pub(crate) fn args(args: &[&str]) -> Self {
+        Self { args: args.iter().map(ToString::to_string).collect(), ..Self::default() }
+    }
+
+    /// The configuration file.
+    pub(crate) fn config(&self) -> String {
+        let mut text = format!(
+            "soup = \"127.0.0.1:0\"\nack = \"{}\"\nshards = 0\nidle = \"backoff\"\nplacement = \"hash\"\npin = \"auto\"\n\
+             instruments = [\n",
+            self.ack
+        );
+        for symbol in INSTRUMENTS {
+            let more = match symbol {
+                "LOTS" => r#", tick = "0.05", lot = 100, quantity_max = 50, price_max = "1000.00""#,
+                _ => "",
+            };
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "    {{ symbol = \"{symbol}\"{more} }},");
+        }
+        let _ = write!(
+            text,
+            "]\n[journal]\nsegment_mib = {}\ntail_mib = {}\ntail_dir = \"{}\"\nreserve_mib = {}\n\
+             [limits]\nconnections = {}\nunsent_kib = {}\nopen_orders = {}\nlogin_timeout_s = {}\nsilence_s = {}\n\
+             [instrument_defaults]\ntick = \"{}\"\nlot = 1\nquantity_max = 999999\nprice_max = \"199999.99\"\n",
+            self.segment_mib,
+            self.tail_mib,
+            self.tail_dir,
+            self.reserve_mib,
+            self.connections,
+            self.unsent_kib,
+            self.open_orders,
+            self.login_timeout_s,
+            self.silence_s,
+            self.tick,
+        );
+        for user in USERS {
+            let _ = write!(text, "[[users]]\nname = \"{user}\"\npassword = \"{PASSWORD}\"\n");
+        }
+        text
+    }
+}
+
+/// A place for an exchange: its data directory, its configuration and its log.
+pub(crate) struct Home {
+    dir: TempDir,
+    pub(crate) settings: Settings,
+}
+
+impl Home {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { dir: TempDir::new().expect("a temporary directory"), settings }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.settings.data.clone().unwrap_or_else(|| self.dir.path().join("data"))
+    }
+
+    /// A file of the test's own.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Everything that exchanges here have said on standard error.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.file("log")).expect("the log")
+    }
+
+    /// The lines of the log that name `text`; the log may be a moment behind what a client saw.
+    pub(crate) fn log_lines(&self, text: &str) -> Vec<String> {
+        self.log().lines().filter(|line| line.contains(text)).map(ToOwned::to_owned).collect()
+    }
+
+    /// Where the tail is, when there is one.
+    pub(crate) fn tail(&self) -> Option<PathBuf> {
+        let info = journal::inspect::info(self.data()).expect("a whole journal");
+        info.tail.map(|tail| tail.file)
+    }
+
+    fn command(&self) -> Command {
+        let config = self.file("config.toml");
+        std::fs::write(&config, self.settings.config()).expect("writing the configuration");
+        let mut command = exchange();
+        command.args(["run", "--json", "--data"]).arg(self.data()).arg("--config").arg(config);
+        command.args(&self.settings.args);
+        command
+    }
+
+    /// Starts the exchange, and waits until it is ready.
+    pub(crate) fn start(&self) -> Venue {
+        let mut venue = self.launch();
+        venue.recovered = venue.line("recovered");
+        let ready = venue.line("ready");
+        venue.address = ready["soup"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        venue
+    }
+
+    /// Starts the exchange, and waits for nothing.
+    pub(crate) fn launch(&self) -> Venue {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.file("log")).expect("a log");
+        let mut child =
+            self.command().stdout(Stdio::piped()).stderr(log).spawn().expect("the exchange starts");
+        let stdout = child.stdout.take().expect("its output is piped");
+        let (to, lines) = mpsc::channel();
+        // It ends with the pipe.
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if to.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Venue { child, lines, recovered: Value::Null, address, log: self.file("log") }
+    }
+
+    /// Starts an exchange that must refuse: returns what it says on standard error.
+    pub(crate) fn refused(&self) -> String {
+        let output = self.command().output().expect("the exchange starts");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "it had to refuse: {text}");
+        text
+    }
+
+    /// `exchange replay --json` on the data directory.
+    pub(crate) fn replay(&self, shards: u16) -> Value {
+        replay(&self.data(), shards)
+    }
+}
+
+impl Drop for Home {
+    /// A killed exchange leaves its tail in shared memory for the next one, and here there is no next one.
+    fn drop(&mut self) {
+        if let Ok(info) = journal::inspect::verify(self.data())
+            && let Some(tail) = info.info.tail
+        {
+            // Nothing depends on it any more.
+            let _ = std::fs::remove_file(tail.file);
+        }
+    }
+}
+
+/// The binary.
+pub(crate) fn exchange() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_exchange"));
+    command.stdin(Stdio::null()).env("RUST_LOG", "info");
+    command
+}
+
+/// Runs a command of the binary to its end.
+pub(crate) fn output(args: &[&str]) -> Output {
+    exchange().args(args).output().expect("the binary runs")
+}
+
+/// Runs a command that must succeed, and returns what it prints.
+pub(crate) fn printed(args: &[&str]) -> String {
+    let output = output(args);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {}\n{stderr}", output.status);
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Runs a command that must succeed and print one JSON value.
+pub(crate) fn json(args: &[&str]) -> Value {
+    let text = printed(args);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error}: {text}"))
+}
+
+/// `exchange replay --json --per-instrument`.
+pub(crate) fn replay(data: &Path, shards: u16) -> Value {
+    let (data, shards) = (data.display().to_string(), shards.to_string());
+    json(&["replay", "--data", &data, "--shards", &shards, "--per-instrument", "--json"])
+}
+
+/// A running exchange. It is killed when it is dropped.
+pub(crate) struct Venue {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    /// What it said when it had recovered.
+    pub(crate) recovered: Value,
+    pub(crate) address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Venue {
+    /// The next line, which must tell of `event`.
+    fn line(&mut self, event: &str) -> Value {
+        let line = self.lines.recv_timeout(HUNG).unwrap_or_else(|_| {
+            let status = self.child.try_wait();
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            panic!("no line \"{event}\" (status {status:?}); its log:\n{log}")
+        });
+        let value: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(value["event"], event, "{line}");
+        value
+    }
+
+    /// The state that it recovered to.
+    pub(crate) fn recovered_state(&self) -> String {
+        text(&self.recovered, "state")
+    }
+
+    /// Logs in from the first message that was never sent on.
+    pub(crate) fn client(&self, user: &'static str) -> Client {
+        Client::log_in(self.address, user, 0)
+    }
+
+    /// Logs in from message `from` on.
+    pub(crate) fn client_from(&self, user: &'static str, from: u64) -> Client {
+        Client::log_in(self.address, user, from)
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Whether the process lives.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// SIGKILL, and waits until it is dead.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it dies");
+    }
+
+    /// SIGTERM; waits for its end and returns what it said about it.
+    pub(crate) fn stop(mut self) -> Value {
+        kill_process(self.pid(), Signal::TERM).expect("it can be asked to stop");
+        let stopped = self.line("stopped");
+        let status = self.wait();
+        assert!(status.success(), "{status}");
+        stopped
+    }
+
+    /// SIGTERM; returns the state that it stopped in.
+    pub(crate) fn stop_state(self) -> String {
+        text(&self.stop(), "state")
+    }
+
+    /// Waits for the end that something else has caused.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + HUNG;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the exchange does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Venue {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A text field of a JSON object.
+pub(crate) fn text(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_else(|| panic!("no {field} in {value}")).to_owned()
+}
+
+/// Tries until `done` says so.
+pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + HUNG;
+    while !done() {
+        assert!(Instant::now() < deadline, "hung: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A number from the environment, or `default`.
+pub(crate) fn number_from_env(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+/// The seed of a random test, printed: `SEED=n` repeats it.
+pub(crate) fn seed() -> u64 {
+    let seed = number_from_env("SEED", rand::random());
+    println!("SEED={seed}");
+    seed
+}
