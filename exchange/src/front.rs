@@ -153,12 +153,15 @@ impl Front {
             }
             if worked {
                 backoff.reset();
-                self.poll(Some(Duration::ZERO))?;
-            } else if self.must_look_again() {
+            }
+            if self.must_look_again() {
                 // Something is under way in a shard, on the disk or in a buffer that found no room.
-                match backoff.snooze() {
-                    Step::Again => {}
-                    Step::Sleep => self.sleep()?,
+                if worked {
+                    self.poll(Some(Duration::ZERO))?;
+                } else if backoff.snooze() == Step::Sleep {
+                    self.sleep()?;
+                } else if self.idle == Idle::Spin {
+                    self.poll(Some(Duration::ZERO))?;
                 }
             } else if self.idle == Idle::Spin {
                 backoff.snooze();

@@ -82,6 +82,8 @@ pub(crate) struct Connection {
     pub(crate) outbox: Outbox,
     /// The socket may have bytes that have not been read.
     pub(crate) readable: bool,
+    /// The client has closed its side.
+    pub(crate) ended: bool,
     /// The connection is in the gateway's list of those to be served.
     pub(crate) listed: bool,
     /// The socket took all that it was given.
@@ -102,6 +104,7 @@ impl Connection {
             inbox: Vec::new(),
             outbox: Outbox::default(),
             readable: true,
+            ended: false,
             listed: false,
             writable: true,
             dirty: false,

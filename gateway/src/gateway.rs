@@ -309,19 +309,22 @@ impl Gateway {
         let now = Instant::now();
         let gate = venue.gate();
         self.catch_up(venue, gate);
-        for index in 0..self.dirty.len() {
-            let token = self.dirty[index];
+        let mut broken = Vec::new();
+        for &token in &self.dirty {
             let Some(connection) = self.connections[token].as_mut() else { continue };
             connection.outbox.mark(committed);
             let result = if connection.writable { connection.flush(gate, now) } else { Ok(()) };
             let unsent = connection.outbox.unsent();
-            let result = match result {
-                Ok(()) if unsent > self.limits.unsent_max => Err(Close::SlowConsumer { unsent }),
-                result => result,
-            };
-            if let Err(reason) = result {
-                self.close(token, &reason);
+            match result {
+                Ok(()) if unsent > self.limits.unsent_max => {
+                    broken.push((token, Close::SlowConsumer { unsent }))
+                }
+                Ok(()) => {}
+                Err(reason) => broken.push((token, reason)),
             }
+        }
+        for (token, reason) in broken {
+            self.close(token, &reason);
         }
         // What waits for the gate stays listed; what waits for the socket comes back with its event.
         let connections = &mut self.connections;
@@ -435,7 +438,7 @@ impl Gateway {
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut ended = false;
         let mut came = 0;
-        let result = if connection.readable && connection.inbox.len() < INBOX_MAX {
+        let result = if connection.readable && !connection.ended && connection.inbox.len() < INBOX_MAX {
             match connection.read(&mut scratch) {
                 Ok(Incoming::More(n)) => {
                     came = n;
@@ -459,8 +462,12 @@ impl Gateway {
         let result = result.and_then(|()| self.take_in(token, &scratch[..came], venue));
         self.scratch = scratch;
         let used = result?;
-        if ended {
-            return Err(Close::ByPeer);
+        if let Some(connection) = self.connections[token].as_mut() {
+            connection.ended |= ended;
+            // What the client sent before it closed is still used, once there is room for it.
+            if connection.ended && !has_packet(&connection.inbox) {
+                return Err(Close::ByPeer);
+            }
         }
         Ok(used > 0 || came > 0)
     }
@@ -505,7 +512,7 @@ impl Gateway {
                     }
                 }
                 (ClientPacket::LoginRequest(login), Stage::AwaitingLogin) => {
-                    self.log_in(token, &login, venue)?
+                    self.log_in(token, &login, venue)?;
                 }
                 (ClientPacket::Heartbeat | ClientPacket::Debug(_), _) => {}
                 (ClientPacket::LogoutRequest, _) => return Err(Close::Logout),
@@ -589,30 +596,31 @@ impl Gateway {
     }
 
     fn log_in<V: Venue>(&mut self, token: usize, login: &LoginRequest, venue: &V) -> Result<(), Close> {
-        let refusal = match self.users.check(login) {
-            None => Some((LoginRejected::NotAuthorized, format!("user {}", login.username))),
-            Some(_) if !login.session.is_blank() && login.session != self.session_name => {
-                Some((LoginRejected::SessionNotAvailable, format!("session {}", login.session)))
-            }
-            Some(_) => None,
-        };
         let now = Instant::now();
-        if let Some((answer, what)) = refusal {
-            if let Some(connection) = self.connections[token].as_mut() {
-                answer.encode(connection.outbox.buffer());
-                connection.outbox.mark(Position(0));
-                // The peer may be gone already.
-                let _ = connection.flush(venue.gate(), now);
+        let (answer, what) = match self.users.check(login) {
+            None => (LoginRejected::NotAuthorized, format!("user {}", login.username)),
+            Some(_) if !login.session.is_blank() && login.session != self.session_name => {
+                (LoginRejected::SessionNotAvailable, format!("session {}", login.session))
             }
-            return Err(Close::Refused(what));
+            Some(id) => return self.open_session(token, id, login.sequence, now),
+        };
+        if let Some(connection) = self.connections[token].as_mut() {
+            answer.encode(connection.outbox.buffer());
+            connection.outbox.mark(Position(0));
+            // The peer may be gone already.
+            let _ = connection.flush(venue.gate(), now);
         }
-        let Some((id, session)) = self.users.check(login).and_then(|id| Some((id, self.sessions.get(id)?)))
-        else {
+        Err(Close::Refused(what))
+    }
+
+    /// The connection becomes its session's, from message `wanted` on.
+    fn open_session(&mut self, token: usize, id: SessionId, wanted: u64, now: Instant) -> Result<(), Close> {
+        let Some(session) = self.sessions.get(id) else {
             return Err(Close::Internal("a user without a session".into()));
         };
         // 0 asks for what is new only; beyond the next there is nothing yet.
         let next = session.next_number();
-        let cursor = if login.sequence == 0 { next } else { login.sequence.min(next) };
+        let cursor = if wanted == 0 { next } else { wanted.min(next) };
         let user = session.user;
         if let Some(old) = self.by_session[id.0 as usize] {
             self.close(old, &Close::Superseded);
@@ -620,6 +628,7 @@ impl Gateway {
         self.by_session[id.0 as usize] = Some(token);
         let Some(connection) = self.connections[token].as_mut() else { return Ok(()) };
         connection.stage = Stage::LoggedIn { session: id, cursor };
+        connection.heard = now;
         LoginAccepted { session: self.session_name, sequence: cursor }.encode(connection.outbox.buffer());
         connection.outbox.mark(Position(0));
         if !connection.dirty {
@@ -685,6 +694,8 @@ impl Gateway {
 
     /// Heartbeats and deadlines.
     fn tick(&mut self, now: Instant) {
+        // Connections that could not be accepted for want of file descriptors make no second event.
+        self.accept();
         for token in 0..self.connections.len() {
             let Some(connection) = self.connections[token].as_mut() else { continue };
             let reason = match connection.stage {

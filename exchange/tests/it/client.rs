@@ -135,7 +135,14 @@ impl Client {
 }
 
 /// An order without options; `price` is in ten-thousandths.
-pub(crate) fn enter(user_ref: u32, side: u8, quantity: u32, symbol: &str, price: u64, tif: u8) -> Inbound<'static> {
+pub(crate) fn enter(
+    user_ref: u32,
+    side: u8,
+    quantity: u32,
+    symbol: &str,
+    price: u64,
+    tif: u8,
+) -> Inbound<'static> {
     Inbound::EnterOrder(EnterOrder {
         user_ref,
         side,

@@ -26,7 +26,8 @@ fn logins_are_let_in_or_told_why_not() {
     let home = Home::new(Settings::default());
     let venue = home.start();
     let login = |user, password, session, from| {
-        Client::try_log_in(venue.address, user, password, session, from).map(|client| client.connection.next_sequence())
+        Client::try_log_in(venue.address, user, password, session, from)
+            .map(|client| client.connection.next_sequence())
     };
     let refused = |result: Result<u64, ClientError>| refusal(result.expect_err("it must be refused"));
 
@@ -53,10 +54,9 @@ fn logins_are_let_in_or_told_why_not() {
 fn a_refused_login_is_answered_by_one_packet_and_the_end() {
     let home = Home::new(Settings::default());
     let venue = home.start();
-    for (login, reason) in [
-        (login_bytes("ALICE", "guess", "", 1), b'A'),
-        (login_bytes("ALICE", PASSWORD, "NONE", 1), b'S'),
-    ] {
+    for (login, reason) in
+        [(login_bytes("ALICE", "guess", "", 1), b'A'), (login_bytes("ALICE", PASSWORD, "NONE", 1), b'S')]
+    {
         let mut raw = Raw::connect(venue.address);
         raw.write(&login);
         assert_eq!(raw.until_closed(), [(kind::LOGIN_REJECTED, vec![reason])]);

@@ -88,7 +88,10 @@ impl Trader {
                 let at = random.random_range(0..self.open.len());
                 let original = self.open.remove(at).expect("it is there");
                 let price = if random.random_bool(0.95) { near(random) } else { 1 };
-                self.order(|user_ref, random| replace(original, user_ref, random.random_range(1..200), price), random)
+                self.order(
+                    |user_ref, random| replace(original, user_ref, random.random_range(1..200), price),
+                    random,
+                )
             }
             _ => Inbound::AccountQuery,
         };
@@ -265,7 +268,10 @@ fn rounds(ack: &'static str, rounds: u64) {
                 assert_eq!(venue.stop_state(), state, "round {round}");
                 venue = home.start();
                 assert_eq!(venue.recovered_state(), state, "round {round}");
-                assert_eq!(venue.recovered["reports_completed"], 0, "round {round}: a clean stop left something");
+                assert_eq!(
+                    venue.recovered["reports_completed"], 0,
+                    "round {round}: a clean stop left something"
+                );
                 for trader in &mut traders {
                     let seen = trader.history(&venue);
                     assert_eq!(seen[..trader.seen.len()], trader.seen, "round {round}");

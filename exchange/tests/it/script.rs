@@ -292,9 +292,7 @@ pub(crate) fn written(said: &Said) -> (String, u64) {
         Outbound::Rejected(m) => {
             (format!("J {} {:#04x}{}", m.user_ref, m.reason, id(&m.client_order_id)), m.timestamp)
         }
-        Outbound::Modified(m) => {
-            (format!("M {} {} {}", m.user_ref, letter(m.side), m.quantity), m.timestamp)
-        }
+        Outbound::Modified(m) => (format!("M {} {} {}", m.user_ref, letter(m.side), m.quantity), m.timestamp),
         Outbound::AccountQueryResponse(m) => (format!("Q {}", m.next_user_ref), m.timestamp),
         other => panic!("the exchange does not say {other:?}"),
     }

@@ -170,7 +170,8 @@ impl Home {
 
     /// Starts the exchange, and waits for nothing.
     pub(crate) fn launch(&self) -> Venue {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.file("log")).expect("a log");
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.file("log")).expect("a log");
         let mut child =
             self.command().stdout(Stdio::piped()).stderr(log).spawn().expect("the exchange starts");
         let stdout = child.stdout.take().expect("its output is piped");
