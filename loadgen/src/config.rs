@@ -79,6 +79,11 @@ impl Config {
 }
 
 impl Config {
+    /// Sessions that log in: a recording is one book, and is replayed on one.
+    pub(crate) fn sessions_used(&self) -> usize {
+        if matches!(self.source, Source::Lobster(_)) { 1 } else { self.sessions }
+    }
+
     /// Says what makes no sense, and what to do.
     pub(crate) fn check(&self) -> Result<(), LoadError> {
         let error = |problem: String| Err(LoadError::Config(problem));

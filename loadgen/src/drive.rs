@@ -6,7 +6,7 @@
 //! 3. wait for the next due time or for a socket;
 //! 4. read each socket that has something, read the clock once for each read, and match the answers.
 //!
-//! Nothing in a turn allocates or hashes.
+//! Nothing in a turn allocates or hashes, but for the snapshot that is taken once a second.
 
 use core::time::Duration;
 use std::{sync::atomic::Ordering, time::Instant};
@@ -103,7 +103,7 @@ impl<'a> Driver<'a> {
         let (pace, rate) = match config.mode {
             Mode::OpenLoop { rate } => (Pace::Due, rate),
             Mode::ClosedLoop { in_flight } => {
-                let window = in_flight.saturating_mul(config.sessions) as u64;
+                let window = in_flight.saturating_mul(config.sessions_used()) as u64;
                 (Pace::Window { window, resume: window }, NOMINAL_RATE)
             }
             Mode::Flood { window } => {
@@ -119,7 +119,7 @@ impl<'a> Driver<'a> {
                 (
                     Flow::Made { workload, books, schedule },
                     config.sessions,
-                    orders_per_session(config.sessions),
+                    orders_per_session(config.sessions, config.instruments.len()),
                 )
             }
             Source::Lobster(path) => {

@@ -77,6 +77,8 @@ pub struct Series {
     pub interval: u64,
     /// At most [`Self::POINTS_MAX`]; the last one may cover less than an interval.
     pub points: Vec<Point>,
+    /// When it was last told.
+    noted: u64,
 }
 
 /// One interval.
@@ -95,10 +97,11 @@ impl Series {
     pub(crate) const INTERVAL: u64 = 250_000_000;
 
     pub(crate) fn new() -> Self {
-        Self { interval: Self::INTERVAL, points: Vec::with_capacity(Self::POINTS_MAX) }
+        Self { interval: Self::INTERVAL, points: Vec::with_capacity(Self::POINTS_MAX), noted: 0 }
     }
 
-    /// Until `now`, `sent` requests were sent in all and `done` answered.
+    /// Until `now`, `sent` requests were sent in all and `done` answered. What came since the last call counts for
+    /// the interval in the middle: calls come a little after an interval's end.
     pub(crate) fn note(&mut self, now: u64, sent: u64, done: u64) {
         while now / self.interval >= Self::POINTS_MAX as u64 {
             self.points = self
@@ -111,7 +114,8 @@ impl Series {
                 .collect();
             self.interval *= 2;
         }
-        let at = (now / self.interval) as usize;
+        let at = (self.noted.midpoint(now) / self.interval) as usize;
+        self.noted = now;
         if self.points.len() <= at {
             self.points.resize(at + 1, Point::default());
         }

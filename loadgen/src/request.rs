@@ -2,14 +2,12 @@
 
 use domain::Side;
 
-/// Orders that all sessions together may have planned or unanswered: 12 MiB in all, so that what is touched again
-/// soon is still in the processor's caches.
-const ORDERS: usize = 1 << 17;
-
 /// Room for the orders that each session may have planned or unanswered; older ones make room for new ones. A power
-/// of two.
-pub(crate) fn orders_per_session(sessions: usize) -> usize {
-    (ORDERS / sessions.max(1)).next_power_of_two().clamp(1 << 10, 1 << 16)
+/// of two. All sessions together have 32 for each book, and at least 32,768, of about 100 bytes: enough for the
+/// lifetimes of the workload, and so few that for some dozens of books they stay in the processor's caches.
+pub(crate) fn orders_per_session(sessions: usize, books: usize) -> usize {
+    let orders = books.saturating_mul(32).clamp(1 << 15, 1 << 20);
+    (orders / sessions.max(1)).next_power_of_two().clamp(1 << 10, 1 << 17)
 }
 
 /// A session's own number for an order within one run, from 1. The connection adds what the session had used up

@@ -26,9 +26,9 @@ h1 { font-size: 24px; margin: 0; } h2 { font-size: 16px; margin: 0 0 4px; }
 p { margin: 0 0 12px; color: var(--soft); }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; margin-top: 18px;
   overflow-x: auto; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 12px; margin-top: 18px; }
-.tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 16px; }
-.tile b { display: block; font-size: 22px; font-variant-numeric: tabular-nums; } .tile span { color: var(--soft); font-size: 13px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(116px, 1fr)); gap: 10px; margin-top: 18px; }
+.tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 10px 12px; }
+.tile b { display: block; font-size: 19px; white-space: nowrap; font-variant-numeric: tabular-nums; } .tile span { color: var(--soft); font-size: 13px; }
 .warning { background: var(--warn-page); color: var(--warn); border-color: currentColor; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 4px 10px; border-bottom: 1px solid var(--line); font-weight: normal; white-space: nowrap; }
@@ -193,13 +193,15 @@ fn latency(page: &mut String, outcome: &Outcome) {
         let part = (f64::from(decade) - bottom) / (top - bottom);
         FRAME.horizontal(page, part, &short(10_u64.pow(decade as u32)));
     }
-    for (index, label) in
-        ["0%", "90%", "99%", "99.9%", "99.99%", "99.999%", "99.9999%", "99.99999%", "99.999999%", "max"]
-            .into_iter()
-            .enumerate()
-            .take(nines as usize + 1)
-    {
-        FRAME.vertical(page, index as f64 / nines, label);
+    for nine in 0..=nines as i32 {
+        let label = match nine {
+            0 => "0%".to_owned(),
+            _ if nine == nines as i32 => "max".to_owned(),
+            1 => "90%".to_owned(),
+            2 => "99%".to_owned(),
+            _ => format!("99.{}%", "9".repeat(nine as usize - 2)),
+        };
+        FRAME.vertical(page, f64::from(nine) / nines, &label);
     }
     FRAME.curves(page, &curves);
     FRAME.close(page, "percentile");

@@ -105,7 +105,6 @@ fn config_lines(outcome: &Outcome) -> Vec<(&'static str, String)> {
             format!("recording {name}")
         }
     };
-    let sessions = if matches!(config.source, crate::Source::Lobster(_)) { 1 } else { config.sessions };
     let stop = match config.stop {
         crate::Stop::After(time) => format!("after {}", seconds(time)),
         crate::Stop::Count(u64::MAX) => "at the end".to_owned(),
@@ -119,7 +118,7 @@ fn config_lines(outcome: &Outcome) -> Vec<(&'static str, String)> {
         ("mode", config.mode.to_string()),
         ("orders", source),
         ("stop", stop),
-        ("sessions", sessions.to_string()),
+        ("sessions", config.sessions_used().to_string()),
         ("instruments", grouped(config.instruments.len() as u64)),
         ("generator", format!("1 thread, {wait}")),
         ("target", config.target.to_string()),

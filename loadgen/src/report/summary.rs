@@ -130,7 +130,7 @@ pub(crate) fn json(outcome: &Outcome) -> String {
         },
         window_orders: match config.mode {
             Mode::OpenLoop { .. } => None,
-            Mode::ClosedLoop { in_flight } => Some(in_flight.saturating_mul(config.sessions) as u64),
+            Mode::ClosedLoop { in_flight } => Some(in_flight.saturating_mul(config.sessions_used()) as u64),
             Mode::Flood { window } => Some(window as u64),
         },
         source: match &config.source {
@@ -140,7 +140,7 @@ pub(crate) fn json(outcome: &Outcome) -> String {
             }
         },
         seed: config.seed,
-        sessions: config.sessions,
+        sessions: config.sessions_used(),
         instruments: config.instruments.len(),
         stop_after_s: match config.stop {
             Stop::After(time) => Some(time.as_secs_f64()),
