@@ -1,8 +1,12 @@
 //! The command line of the benchmarks that have a main of their own.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Parser;
+use tempfile::TempDir;
 
 /// What can be typed behind `cargo bench -p benches --bench NAME --`.
 #[derive(Parser, Clone, Debug)]
@@ -17,6 +21,9 @@ pub struct Args {
     /// Write the results as JSON there.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Where files are written: on the disk that is to be measured. By default below the build's target directory.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
     /// Only cases whose name contains this.
     #[arg(value_name = "FILTER")]
     pub filter: Option<String>,
@@ -29,15 +36,32 @@ impl Args {
     /// Reads the command line; ends the process when it makes no sense.
     #[must_use]
     pub fn parse() -> Self {
-        let mut args = <Self as Parser>::parse();
-        args.quick |= !args.bench;
-        args
+        <Self as Parser>::parse().settled()
+    }
+
+    /// Makes everything quick that cargo did not start as a benchmark.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        self.quick |= !self.bench;
+        self
     }
 
     /// `full`, or `quick` when asked to be.
     #[must_use]
     pub fn pick<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
+    }
+
+    /// A directory that goes away when it is dropped, on the disk that is to be measured. `target` is the build's
+    /// own directory for such things.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self, target: &str) -> Result<TempDir, String> {
+        let parent = self.dir.as_deref().unwrap_or_else(|| Path::new(target));
+        fs::create_dir_all(parent)
+            .and_then(|()| tempfile::Builder::new().prefix("bench-").tempdir_in(parent))
+            .map_err(|error| format!("cannot make a directory in {}: {error}", parent.display()))
     }
 
     /// Whether a case is asked for.

@@ -7,6 +7,10 @@
 
 pub mod args;
 pub mod clock;
+pub mod disk;
+pub mod echo;
 pub mod flow;
 pub mod machine;
+pub mod process;
 pub mod report;
+pub mod servers;
