@@ -309,10 +309,13 @@ impl Gateway {
         let now = Instant::now();
         let gate = venue.gate();
         self.catch_up(venue, gate);
-        for index in 0..self.dirty.len() {
-            let token = self.dirty[index];
+        // Closing a connection takes it off the list: what came after it moves up.
+        let mut index = 0;
+        while let Some(&token) = self.dirty.get(index) {
+            index += 1;
             let Some(connection) = self.connections[token].as_mut() else { continue };
             connection.outbox.mark(committed);
+            connection.outbox.release(gate);
             let result = if connection.writable { connection.flush(gate, now) } else { Ok(()) };
             let unsent = connection.outbox.unsent();
             let result = match result {
@@ -321,6 +324,7 @@ impl Gateway {
             };
             if let Err(reason) = result {
                 self.close(token, &reason);
+                index -= 1;
             }
         }
         // What waits for the gate stays listed; what waits for the socket comes back with its event.
