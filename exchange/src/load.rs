@@ -10,7 +10,7 @@ use std::{
 };
 
 use domain::{Instrument, Symbol};
-use loadgen::{Mode, Outcome, Progress, Snapshot, Source, Stop, User, Wait};
+use loadgen::{LoadError, Mode, Outcome, Progress, Snapshot, Source, Stop, User, Wait};
 
 use crate::{cli, config::Config};
 
@@ -139,7 +139,13 @@ pub(crate) fn load(args: &cli::Load) -> Result<(), String> {
 }
 
 fn run(config: &loadgen::Config, progress: &mut dyn Progress) -> Result<Outcome, String> {
-    loadgen::run(config, progress).map_err(|error| error.to_string())
+    loadgen::run(config, progress).map_err(|error| {
+        // What was measured until then is worth having.
+        if let LoadError::Interrupted { partial, .. } = &error {
+            eprintln!("{}", partial.table());
+        }
+        error.to_string()
+    })
 }
 
 #[cfg(test)]

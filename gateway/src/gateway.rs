@@ -313,6 +313,7 @@ impl Gateway {
         for &token in &self.dirty {
             let Some(connection) = self.connections[token].as_mut() else { continue };
             connection.outbox.mark(committed);
+            connection.outbox.release(gate);
             let result = if connection.writable { connection.flush(gate, now) } else { Ok(()) };
             let unsent = connection.outbox.unsent();
             match result {

@@ -67,17 +67,24 @@ impl Outbox {
         !self.marks.is_empty()
     }
 
-    /// Sends what may go. Returns the number of bytes sent with what came of it.
-    ///
-    /// # Errors
-    /// When the connection is broken.
-    pub(crate) fn flush(&mut self, gate: Position, to: &mut impl Write) -> std::io::Result<(usize, Flush)> {
+    /// Lets go what the gate lets through. To be called also while the peer takes nothing: what it has not taken is
+    /// counted from here.
+    #[inline]
+    pub(crate) fn release(&mut self, gate: Position) {
         while let Some((end, position)) = self.marks.front()
             && *position <= gate
         {
             self.free = *end;
             self.marks.pop_front();
         }
+    }
+
+    /// Sends what may go. Returns the number of bytes sent with what came of it.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub(crate) fn flush(&mut self, gate: Position, to: &mut impl Write) -> std::io::Result<(usize, Flush)> {
+        self.release(gate);
         let before = self.sent;
         while self.sent < self.free {
             match to.write(&self.bytes[self.sent..self.free]) {
@@ -157,6 +164,20 @@ mod tests {
         assert_eq!(outbox.flush(Position(20), &mut peer).unwrap(), (3, Flush::Done));
         assert_eq!(peer.taken, b"onetwo");
         assert!(outbox.is_empty() && !outbox.is_gated());
+    }
+
+    #[test]
+    fn what_a_blocked_peer_is_owed_grows_though_nothing_is_sent() {
+        let mut outbox = Outbox::default();
+        for round in 1..=10 {
+            outbox.buffer().extend_from_slice(&[0; 100]);
+            outbox.mark(Position(round));
+            outbox.release(Position(round - 1));
+            assert_eq!(outbox.unsent() as u64, (round - 1) * 100);
+        }
+        outbox.release(Position(10));
+        assert_eq!(outbox.unsent(), 1_000);
+        assert!(!outbox.is_gated());
     }
 
     #[test]
