@@ -178,6 +178,7 @@ done
 
 state=$(mktemp -d)
 trap 'rm -rf "$state"' EXIT
+trap 'exit 130' INT TERM
 table=()
 failures=0
 begin=$SECONDS
