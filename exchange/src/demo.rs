@@ -26,6 +26,7 @@ use crate::{
     front::combined,
     load::{micros, users},
     replay::replay_dir,
+    say::say,
 };
 
 /// Sessions of the load.
@@ -58,7 +59,7 @@ impl Progress for Live {
                 format!("shard {shard} {:<10} {:>3}%", bar(load * 10 / whole), load * 100 / whole)
             })
             .collect();
-        println!(
+        say!(
             "  {:4.1} s  {:>8.0} orders/s   p50 {:>9}  p99 {:>9}   {}",
             snapshot.elapsed.as_secs_f64(),
             snapshot.rate,
@@ -97,22 +98,24 @@ pub(crate) fn demo(args: &cli::Demo) -> Result<(), String> {
     };
     let profile: Profile = args.profile.parse().map_err(|error| format!("--profile: {error}"))?;
     let config = Config::load(None)?;
-    println!(
+    say!(
         "An exchange on {} shards, journal synced to disk before any answer, and {} orders/s from {SESSIONS} sessions \
          ({profile}, seed {}).\n",
-        args.shards, args.rate, args.seed
+        args.shards,
+        args.rate,
+        args.seed
     );
 
-    println!("1. Load, and a kill without warning in the middle of it");
+    say!("1. Load, and a kill without warning in the middle of it");
     let exchange = Exchange::start(&data, args.shards)?;
     let logs = load_until_killed(args, &config, profile, exchange)?;
     let acknowledged: usize = logs.iter().map(|log| log.acknowledged().len()).sum();
-    println!("  killed. {acknowledged} orders had been acknowledged to their sessions.\n");
+    say!("  killed. {acknowledged} orders had been acknowledged to their sessions.\n");
 
-    println!("2. Recovery, and an audit over the wire");
+    say!("2. Recovery, and an audit over the wire");
     let exchange = Exchange::start(&data, args.shards)?;
     let recovered = exchange.recovered.clone();
-    println!(
+    say!(
         "  recovered {} commands in {:.3} s, state {}",
         recovered["commands"],
         recovered["seconds"].as_f64().unwrap_or_default(),
@@ -121,31 +124,34 @@ pub(crate) fn demo(args: &cli::Demo) -> Result<(), String> {
     let other = args.shards + 1;
     let replayed = combined(&replay_dir(&data, other)?.books).to_string();
     must_equal("replay after the kill", &replayed, "recovery", text(&recovered["state"]))?;
-    println!("  a replay on {other} shards gives the same state");
+    say!("  a replay on {other} shards gives the same state");
     let audited = audit(&exchange, &users(&config)[..SESSIONS], logs)?;
-    println!(
+    say!(
         "  every one of the {} acknowledged orders is there exactly once; {} messages, no gap, none changed\n",
-        audited.orders, audited.messages
+        audited.orders,
+        audited.messages
     );
 
-    println!("3. More load, on the exchange that was killed");
+    say!("3. More load, on the exchange that was killed");
     let outcome = run_load(args, &config, profile, &exchange, Some(report.clone()), args.seed + 1)?
         .map_err(|error| error.to_string())?;
     let stopped = exchange.stop()?;
     let live = text(&stopped["state"]);
-    println!("  stopped: {} commands in all, state {live}\n", stopped["last_sequence"]);
+    say!("  stopped: {} commands in all, state {live}\n", stopped["last_sequence"]);
 
-    println!("4. The same state, three ways");
+    say!("4. The same state, three ways");
     let replay = replay_dir(&data, other)?;
     let replayed = combined(&replay.books).to_string();
-    println!(
+    say!(
         "  live, {} shards      {live}\n  replay, {other} shards    {replayed}   ({} commands in {:.2} s)",
-        args.shards, replay.commands, replay.seconds
+        args.shards,
+        replay.commands,
+        replay.seconds
     );
     must_equal("replay", &replayed, "live", live)?;
     let again = Exchange::start(&data, args.shards)?;
     let recovered = text(&again.recovered["state"]).to_owned();
-    println!("  recovery, {} shards  {recovered}\n", args.shards);
+    say!("  recovery, {} shards  {recovered}\n", args.shards);
     must_equal("recovery", &recovered, "live", live)?;
     again.stop()?;
 
@@ -154,7 +160,7 @@ pub(crate) fn demo(args: &cli::Demo) -> Result<(), String> {
 }
 
 fn summary(args: &cli::Demo, acknowledged: usize, outcome: &Outcome, report: &Path, data: &Path) {
-    println!(
+    say!(
         "acknowledged before the kill {acknowledged} · lost 0 · duplicated 0 · hashes equal\n\
          {:.0} orders/s, open loop: p50 {}, p99 {}, p99.9 {} from the intended send time",
         outcome.done_rate(),
@@ -163,11 +169,11 @@ fn summary(args: &cli::Demo, acknowledged: usize, outcome: &Outcome, report: &Pa
         micros(outcome.latency.intended().value_at_quantile(0.999)),
     );
     for warning in &outcome.warnings {
-        println!("note: {warning}");
+        say!("note: {warning}");
     }
-    println!("report: {}", report.join("report.html").display());
+    say!("report: {}", report.join("report.html").display());
     if args.data.is_some() {
-        println!("data:   {} (try `exchange journal info --data` on it)", data.display());
+        say!("data:   {} (try `exchange journal info --data` on it)", data.display());
     }
 }
 

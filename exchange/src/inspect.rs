@@ -10,6 +10,7 @@ use journal::{Reader, Record, inspect};
 use serde_json::{Value, json};
 
 use crate::cli::{DumpArgs, Journal, JournalArgs, JournalCommand};
+use crate::say::say;
 
 /// The command.
 pub(crate) fn journal(args: &Journal) -> Result<(), String> {
@@ -23,18 +24,18 @@ pub(crate) fn journal(args: &Journal) -> Result<(), String> {
 fn info(args: &JournalArgs) -> Result<(), String> {
     let info = inspect::info(&args.data).map_err(|error| error.to_string())?;
     if args.json {
-        println!("{}", info_json(&info));
+        say!("{}", info_json(&info));
         return Ok(());
     }
-    println!("journal {} (format {}, epoch {})", info.cluster, info.format, info.epoch);
-    println!("end       position {}, sequence {}, {}", info.end, info.last_sequence, utc(info.last_nanos));
-    println!("records   {} commands, {} reports, {} batches", info.commands, info.reports, info.batches);
+    say!("journal {} (format {}, epoch {})", info.cluster, info.format, info.epoch);
+    say!("end       position {}, sequence {}, {}", info.end, info.last_sequence, utc(info.last_nanos));
+    say!("records   {} commands, {} reports, {} batches", info.commands, info.reports, info.batches);
     for (kind, count) in &info.kinds {
-        println!("          {count:>12} {kind:?}");
+        say!("          {count:>12} {kind:?}");
     }
-    println!("segments  {} of {} data bytes", info.segments.len(), info.capacity);
+    say!("segments  {} of {} data bytes", info.segments.len(), info.capacity);
     for segment in &info.segments {
-        println!(
+        say!(
             "          {} from position {}, {} bytes, made {}",
             segment.file.display(),
             segment.base,
@@ -43,10 +44,10 @@ fn info(args: &JournalArgs) -> Result<(), String> {
         );
     }
     for spare in &info.spares {
-        println!("spare     {}", spare.display());
+        say!("spare     {}", spare.display());
     }
     if let Some(tail) = &info.tail {
-        println!(
+        say!(
             "tail      {} ({} bytes, {}), committed to {}, {} bytes beyond the segments",
             tail.file.display(),
             tail.ring_bytes,
@@ -56,7 +57,7 @@ fn info(args: &JournalArgs) -> Result<(), String> {
         );
     }
     if let Some(cut) = &info.cut {
-        println!(
+        say!(
             "torn      {} bytes at byte {} of {} would be cut by the next start ({:?})",
             cut.bytes,
             cut.offset,
@@ -102,12 +103,12 @@ fn verify(args: &JournalArgs) -> Result<(), String> {
     let verify = inspect::verify(&args.data).map_err(|error| error.to_string())?;
     let problems: Vec<_> = verify.problems.iter().map(ToString::to_string).collect();
     if args.json {
-        println!("{}", json!({ "info": info_json(&verify.info), "problems": problems }));
+        say!("{}", json!({ "info": info_json(&verify.info), "problems": problems }));
     } else {
         for problem in &problems {
-            println!("{problem}");
+            say!("{problem}");
         }
-        println!(
+        say!(
             "{} commands, {} reports, {} batches in {} segments: {}",
             verify.info.commands,
             verify.info.reports,

@@ -12,7 +12,7 @@ use std::{
 use domain::{Instrument, Symbol};
 use loadgen::{LoadError, Mode, Outcome, Progress, Snapshot, Source, Stop, User, Wait};
 
-use crate::{cli, config::Config};
+use crate::{cli, config::Config, say::say};
 
 /// Prints a line for each snapshot, on standard error: standard output is for the result.
 struct Lines;
@@ -121,15 +121,15 @@ pub(crate) fn load(args: &cli::Load) -> Result<(), String> {
     let outcome = if args.json {
         run(&config, &mut ())?
     } else {
-        println!("{} against {}", config.mode, config.target);
+        say!("{} against {}", config.mode, config.target);
         run(&config, &mut Lines)?
     };
     if args.json {
-        println!("{}", outcome.json());
+        say!("{}", outcome.json());
     } else {
-        println!("{}", outcome.table());
+        say!("{}", outcome.table());
         if let Some(dir) = &args.report {
-            println!("report: {}", dir.join("report.html").display());
+            say!("report: {}", dir.join("report.html").display());
         }
     }
     if cancel.load(Ordering::Relaxed) {

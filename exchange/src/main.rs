@@ -11,6 +11,7 @@ mod load;
 mod recovery;
 mod replay;
 mod run;
+mod say;
 mod sequencer;
 mod wake;
 
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
         cli::Command::Journal(journal) => inspect::journal(journal),
         cli::Command::Replay(replay) => replay::replay(replay),
         cli::Command::Config => {
-            print!("{}", config::DEFAULT);
+            say::say!("{}", config::DEFAULT.trim_end());
             Ok(())
         }
         cli::Command::Completions { shell } => {

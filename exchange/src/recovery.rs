@@ -137,7 +137,7 @@ fn second_pass(
 ) -> Result<(u64, u64), String> {
     let mut commands = 0;
     let mut completed = 0;
-    for record in reader.records() {
+    for record in reader.records_again() {
         let record = record.map_err(|error| error.to_string())?;
         if !record.kind.is_command() {
             continue;

@@ -13,7 +13,7 @@ use engine::{
 use journal::Reader;
 use serde_json::json;
 
-use crate::{cli, front::combined, recovery::is_definition};
+use crate::{cli, front::combined, recovery::is_definition, say::say};
 
 /// Commands routed before the shards are shown them.
 const BATCH: u64 = 256;
@@ -54,7 +54,7 @@ pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed,
     let mut runtime = Runtime::start(&config, &wake).map_err(|error| error.to_string())?;
     let mut commands = 0;
     let mut last_sequence = Sequence::default();
-    for record in reader.records() {
+    for record in reader.records_again() {
         let record = record.map_err(|error| error.to_string())?;
         if !record.kind.is_command() {
             continue;
@@ -140,7 +140,7 @@ pub(crate) fn replay(args: &cli::Replay) -> Result<(), String> {
                 })
             })
             .collect();
-        println!(
+        say!(
             "{}",
             json!({
                 "commands": replayed.commands,
@@ -157,9 +157,9 @@ pub(crate) fn replay(args: &cli::Replay) -> Result<(), String> {
         return Ok(());
     }
     if args.per_instrument {
-        println!("{:<8} {:>12} {:>18} {:>18}", "symbol", "commands", "state", "events");
+        say!("{:<8} {:>12} {:>18} {:>18}", "symbol", "commands", "state", "events");
         for book in &replayed.books {
-            println!(
+            say!(
                 "{:<8} {:>12} {:>18} {:>18}",
                 symbol(book),
                 book.commands,
@@ -168,11 +168,14 @@ pub(crate) fn replay(args: &cli::Replay) -> Result<(), String> {
             );
         }
     }
-    println!(
+    say!(
         "replayed {} commands ({} events) on {} shards in {:.3} s: {per_second:.0} commands/s",
-        replayed.commands, replayed.events, args.shards, replayed.seconds
+        replayed.commands,
+        replayed.events,
+        args.shards,
+        replayed.seconds
     );
-    println!("events {:016x}", replayed.events_hash().0);
-    println!("state {state}");
+    say!("events {:016x}", replayed.events_hash().0);
+    say!("state {state}");
     Ok(())
 }

@@ -71,6 +71,8 @@ impl<'a> Record<'a> {
 #[derive(Debug)]
 pub struct Reader {
     segments: Vec<(Segment, Map)>,
+    /// Every batch that begins here or later has been found valid when the picture was taken.
+    judged_from: u64,
     /// Where the segments' part ends.
     segments_end: u64,
     beyond: Beyond,
@@ -129,7 +131,9 @@ impl Reader {
         {
             complete = recovery::beyond(&view, &like, &mut scan, &mut beyond).is_ok();
         }
-        Ok((Self { segments: mapped, segments_end, beyond, end: scan.end, damage }, complete))
+        // The last segment's first batch is judged again by whoever comes from the one before: its chain goes on.
+        let judged_from = if like.index == 0 { 0 } else { like.base() + 1 };
+        Ok((Self { segments: mapped, judged_from, segments_end, beyond, end: scan.end, damage }, complete))
     }
 
     /// Where the picture ends.
@@ -154,6 +158,13 @@ impl Reader {
     #[must_use]
     pub fn records(&self) -> Records<'_> {
         Records::new(self, 0, Some(self.cluster().genesis()))
+    }
+
+    /// Every record again, after [`records`](Self::records) has gone through them to the end without an error: nothing is
+    /// judged a second time.
+    #[must_use]
+    pub fn records_again(&self) -> Records<'_> {
+        Records { judged: true, ..Records::new(self, 0, None) }
     }
 
     /// The records from the one at `position` on, which was given by an append or by another record.
@@ -199,18 +210,20 @@ pub struct Records<'a> {
     piece: Piece<'a>,
     /// The next record, or the seal.
     at: u64,
-    /// Where the batch's seal begins: `at <= seal_at`, or there is no batch yet.
+    /// Where the batch's seal begins, or what has been judged ends: `at <= seal_at`, or nothing has been entered yet.
     seal_at: u64,
     /// Where the next batch begins.
     next: u64,
     chain: Option<u64>,
+    /// What is ahead has been found valid before.
+    judged: bool,
     done: bool,
 }
 
 impl<'a> Records<'a> {
     fn new(reader: &'a Reader, at: u64, chain: Option<u64>) -> Self {
         let piece = Piece { bytes: &[], base: 0, salt: 0 };
-        Self { reader, piece, at, seal_at: at, next: at, chain, done: false }
+        Self { reader, piece, at, seal_at: at, next: at, chain, judged: false, done: false }
     }
 
     /// Goes on to the next batch; whether there is one.
@@ -233,6 +246,14 @@ impl<'a> Records<'a> {
                 _ => return Err(ReadError::PastEnd(Position(self.next))),
             }
         }
+        // Whoever begins at a position of his own choice has his first batch judged: it may be the middle of a record.
+        if self.judged || (self.chain.is_some() && self.next >= self.reader.judged_from) {
+            // All that is left of this piece at once; its seals are passed over.
+            self.at = self.next;
+            self.seal_at = self.piece.end().min(self.reader.end);
+            self.next = self.seal_at;
+            return Ok(true);
+        }
         let batch = walk::batch(&self.piece, self.next, self.chain)
             .map_err(|fault| ReadError::Corrupt(self.reader.damage_at(&fault)))?;
         self.at = self.next;
@@ -251,28 +272,32 @@ impl<'a> Iterator for Records<'a> {
         if self.done {
             return None;
         }
-        while self.at >= self.seal_at {
-            match self.enter() {
-                Ok(true) => {}
-                Ok(false) => {
-                    self.done = true;
-                    return None;
-                }
-                Err(e) => {
-                    self.done = true;
-                    return Some(Err(e));
+        loop {
+            while self.at >= self.seal_at {
+                match self.enter() {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        self.done = true;
+                        return None;
+                    }
+                    Err(e) => {
+                        self.done = true;
+                        return Some(Err(e));
+                    }
                 }
             }
+            let at = self.at;
+            // The batch has been found valid, so the record is there.
+            let Some((header, payload)) = walk::valid(self.piece.from(at)) else {
+                self.done = true;
+                let what = "a batch that changed while it was read".into();
+                return Some(Err(ReadError::Bad { position: Position(at), what }));
+            };
+            self.at = at + (crate::record::HEADER + payload.len()) as u64;
+            if header.kind != RecordKind::Seal {
+                return Some(Ok(Record::new(at, header, payload)));
+            }
         }
-        let at = self.at;
-        // The batch has been found valid, so the record is there.
-        let Some((header, payload)) = walk::valid(self.piece.from(at)) else {
-            self.done = true;
-            let what = "a batch that changed while it was read".into();
-            return Some(Err(ReadError::Bad { position: Position(at), what }));
-        };
-        self.at = at + (crate::record::HEADER + payload.len()) as u64;
-        Some(Ok(Record::new(at, header, payload)))
     }
 }
 
