@@ -304,5 +304,5 @@ fn reuse(path: &Path, wanted: &SegmentHeader) -> Option<Spare> {
     let header = SegmentHeader::read(&file, path).ok()?;
     let same = SegmentHeader { created: header.created, ..*wanted };
     let whole = file.metadata().ok()?.len() == header.file_bytes();
-    (whole && header == same).then(|| Spare { file, path: path.to_path_buf(), header })
+    (whole && header == same).then(|| Spare { file, path: path.to_path_buf(), header, reserved: true })
 }
