@@ -8,8 +8,8 @@
 //! 4. with nothing left, sleep. Under [`AckPolicy::Memory`] it lets work gather for a few milliseconds first,
 //!    since nobody waits for it.
 //!
-//! It writes only where zeros have been written before (`prepared`), so it can neither run out of room nor make a sync
-//! pay for new blocks; the preparer does that ahead of it. An error in a write or a sync is final.
+//! It writes only into room that the preparer has made (`prepared`), so it cannot run out of it; nearly always zeros have
+//! been written there before, so a sync need not pay for new blocks. An error in a write or a sync is final.
 
 use std::io;
 use std::path::PathBuf;
@@ -74,6 +74,7 @@ impl Disk {
                 self.roll()?;
                 continue;
             }
+            self.shared.set_starving(false);
             let at = self.tail.taken();
             let piece = self.tail.next();
             let to = at + piece.len() as u64;
@@ -148,6 +149,8 @@ impl Disk {
                 core::hint::spin_loop();
             }
         }
+        // Work that there is no room for: the preparer shall hurry.
+        shared.set_starving(self.tail.committed() > self.tail.taken() && !self.has_room());
         // A close that waits for room must not spin: it looks again when the preparer has made some.
         let finished = || shared.finishing() && self.tail.committed() == self.tail.taken();
         shared.wake.idle(|| self.has_work() || shared.abandoned() || finished());

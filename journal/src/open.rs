@@ -319,5 +319,6 @@ fn reuse(path: &Path, wanted: &SegmentHeader) -> Option<Spare> {
         file: DataFile::new(file, path),
         path: path.to_path_buf(),
         header,
+        reserved: true,
     })
 }

@@ -6,6 +6,9 @@
 //! 2. makes the next segment under its spare name: blocks reserved, zeros written, header last, all synced;
 //! 3. sleeps until the disk thread takes it.
 //!
+//! When the disk thread waits for room, the rest of the zeros is left out: the blocks are reserved, so there is room, and a
+//! burst is written once and not twice.
+//!
 //! Without room for another segment (and the operator's reserve) it says so, which turns the state to cancel-only, and looks
 //! again every 200 ms. Any other error is final, as on the disk thread.
 
@@ -71,9 +74,9 @@ impl Preparer {
             self.current.0.try_clone().map_err(|e| Stop::Failed("open", self.shared.dir.clone(), e))?;
         let (header, mut filled) = (self.current.1, self.current.2);
         let path = || segment::path(&self.shared.dir, header.index);
+        let mut reserved = false;
         if filled < header.capacity {
-            // What this journal began it has reserved; one whose filesystem cannot reserve may still run short here.
-            self.until_room("allocate", &path, || {
+            reserved = self.until_room("allocate", &path, || {
                 self.shared.storage.allocate(&file.cached, header.file_bytes())
             })?;
         }
@@ -86,6 +89,10 @@ impl Preparer {
             filled = whole;
         }
         while filled < header.capacity {
+            if reserved && self.shared.is_starving() {
+                self.shared.set_prepared(header.base() + header.capacity);
+                break;
+            }
             let to = (filled + FILL_BYTES).min(header.capacity);
             let start = Instant::now();
             self.until_room("fill", &path, || {
@@ -114,7 +121,7 @@ impl Preparer {
             Spare::begin(storage, dir, header)
         })?;
         let mut filled = 0;
-        while filled < header.capacity {
+        while filled < header.capacity && !(spare.reserved && self.shared.is_starving()) {
             let to = (filled + FILL_BYTES).min(header.capacity);
             let start = Instant::now();
             self.until_room("fill", &path, || spare.fill(storage, filled, to))?;
@@ -151,6 +158,7 @@ impl Preparer {
     /// Leaves the disk to the disk thread for three times as long as the last piece took, unless in a hurry.
     fn pause(&self, took: Duration, hurry: bool) -> Result<(), Stop> {
         let time = if hurry { Duration::ZERO } else { (took * 3).max(Duration::from_millis(2)) };
-        if self.shared.preparer_waits(Some(time), |_| false) { Err(Stop::Asked) } else { Ok(()) }
+        let starving = |_: &_| self.shared.is_starving();
+        if self.shared.preparer_waits(Some(time), starving) { Err(Stop::Asked) } else { Ok(()) }
     }
 }

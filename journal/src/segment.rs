@@ -211,6 +211,8 @@ pub(crate) struct Spare {
     pub(crate) file: DataFile,
     pub(crate) path: PathBuf,
     pub(crate) header: SegmentHeader,
+    /// Whether its blocks are reserved, zeros or not.
+    pub(crate) reserved: bool,
 }
 
 impl Spare {
@@ -218,11 +220,10 @@ impl Spare {
     pub(crate) fn begin(storage: &dyn Storage, dir: &Path, header: SegmentHeader) -> io::Result<Self> {
         let path = spare_path(dir, header.index);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        let spare = Self { file: DataFile::new(file, &path), path, header };
-        match storage.allocate(&spare.file.cached, header.file_bytes()) {
-            Ok(()) => Ok(spare),
+        match storage.allocate(&file, header.file_bytes()) {
+            Ok(reserved) => Ok(Self { file: DataFile::new(file, &path), path, header, reserved }),
             Err(e) => {
-                let _ = std::fs::remove_file(&spare.path);
+                let _ = std::fs::remove_file(&path);
                 Err(e)
             }
         }
@@ -234,7 +235,7 @@ impl Spare {
         storage.sync(&self.file.cached)
     }
 
-    /// Writes the header: what has one is ready for use.
+    /// Writes the header: what has one, and its full length, is ready for use.
     pub(crate) fn seal(&self, storage: &dyn Storage) -> io::Result<()> {
         write_all(storage, &self.file.cached, &self.header.encode(), 0)?;
         storage.sync(&self.file.cached)

@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     prepared: Apart<AtomicU64>,
     /// Everything below has been handed to the filesystem: `durable <= written`. For the preparer's pace.
     written: Apart<AtomicU64>,
+    /// Whether the disk thread waits for room that the preparer has not made.
+    starving: AtomicBool,
     /// Whether the preparer found no room.
     no_room: AtomicBool,
     state: AtomicU8,
@@ -85,6 +87,7 @@ impl Shared {
             durable: Apart(AtomicU64::new(end)),
             prepared: Apart(AtomicU64::new(prepared)),
             written: Apart(AtomicU64::new(end)),
+            starving: AtomicBool::new(false),
             no_room: AtomicBool::new(false),
             state: AtomicU8::new(StorageState::Ok as u8),
             failure: OnceLock::new(),
@@ -112,6 +115,17 @@ impl Shared {
     pub(crate) fn prepared(&self) -> u64 {
         // Pairs with the release in `set_prepared`: the zeros were written before.
         self.prepared.0.load(Ordering::Acquire)
+    }
+
+    /// The disk thread says that it cannot go on without more room, or can again.
+    pub(crate) fn set_starving(&self, starving: bool) {
+        if self.starving.swap(starving, Ordering::Relaxed) != starving && starving {
+            self.preparer_wake.notify_all();
+        }
+    }
+
+    pub(crate) fn is_starving(&self) -> bool {
+        self.starving.load(Ordering::Relaxed)
     }
 
     /// Called by the preparer when there is more room to write in.

@@ -21,12 +21,12 @@ pub trait Storage: Send + Sync + 'static {
     /// Whatever the system says.
     fn sync(&self, file: &File) -> io::Result<()>;
 
-    /// Reserves blocks for the first `bytes` of a file without changing its length. A filesystem that cannot says
-    /// that it did: zeros are written over the whole of it afterwards anyway.
+    /// Reserves blocks for the first `bytes` of a file without changing its length; whether the filesystem can. Where it
+    /// cannot, only written zeros make room certain.
     ///
     /// # Errors
     /// Whatever the system says; `StorageFull` when there is no room.
-    fn allocate(&self, file: &File, bytes: u64) -> io::Result<()>;
+    fn allocate(&self, file: &File, bytes: u64) -> io::Result<bool>;
 
     /// Bytes that this user may still write on the filesystem of `dir`.
     ///
@@ -54,12 +54,13 @@ impl Storage for Files {
         file.sync_data()
     }
 
-    fn allocate(&self, file: &File, bytes: u64) -> io::Result<()> {
+    fn allocate(&self, file: &File, bytes: u64) -> io::Result<bool> {
         use rustix::fs::FallocateFlags;
         use rustix::io::Errno;
         match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes) {
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-            other => Ok(other?),
+            Ok(()) => Ok(true),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+            Err(e) => Err(e.into()),
         }
     }
 

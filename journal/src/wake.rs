@@ -14,7 +14,7 @@
 //! | idle | disk thread, with nothing to do | any commit |
 //! | linger | disk thread, letting work gather for a few ms | its own clock, or an urgent commit |
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
@@ -46,13 +46,14 @@ impl Wake {
             AWAKE => false,
             LINGER if !urgent => false,
             // The swap lets one waker only pay for the system call.
-            _ => self.state.swap(AWAKE, Ordering::Relaxed) != AWAKE,
+            _ => self.state.swap(AWAKE, Ordering::AcqRel) != AWAKE,
         }
     }
 
     /// Sleeps until woken, unless `ready` already holds. Only the disk thread calls this.
     pub(crate) fn idle(&self, ready: impl Fn() -> bool) {
-        self.state.store(IDLE, Ordering::Relaxed);
+        // A swap, not a store: it comes after a waker's swap that it has seen, for loom as for the language's coherence.
+        self.state.swap(IDLE, Ordering::AcqRel);
         // Orders the store before the look at the work; see the head of the file.
         fence(Ordering::SeqCst);
         if !ready() {
@@ -64,15 +65,15 @@ impl Wake {
         self.state.store(AWAKE, Ordering::Relaxed);
     }
 
-    /// Sleeps for `time`, or until woken urgently, unless `ready` already holds. Only the disk thread calls this.
-    #[cfg(not(loom))]
+    /// Sleeps for `time`, or until woken urgently, unless `ready` already holds. Only the disk thread calls this. Its own
+    /// clock ends it, so nothing rests on the wake-up.
     pub(crate) fn linger(&self, time: Duration, ready: impl Fn() -> bool) {
-        let deadline = std::time::Instant::now() + time;
-        self.state.store(LINGER, Ordering::Relaxed);
+        let deadline = Instant::now() + time;
+        self.state.swap(LINGER, Ordering::AcqRel);
         fence(Ordering::SeqCst);
         if !ready() {
             while self.state.load(Ordering::Relaxed) == LINGER {
-                let left = deadline.saturating_duration_since(std::time::Instant::now());
+                let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     break;
                 }
@@ -91,4 +92,43 @@ fn park() {
 #[cfg(loom)]
 fn park() {
     loom::thread::park();
+}
+
+#[cfg(all(test, loom))]
+mod tests {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicU64;
+    use loom::thread;
+
+    /// Two commits against a sleeper that takes each as the disk thread does. Were a wake-up lost, the sleeper would park
+    /// for ever and loom would call it a deadlock.
+    #[test]
+    fn no_wake_up_is_lost() {
+        loom::model(|| {
+            let wake = Arc::new(Wake::new());
+            let committed = Arc::new(AtomicU64::new(0));
+            let sleeper = {
+                let (wake, committed) = (wake.clone(), committed.clone());
+                thread::spawn(move || {
+                    let mut taken = 0;
+                    while taken < 2 {
+                        let there = committed.load(Ordering::Acquire);
+                        if there > taken {
+                            taken = there;
+                        } else {
+                            wake.idle(|| committed.load(Ordering::Acquire) > taken);
+                        }
+                    }
+                })
+            };
+            for n in 1..=2 {
+                committed.store(n, Ordering::Release);
+                if wake.must_unpark(false) {
+                    sleeper.thread().unpark();
+                }
+            }
+            sleeper.join().expect("no panic");
+        });
+    }
 }

@@ -105,7 +105,7 @@ impl Storage for Faults {
         Files.sync(file)
     }
 
-    fn allocate(&self, file: &File, bytes: u64) -> io::Result<()> {
+    fn allocate(&self, file: &File, bytes: u64) -> io::Result<bool> {
         self.operation()?;
         let taken =
             self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |room| room.checked_sub(bytes));
