@@ -34,8 +34,8 @@ readonly STEPS=(
     "docs:rustdoc without a warning"
     "test:every test, debug build (assertions and book invariants on)"
     "doctest:the examples in the documentation"
-    "release:every test, release build (what ships; longer random runs)"
-    "loom:every interleaving of the ring and of parking"
+    "fast:every test, optimised (longer random runs, real timing)"
+    "loom:every interleaving of the ring, of parking and of waking the disk thread"
     "miri:no undefined behaviour where there is unsafe code"
     "smoke:seeded mutations against the decoders"
     "fuzz:coverage-guided fuzzing, shortly"
@@ -74,11 +74,18 @@ apt_install() {
     has "$program" || missing_tool "$program" "apt-get install $*"
 }
 
+# some_tests COMMAND... : a filter that matches nothing any more must not pass for success.
+some_tests() {
+    "$@" | tee "$state/output"
+    grep -q 'test result: ok\. [1-9]' "$state/output" || { echo "no test ran: $*"; exit 1; }
+}
+
+# run_tests PROFILE
 run_tests() {
     if has cargo-nextest; then
-        cargo nextest run --locked --workspace --no-fail-fast "$@"
+        cargo nextest run --locked --workspace --no-fail-fast --cargo-profile "$1"
     else
-        cargo test --locked --workspace --no-fail-fast --lib --bins --tests "$@"
+        cargo test --locked --workspace --no-fail-fast --lib --bins --tests --profile "$1"
     fi
 }
 
@@ -96,21 +103,22 @@ step_docs() {
 }
 
 step_test() {
-    run_tests
+    run_tests dev
 }
 
 step_doctest() {
     cargo test --locked --workspace --doc
 }
 
-step_release() {
-    run_tests --release
+step_fast() {
+    run_tests fast-tests
 }
 
 step_loom() {
-    # Release, because the explorer is slow; a target directory of its own, because the flag rebuilds everything.
-    RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
-        cargo test --locked -p engine --lib --release loom
+    # Optimised, because the explorer is slow; a target directory of its own, because the flag rebuilds everything.
+    export RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom
+    some_tests cargo test --locked --profile fast-tests -p engine --lib loom
+    some_tests cargo test --locked --profile fast-tests -p journal --lib no_wake_up_is_lost
 }
 
 step_miri() {
@@ -121,11 +129,13 @@ step_miri() {
             absent "this toolchain has no Miri; to install it: rustup toolchain install nightly --component miri,rust-src"
     fi
     # The ring is the unsafe code that Miri can run; it has no memory-mapped files.
-    "${miri[@]}" test --locked -p engine --lib runtime::ring
+    some_tests "${miri[@]}" test --locked -p engine --lib runtime::ring
 }
 
 step_smoke() {
-    ITERATIONS=$SMOKE_ITERATIONS cargo test --locked --release -p wire --test it smoke -- --nocapture
+    export ITERATIONS=$SMOKE_ITERATIONS
+    some_tests cargo test --locked --profile fast-tests -p wire --test it smoke -- --nocapture
+    some_tests cargo test --locked --profile fast-tests -p journal --test it fuzz -- --nocapture
 }
 
 step_fuzz() {
@@ -157,7 +167,7 @@ step_interop() {
 
 step_bench() {
     # Built as tests, so that the builds above serve; each then takes its small workload.
-    cargo test --locked --release -p benches --benches
+    cargo test --locked --profile fast-tests -p benches --benches
 }
 
 step_demo() {
