@@ -2,7 +2,8 @@
 //!
 //! 1. **One in flight**: one session asks, waits for the answer, and asks again. In turns: the echo server, the exchange
 //!    that acknowledges from memory, the exchange that acknowledges from the disk; once with everybody blocking, once
-//!    with everybody spinning.
+//!    with everybody spinning. By default the exchange spins for some 2 us before it blocks, which the echo server does
+//!    not; a row of its own (`memory, park`) shows it blocking at once.
 //! 2. **Pipelined**: four sessions with 64 and with 1,024 requests in flight each, from memory and from the disk.
 //! 3. **Open loop**: four sessions at half of what 4 x 64 could do. Latency counts from when a request was due.
 //! 4. **At rest**: processor time and resident memory with 64 books, and memory with 10,000.
@@ -35,6 +36,9 @@ use tempfile::TempDir;
 
 /// Processor time that others may take while a number is measured before it is called noisy.
 const NOISY: f64 = 0.05;
+
+/// How the exchange idles unless it is told otherwise.
+const DEFAULT_IDLE: &str = "backoff";
 
 /// The command line.
 #[derive(Parser, Debug)]
@@ -161,6 +165,9 @@ struct Measured {
 /// One server's rounds.
 struct System {
     name: &'static str,
+    /// Empty for the echo server.
+    ack: &'static str,
+    idle: &'static str,
     all: Histogram<u64>,
     /// Of each round, in nanoseconds.
     p50: Vec<f64>,
@@ -172,13 +179,26 @@ impl Bench {
     fn one_in_flight(&mut self, wait: Wait) -> Result<(), String> {
         let waiting = if wait == Wait::Spin { "spinning" } else { "blocking" };
         println!("\none in flight, everybody {waiting}");
-        let mut systems = ["echo", "memory", "disk"].map(|name| System {
-            name,
-            all: Histogram::new_with_bounds(1, 600_000_000_000, 3)
-                .expect("the bounds are constants that fit"),
-            p50: Vec::new(),
-            others: 0.0,
-        });
+        let idle = if wait == Wait::Spin { "spin" } else { DEFAULT_IDLE };
+        let cases = [
+            ("echo", "", ""),
+            ("memory", "memory", idle),
+            ("disk", "disk", idle),
+            ("memory, park", "memory", "park"),
+        ];
+        let mut systems: Vec<System> = cases
+            .into_iter()
+            .map(|(name, ack, idle)| System {
+                name,
+                ack,
+                idle,
+                all: Histogram::new_with_bounds(1, 600_000_000_000, 3)
+                    .expect("the bounds are constants that fit"),
+                p50: Vec::new(),
+                others: 0.0,
+            })
+            .take(if wait == Wait::Spin { 3 } else { 4 })
+            .collect();
         let (mut floors, mut floor_p50) = (Vec::new(), Vec::new());
         for round in 0..self.rounds {
             let floor = disk::floor(self.scratch.path(), self.args.pick(500, 50))
@@ -186,9 +206,9 @@ impl Bench {
             floor_p50.push(quantile(&floor, 0.5) as f64);
             floors.extend(floor);
             for system in &mut systems {
-                let server = match system.name {
-                    "echo" => Server::echo(wait == Wait::Spin)?,
-                    ack => self.exchange(ack, wait)?,
+                let server = match system.ack {
+                    "" => Server::echo(wait == Wait::Spin)?,
+                    ack => self.exchange(ack, system.idle)?,
                 };
                 let mode = Mode::ClosedLoop { in_flight: 1 };
                 let measured = self.load(&server, mode, 1, wait, round as u64)?;
@@ -196,7 +216,7 @@ impl Bench {
                 system.p50.push(latency.value_at_quantile(0.5) as f64);
                 system.all.add(&latency).map_err(|error| error.to_string())?;
                 system.others = system.others.max(measured.others);
-                if system.name != "echo" {
+                if !system.ack.is_empty() {
                     server.stop()?;
                 }
             }
@@ -206,7 +226,7 @@ impl Bench {
             "{:>18} {:>10} {:>10} {:>10} {:>10} {:>8} {:>8}",
             "server", "p50 us", "p99 us", "p99.9 us", "requests", "x echo", "others"
         );
-        let [echo, memory, disk] = &systems;
+        let [echo, memory, disk, ..] = systems.as_slice() else { unreachable!("there are at least three") };
         for system in &systems {
             let all = &system.all;
             let ratio = ratio(&system.p50, &echo.p50);
@@ -263,7 +283,7 @@ impl Bench {
             let (mut rates, mut p50, mut p99) = (Vec::new(), Vec::new(), Vec::new());
             let (mut others, mut server_cores, mut client) = (0.0_f64, 0.0_f64, 0.0_f64);
             for round in 0..self.rounds {
-                let server = self.exchange(ack, Wait::Block)?;
+                let server = self.exchange(ack, DEFAULT_IDLE)?;
                 let mode = Mode::ClosedLoop { in_flight };
                 let measured = self.load(&server, mode, 4, Wait::Block, round as u64)?;
                 let latency = measured.outcome.latency.intended();
@@ -309,7 +329,7 @@ impl Bench {
     /// Part 3.
     fn open_loop(&mut self, ack: &'static str, rate: f64) -> Result<(), String> {
         let rate = (rate as u64).max(1);
-        let server = self.exchange(ack, Wait::Block)?;
+        let server = self.exchange(ack, DEFAULT_IDLE)?;
         let measured = self.load(&server, Mode::OpenLoop { rate }, 4, Wait::Block, 0)?;
         server.stop()?;
         let latency = measured.outcome.latency.intended();
@@ -332,7 +352,7 @@ impl Bench {
     fn at_rest(&mut self) -> Result<(), String> {
         println!("\nat rest, no client");
         let time = Duration::from_secs(self.args.pick(5, 1));
-        let server = self.exchange("disk", Wait::Block)?;
+        let server = self.exchange("disk", DEFAULT_IDLE)?;
         // Segments are still being made ready.
         thread::sleep(time);
         let before = (nanos(server.pid()), ticks(server.pid()));
@@ -349,7 +369,7 @@ impl Bench {
         let config = self.scratch.path().join("10000.toml");
         configure(&self.program, &config, 10_000)?;
         let usual = std::mem::replace(&mut self.config, config);
-        let server = self.exchange("disk", Wait::Block)?;
+        let server = self.exchange("disk", DEFAULT_IDLE)?;
         let large = resident(server.pid(), &server.journal_dirs())?;
         let started_in = server.started_in;
         server.stop()?;
@@ -389,11 +409,10 @@ impl Bench {
     }
 
     /// An exchange on a new directory that has come to rest.
-    fn exchange(&mut self, ack: &str, wait: Wait) -> Result<Server, String> {
+    fn exchange(&mut self, ack: &str, idle: &str) -> Result<Server, String> {
         self.directories += 1;
         let data = self.scratch.path().join(format!("data-{}", self.directories));
         fs::create_dir(&data).map_err(|error| format!("cannot make {}: {error}", data.display()))?;
-        let idle = if wait == Wait::Spin { "spin" } else { "backoff" };
         let setup = Setup { program: &self.program, config: &self.config, data: &data, ack, idle };
         let server = Server::exchange(&setup)?;
         // The journal makes its next segment ready meanwhile.
