@@ -270,6 +270,11 @@ impl Gateway {
 
     /// Reads each ready connection once and sequences what came. Says whether anything was done.
     pub fn receive<V: Venue>(&mut self, venue: &mut V) -> bool {
+        if !self.accepting {
+            // Sockets go on to be announced; what they hold is not read any more.
+            self.to_serve.clear();
+            return false;
+        }
         let mut done = false;
         for _ in 0..self.to_serve.len() {
             let Some(token) = self.to_serve.pop_front() else { break };
@@ -365,9 +370,11 @@ impl Gateway {
         loop {
             match self.listener.accept() {
                 Ok((socket, peer)) => {
-                    if !self.accepting
-                        || self.connections.len() - self.free.len() >= self.limits.connections_max
-                    {
+                    if !self.accepting {
+                        info!("{peer}: closed, {}", Close::Shutdown);
+                        continue;
+                    }
+                    if self.connections.len() - self.free.len() >= self.limits.connections_max {
                         warn!("{peer}: closed, {} connections are open already", self.limits.connections_max);
                         continue;
                     }

@@ -19,5 +19,5 @@ mod hostile;
 mod reference;
 mod resume;
 mod script;
-//mod shards;
+mod shards;
 mod venue;
