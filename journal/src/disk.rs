@@ -140,10 +140,12 @@ impl Disk {
     /// Sleeps until there may be something to do.
     fn sleep(&self) {
         let shared = &*self.shared;
-        let ended = || shared.abandoned() || shared.finishing();
+        // A close that waits for room must not spin: it goes on when the preparer has made some.
+        let finished = || shared.finishing() && self.tail.committed() == self.tail.taken();
+        let awake = || self.has_work() || shared.abandoned() || finished();
         if self.ack == AckPolicy::Disk {
             for _ in 0..SPINS {
-                if self.has_work() || ended() {
+                if awake() {
                     return;
                 }
                 core::hint::spin_loop();
@@ -151,9 +153,8 @@ impl Disk {
         }
         // Work that there is no room for: the preparer shall hurry.
         shared.set_starving(self.tail.committed() > self.tail.taken() && !self.has_room());
-        // A close that waits for room must not spin: it looks again when the preparer has made some.
-        let finished = || shared.finishing() && self.tail.committed() == self.tail.taken();
-        shared.wake.idle(|| self.has_work() || shared.abandoned() || finished());
+        shared.wake.idle(awake);
+        let ended = || shared.abandoned() || shared.finishing();
         if self.ack == AckPolicy::Memory && !ended() {
             shared.wake.linger(GATHER, || ended() || self.is_urgent());
         }

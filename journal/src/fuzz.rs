@@ -15,7 +15,7 @@ pub fn record(data: &[u8]) {
     let piece = Piece { bytes: data, base: 1 << 20, salt: 5 };
     let _ = record::parse(data, piece.base, piece.salt);
     let _ = walk::batch(&piece, piece.base, None);
-    let _ = walk::seals_beyond(&piece, piece.base);
+    let _ = walk::seals_between(&piece, piece.base, u64::MAX);
     let _ = walk::end_of_data(&piece, piece.base);
     let _ = Scan::from_start(ClusterId(1)).walk(&piece);
 

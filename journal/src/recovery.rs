@@ -253,13 +253,13 @@ pub(crate) fn judge(
     if !is_last {
         return damage("a later segment exists, and is made only when all before it is on disk".into());
     }
-    let beyond = walk::seals_beyond(piece, fault.at);
+    let end = walk::end_of_data(piece, scan.end);
+    let beyond = walk::seals_between(piece, fault.at, end);
     if let Some((at, durable)) = beyond
         && durable > fault.at
     {
         return damage(format!("the seal at position {at} says that all below {durable} was on disk"));
     }
-    let end = walk::end_of_data(piece, scan.end);
     if end == scan.end && fault.what == What::Record(Bad::Zero) {
         return Verdict::End;
     }
@@ -389,8 +389,9 @@ pub(crate) fn examine(dir: &Path) -> Result<Found, OpenError> {
             }
             tail_missing = Some(path);
         }
-        // The tail of the directory that this one was copied from, still in use there.
-        Some((_, Ok(view))) if view.in_use() => {}
+        // The tail of the directory that this one was copied from, still in use there. Whose it is decides, and the lock only for
+        // others': we hold this directory, so nobody else can use its tail, but a reader may be looking at it.
+        Some((_, Ok(view))) if !view.is_of(dir) && view.in_use() => {}
         Some((path, Ok(view))) => {
             let at = Position(scan.end);
             if let Err(what) = self::beyond(&view, &like, &mut scan, &mut beyond)

@@ -1,7 +1,7 @@
 //! What the appender, the disk thread and the preparer share.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
@@ -131,7 +131,11 @@ impl Shared {
     /// Called by the preparer when there is more room to write in.
     pub(crate) fn set_prepared(&self, position: u64) {
         self.prepared.0.store(position, Ordering::Release);
-        self.wake_disk(true);
+        // Orders the store before the look, as in `wake`: the disk thread says that it starves, then looks for room.
+        fence(Ordering::SeqCst);
+        if self.is_starving() {
+            self.wake_disk(true);
+        }
     }
 
     pub(crate) fn written(&self) -> u64 {

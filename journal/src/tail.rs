@@ -499,9 +499,15 @@ impl TailView {
         Ok(bytes)
     }
 
+    /// Whether it was made for this data directory, and not for one that this was copied from.
+    pub(crate) fn is_of(&self, dir: &Path) -> bool {
+        dir_id(dir).is_ok_and(|id| id == self.header.dir_id)
+    }
+
     /// Whether a process holds it.
     pub(crate) fn in_use(&self) -> bool {
-        self.file.try_lock_shared().is_err()
+        // Held no longer than the question takes: somebody else may be asking.
+        !(self.file.try_lock_shared().is_ok() && self.file.unlock().is_ok())
     }
 }
 

@@ -179,12 +179,13 @@ pub(crate) fn valid(bytes: &[u8]) -> Option<(Header, &[u8])> {
     Some((header, payload))
 }
 
-/// The valid seals that lie anywhere at or after `from`: where the last one is, and the most that any of them says was
+/// The valid seals that lie anywhere in `from..to`: where the last one is, and the most that any of them says was
 /// durable. `None` when there is none.
-pub(crate) fn seals_beyond(piece: &Piece<'_>, from: u64) -> Option<(u64, u64)> {
+pub(crate) fn seals_between(piece: &Piece<'_>, from: u64, to: u64) -> Option<(u64, u64)> {
     let bytes = piece.from(from);
+    let end = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX).min(bytes.len());
     let mut found: Option<(u64, u64)> = None;
-    for offset in (0..bytes.len()).step_by(8) {
+    for offset in (0..end).step_by(8) {
         let rest = &bytes[offset..];
         let here = from + offset as u64;
         if record::may_be_seal(rest)
@@ -201,14 +202,37 @@ pub(crate) fn seals_beyond(piece: &Piece<'_>, from: u64) -> Option<(u64, u64)> {
 /// The position after the last byte that is not zero, at or after `from`; `from` when there is none.
 pub(crate) fn end_of_data(piece: &Piece<'_>, from: u64) -> u64 {
     let bytes = piece.from(from);
-    // A page at a time: the rest of a segment is mostly zeros.
-    let mut end = bytes.len();
-    while end > 0 {
-        let start = end.saturating_sub(4096);
-        if let Some(last) = bytes[start..end].iter().rposition(|b| *b != 0) {
-            return from + (start + last + 1) as u64;
+    // Forwards, as disks read ahead, and a page at a time, without a branch in it: nearly all of it is zeros, and a start waits.
+    let mut last_page = 0..0;
+    for (number, page) in bytes.chunks(4096).enumerate() {
+        let (words, rest) = page.as_chunks::<8>();
+        let any = words.iter().fold(0, |any, word| any | u64::from_ne_bytes(*word));
+        if any != 0 || rest.iter().any(|b| *b != 0) {
+            last_page = number * 4096..number * 4096 + page.len();
         }
-        end = start;
     }
-    from
+    let within = bytes[last_page.clone()].iter().rposition(|b| *b != 0);
+    within.map_or(from, |at| from + (last_page.start + at + 1) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_data_is_after_the_last_byte_that_is_not_zero() {
+        let mut bytes = vec![0u8; 20_001];
+        let end = |bytes: &[u8], from| {
+            end_of_data(&Piece { bytes, base: 1 << 20, salt: 1 }, (1 << 20) + from) - (1 << 20)
+        };
+        assert_eq!(end(&bytes, 0), 0);
+        assert_eq!(end(&bytes, 777), 777);
+        for at in [0, 7, 8, 4095, 4096, 12_345, 19_999, 20_000] {
+            bytes[at] = 1;
+            assert_eq!(end(&bytes, 0), at as u64 + 1);
+            assert_eq!(end(&bytes, at as u64), at as u64 + 1);
+            assert_eq!(end(&bytes, at as u64 + 1), at as u64 + 1);
+        }
+        assert_eq!(end(&bytes, 30_000), 30_000);
+    }
 }

@@ -419,6 +419,9 @@ fn a_torn_write_is_healed_from_the_tail() {
     drop(journal);
     let file = fs::OpenOptions::new().write(true).open(segment(dir.path(), 0)).expect("opens");
     file.write_all_at(&[0; 64], SEGMENT_HEADER + start + 100).expect("writes");
+    // A reader that looks at the tail just now must not make the owner think that it is another's.
+    let tail = fs::File::open(dir.path().join("tail")).expect("opens");
+    tail.lock_shared().expect("locks");
     let (journal, recovery) = open(dir.path(), &tiny());
     assert_eq!(recovery.cut.expect("cut").at, Position(start));
     assert!(recovery.absorbed_from_tail > 0);
