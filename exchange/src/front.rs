@@ -37,6 +37,10 @@ pub(crate) struct Status {
     pub(crate) shards: Vec<ShardStats>,
     /// Bytes of log that the disk has not.
     pub(crate) unsynced: u64,
+    /// Syncs of the log since the start.
+    pub(crate) syncs: u64,
+    /// The longest of them, in nanoseconds.
+    pub(crate) sync_nanos_max: u64,
     pub(crate) cancel_only: bool,
 }
 
@@ -231,13 +235,15 @@ impl Front {
     }
 
     fn publish_status(&self, cancel_only: bool) {
-        let appender = self.sequencer.appender();
+        let log = self.sequencer.appender().stats();
         let status = Status {
             sequenced: self.sequencer.sequenced,
             last_sequence: self.sequencer.last_sequence(),
             gateway: self.gateway.stats(),
             shards: self.sequencer.runtime.stats(),
-            unsynced: appender.committed().0.saturating_sub(appender.durable().0),
+            unsynced: log.behind,
+            syncs: log.syncs,
+            sync_nanos_max: log.sync_nanos_max,
             cancel_only,
         };
         if let Ok(mut shown) = self.requests.status.lock() {

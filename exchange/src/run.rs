@@ -332,11 +332,13 @@ fn show_status(voice: &Voice, last: &(Instant, Status), status: &Status) {
     let shares: Vec<String> = loads.iter().map(|load| format!("{}%", load * 100 / whole)).collect();
     voice.say(
         &format!(
-            "{} commands, {rate:.0}/s | shards {} | sessions {} | log {} B behind{}",
+            "{} commands, {rate:.0}/s | shards {} | sessions {} | log {} B behind, {} syncs, longest {:.1} ms{}",
             status.sequenced,
             shares.join(" "),
             status.gateway.logged_in,
             status.unsynced,
+            status.syncs,
+            status.sync_nanos_max as f64 / 1e6,
             if status.cancel_only { " | DISK SHORT OF ROOM: cancels only" } else { "" },
         ),
         &json!({
@@ -353,6 +355,8 @@ fn show_status(voice: &Voice, last: &(Instant, Status), status: &Status) {
             "stalled": status.gateway.stalled,
             "cut_off": status.gateway.cut_off,
             "unsynced_bytes": status.unsynced,
+            "syncs": status.syncs,
+            "sync_us_max": status.sync_nanos_max / 1_000,
             "cancel_only": status.cancel_only,
             "shards": status.shards.iter().map(|shard| json!({
                 "commands": shard.commands,

@@ -15,7 +15,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -260,11 +260,20 @@ pub(crate) fn erase(storage: &dyn Storage, file: &File, from: u64, to: u64) -> i
     storage.sync(file)
 }
 
-/// Makes the segment `header` and gives it its name, with only the first few zeros in it: a start must not wait for
-/// 256 MiB. The preparer fills the rest ahead of the disk thread.
+/// How long a start on a new directory waits for zeros. Most disks write a whole segment in that time.
+const CREATE: Duration = Duration::from_millis(600);
+
+/// Makes the segment `header` and gives it its name. It is filled as far as that goes quickly; the preparer fills the rest
+/// ahead of the disk thread. While it does, each sync of the same file must also write what the filesystem knows of the
+/// file, and waits for other files' data with it, so a segment that is whole from the start is worth half a second.
 pub(crate) fn create(storage: &dyn Storage, dir: &Path, header: SegmentHeader) -> io::Result<File> {
     let mut spare = Spare::begin(storage, dir, header)?;
-    spare.fill(storage, 0, header.capacity.min(FILL_BYTES))?;
+    let (start, mut filled) = (Instant::now(), 0);
+    while filled < header.capacity && (filled == 0 || start.elapsed() < CREATE) {
+        let to = (filled + 16 * FILL_BYTES).min(header.capacity);
+        spare.fill(storage, filled, to)?;
+        filled = to;
+    }
     spare.seal(storage)?;
     Ok(spare.adopt(storage, dir)?.cached)
 }
