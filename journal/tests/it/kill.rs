@@ -17,7 +17,8 @@ fn chosen(policy: &str) -> Options {
     Options { ack, tail_bytes: 32 << 10, segment_bytes: 256 << 10, ..options() }
 }
 
-/// What the child does: goes on behind what is there, and says each count of records once it may be acknowledged.
+/// What the child does: goes on behind what is there, and says each count of records once it may be
+/// acknowledged.
 #[test]
 fn child() {
     let (Ok(dir), Ok(policy)) = (std::env::var(DIR), std::env::var(POLICY)) else { return };
@@ -43,8 +44,8 @@ fn child() {
     }
 }
 
-/// Everything that was acknowledged is there after SIGKILL at any moment, and everything before it, in order: each round
-/// goes on behind the last one's survivors, and the whole is checked by number.
+/// Everything that was acknowledged is there after SIGKILL at any moment, and everything before it, in order:
+/// each round goes on behind the last one's survivors, and the whole is checked by number.
 #[test]
 fn what_was_acknowledged_survives_sigkill() {
     let mut random = Random::seeded("what_was_acknowledged_survives_sigkill");
