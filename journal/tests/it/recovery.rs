@@ -403,7 +403,8 @@ fn a_recovery_that_fails_anywhere_can_be_repeated() {
         }
         assert_eq!(read(dir.path()), all, "step {step}");
     }
-    assert!(failed > 3, "{failed}");
+    // At least the write and the sync of what the tail had; more when a segment had to be made.
+    assert!(failed >= 2, "{failed}");
     let (journal, _) = open(dir.path(), &options);
     journal.close().expect("closes");
     assert_eq!(read(dir.path()), all);
