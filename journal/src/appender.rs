@@ -1,11 +1,12 @@
 //! The appender: the one writer of the stream, owned by the front thread.
 //!
-//! A record is written once, into the tail, and never touched again. `commit` closes what has been appended since the
-//! last commit with a seal and publishes it; from then on it survives the process, and the disk thread has it next.
+//! A record is written once, into the tail, and never touched again. `commit` closes what has been appended
+//! since the last commit with a seal and publishes it; from then on it survives the process, and the disk
+//! thread has it next.
 //!
-//! A batch never crosses a lap of the ring. When the next record and a seal do not fit into what is left of the lap,
-//! the seal comes first and is stretched to the lap's end, which publishes what it closes: a commit can therefore
-//! become visible in two parts, of which the first may survive alone.
+//! A batch never crosses a lap of the ring. When the next record and a seal do not fit into what is left of
+//! the lap, the seal comes first and is stretched to the lap's end, which publishes what it closes: a commit
+//! can therefore become visible in two parts, of which the first may survive alone.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,12 +48,12 @@ pub struct Stats {
     pub behind: u64,
 }
 
-/// The one writer. Dropped without [`close`](Self::close) it leaves everything as a crash would: the tail stays, and the
-/// next open takes from it what the segments lack.
+/// The one writer. Dropped without [`close`](Self::close) it leaves everything as a crash would: the tail
+/// stays, and the next open takes from it what the segments lack.
 pub struct Appender {
     tail: TailWriter,
-    /// `at + record + seal <= limit` lets a record be appended without looking further: the end of the lap, or of
-    /// what the disk thread has freed, whichever comes first.
+    /// `at + record + seal <= limit` lets a record be appended without looking further: the end of the lap,
+    /// or of what the disk thread has freed, whichever comes first.
     limit: u64,
     lap_end: u64,
     /// Where the batch that is being appended began: `batch_first <= at`.
@@ -178,16 +179,16 @@ impl Appender {
         Ok(Position(at))
     }
 
-    /// Closes the batch and publishes it; nothing when nothing has been appended. Gives the end of what is committed.
-    /// Under [`AckPolicy::Memory`] that may be acknowledged; under [`AckPolicy::Disk`] when
+    /// Closes the batch and publishes it; nothing when nothing has been appended. Gives the end of what is
+    /// committed. Under [`AckPolicy::Memory`] that may be acknowledged; under [`AckPolicy::Disk`] when
     /// [`durable`](Self::durable) has reached it. Never when [`state`](Self::state) is failed.
     #[inline]
     pub fn commit(&mut self) -> Position {
         if self.count > 0 {
             self.seal(false);
             let behind = self.tail.at() - self.tail.released_seen();
-            // Under Memory nobody waits: the disk thread is hurried only when the ring fills up. What was last seen of
-            // it may be old, so it is looked up before it is called late.
+            // Under Memory nobody waits: the disk thread is hurried only when the ring fills up. What was
+            // last seen of it may be old, so it is looked up before it is called late.
             let urgent = match self.ack {
                 AckPolicy::Disk => true,
                 AckPolicy::Memory => {
@@ -216,8 +217,8 @@ impl Appender {
         Position(self.tail.committed())
     }
 
-    /// Bytes of records that can be appended for sure before the disk thread must free more, if they are committed as
-    /// one batch. An Enter takes 96, a report at most 112.
+    /// Bytes of records that can be appended for sure before the disk thread must free more, if they are
+    /// committed as one batch. An Enter takes 96, a report at most 112.
     #[must_use]
     pub fn room(&mut self) -> u64 {
         let free = self.tail.freed() - self.tail.at();
@@ -250,8 +251,8 @@ impl Appender {
         Sequence(self.last_sequence)
     }
 
-    /// The report at `position`, as [`append_report`](Self::append_report) or a [`Reader`](crate::Reader) gave it: from the
-    /// tail while it is there, else from its segment, which is then kept mapped.
+    /// The report at `position`, as [`append_report`](Self::append_report) or a [`Reader`](crate::Reader)
+    /// gave it: from the tail while it is there, else from its segment, which is then kept mapped.
     ///
     /// # Errors
     /// When no report begins there, or its bytes are not what was written.
@@ -285,12 +286,13 @@ impl Appender {
     /// Commits, waits until everything is on disk, writes a last seal that says so, and removes the tail.
     ///
     /// # Errors
-    /// When the disk failed or has no room for what is left: the tail stays, and the next open takes the rest from it.
+    /// When the disk failed or has no room for what is left: the tail stays, and the next open takes the rest
+    /// from it.
     pub fn close(mut self) -> Result<(), CloseError> {
         self.commit();
         self.wait_durable()?;
-        // An empty batch whose seal vouches for everything before: without it, damage in the last batch could be taken
-        // for a write that never completed.
+        // An empty batch whose seal vouches for everything before: without it, damage in the last batch could
+        // be taken for a write that never completed.
         while self.make_room(0).is_err() {
             self.wait_durable()?;
         }
@@ -313,7 +315,8 @@ impl Appender {
 
     /// Waits until everything committed is durable, the disk has failed, or it has no room for the rest.
     fn wait_durable(&mut self) -> Result<(), CloseError> {
-        /// A full disk may get room at any moment, so it is given a little time; a slow one as long as it takes.
+        /// A full disk may get room at any moment, so it is given a little time; a slow one as long as it
+        /// takes.
         const PATIENCE: Duration = Duration::from_secs(1);
         let mut stuck: Option<(Instant, u64)> = None;
         while self.shared.durable() < self.tail.committed() {
@@ -364,8 +367,8 @@ impl Appender {
         self.limit = if freed >= self.lap_end { self.lap_end } else { freed.saturating_sub(STRETCH as u64) };
     }
 
-    /// Writes a seal after what has been appended and publishes. At the end of a lap, or when `to_lap_end`, the seal
-    /// takes what is left of the lap.
+    /// Writes a seal after what has been appended and publishes. At the end of a lap, or when `to_lap_end`,
+    /// the seal takes what is left of the lap.
     fn seal(&mut self, to_lap_end: bool) {
         let at = self.tail.at();
         let left = (self.lap_end - at) as usize;

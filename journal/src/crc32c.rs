@@ -1,11 +1,12 @@
 //! CRC32C (Castagnoli), as iSCSI defines it (RFC 3720, appendix B.4): reflected polynomial 0x82F63B78.
 //!
-//! The append path computes one over every record, so it is done with the processor's own instruction where there
-//! is one, and inlined; elsewhere eight table look-ups do eight bytes.
+//! The append path computes one over every record, so it is done with the processor's own instruction where
+//! there is one, and inlined; elsewhere eight table look-ups do eight bytes.
 #![allow(unsafe_code)] // calls a function that needs SSE4.2, after asking the processor for it
 
-/// The CRC of a record: from `salt`, over `position`, then `length` with a zero CRC field, then `rest`, which is
-/// everything after the CRC field. Final inversion as usual; the salt takes the place of the usual all-ones start.
+/// The CRC of a record: from `salt`, over `position`, then `length` with a zero CRC field, then `rest`, which
+/// is everything after the CRC field. Final inversion as usual; the salt takes the place of the usual
+/// all-ones start.
 #[inline]
 pub(crate) fn record(salt: u32, position: u64, length: u32, rest: &[u8]) -> u32 {
     #[cfg(target_arch = "x86_64")]

@@ -1,8 +1,8 @@
 //! Writing past the page cache.
 //!
-//! The journal's own bytes are read again only after a crash or by a client that was away, so a copy of them in the
-//! page cache is bought dearly: each new page costs a fault in a virtual machine, and writeback competes with the sync
-//! that clients wait for. With `O_DIRECT` the disk takes whole blocks from our buffer.
+//! The journal's own bytes are read again only after a crash or by a client that was away, so a copy of them
+//! in the page cache is bought dearly: each new page costs a fault in a virtual machine, and writeback
+//! competes with the sync that clients wait for. With `O_DIRECT` the disk takes whole blocks from our buffer.
 //!
 //! ```text
 //!  stream:   ... | block         | block         | block ...
@@ -10,10 +10,12 @@
 //!  buffer:       [ kept ][ piece .......... ][ 0 0 ]     kept: what the first block holds already
 //! ```
 //!
-//! A block that is only partly filled is written again with what follows; the bytes that it held already stay the same,
-//! so a torn write cannot hurt them. What lies between the end and the block's end is zeros, as it was.
+//! A block that is only partly filled is written again with what follows; the bytes that it held already stay
+//! the same, so a torn write cannot hurt them. What lies between the end and the block's end is zeros, as it
+//! was.
 //!
-//! Where a filesystem knows no `O_DIRECT`, or wants larger blocks, everything goes through the page cache as usual.
+//! Where a filesystem knows no `O_DIRECT`, or wants larger blocks, everything goes through the page cache as
+//! usual.
 
 use std::fs::{File, OpenOptions};
 use std::io;

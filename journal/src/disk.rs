@@ -1,15 +1,17 @@
 //! The disk thread: takes what is committed from the tail, writes it into segments and syncs.
 //!
 //! Its turn:
-//! 1. everything committed now is one group: write it, piece by piece, into the segment; release each piece to the
-//!    appender as soon as the filesystem has it;
-//! 2. at a segment's end: sync it, then adopt the spare (so a segment's existence says that all before is durable);
+//! 1. everything committed now is one group: write it, piece by piece, into the segment; release each piece
+//!    to the appender as soon as the filesystem has it;
+//! 2. at a segment's end: sync it, then adopt the spare (so a segment's existence says that all before is
+//!    durable);
 //! 3. sync, move `durable`, tell;
 //! 4. with nothing left, sleep. Under [`AckPolicy::Memory`] it lets work gather for a few milliseconds first,
 //!    since nobody waits for it.
 //!
-//! It writes only into room that the preparer has made (`prepared`), so it cannot run out of it; nearly always zeros have
-//! been written there before, so a sync need not pay for new blocks. An error in a write or a sync is final.
+//! It writes only into room that the preparer has made (`prepared`), so it cannot run out of it; nearly
+//! always zeros have been written there before, so a sync need not pay for new blocks. An error in a write or
+//! a sync is final.
 
 use std::io;
 use std::path::PathBuf;
@@ -99,8 +101,8 @@ impl Disk {
         segment::path(&self.shared.dir, self.header.index)
     }
 
-    /// Whether there are prepared bytes for the whole of the next piece. Pieces end where batches end, so that what has
-    /// been released is always whole records.
+    /// Whether there are prepared bytes for the whole of the next piece. Pieces end where batches end, so
+    /// that what has been released is always whole records.
     fn has_room(&self) -> bool {
         let at = self.tail.taken();
         let prepared = self.shared.prepared();

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::record::Position;
 
-/// There is no room for this record now: the disk is behind by a whole tail, or full. Nothing was appended; the
-/// caller holds its input back and tries again later.
+/// There is no room for this record now: the disk is behind by a whole tail, or full. Nothing was appended;
+/// the caller holds its input back and tries again later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the journal's tail is full: the disk is behind, or has no room")]
 pub struct Full;
@@ -210,8 +210,8 @@ pub enum ReadError {
     },
 }
 
-/// The error after which nothing more reaches the disk. It is never retried: a failed fdatasync may have thrown
-/// dirty pages away, and a second one that succeeds says nothing about them.
+/// The error after which nothing more reaches the disk. It is never retried: a failed fdatasync may have
+/// thrown dirty pages away, and a second one that succeeds says nothing about them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{action} {path} failed: {message}. Everything up to position {durable} is on disk")]
 pub struct StorageFailure {
@@ -227,8 +227,8 @@ pub struct StorageFailure {
     pub durable: Position,
 }
 
-/// Why a journal could not be closed with everything on disk. The tail is left in place and the next open takes
-/// the rest from it.
+/// Why a journal could not be closed with everything on disk. The tail is left in place and the next open
+/// takes the rest from it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseError {

@@ -1,5 +1,5 @@
-//! What a fuzzer calls. Arbitrary bytes must neither panic nor allocate without bound, and what decodes must encode back
-//! to the same bytes.
+//! What a fuzzer calls. Arbitrary bytes must neither panic nor allocate without bound, and what decodes must
+//! encode back to the same bytes.
 
 use crate::codec;
 use crate::record::{self, HEADER, Header, RecordKind};
@@ -7,8 +7,8 @@ use crate::recovery::Scan;
 use crate::segment::{ClusterId, SegmentHeader};
 use crate::walk::{self, Piece};
 
-/// Takes `data` for everything that the journal reads: a segment's header, a record as it lies there, a batch, and
-/// (with a header made to fit) a command's or a report's payload.
+/// Takes `data` for everything that the journal reads: a segment's header, a record as it lies there, a
+/// batch, and (with a header made to fit) a command's or a report's payload.
 pub fn record(data: &[u8]) {
     let _ = SegmentHeader::decode(data, std::path::Path::new("fuzz"));
 

@@ -1,4 +1,5 @@
-//! Looking at a directory: what it holds, and everything that is wrong with it. Changes nothing, needs no lock.
+//! Looking at a directory: what it holds, and everything that is wrong with it. Changes nothing, needs no
+//! lock.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -140,8 +141,8 @@ pub fn info(dir: impl AsRef<Path>) -> Result<Info, OpenError> {
     }
 }
 
-/// Checks everything: every CRC, the chain, that commands are numbered without a gap, that time does not go backwards, that
-/// each session's reports are numbered without a gap, that every record decodes.
+/// Checks everything: every CRC, the chain, that commands are numbered without a gap, that time does not go
+/// backwards, that each session's reports are numbered without a gap, that every record decodes.
 ///
 /// # Errors
 /// When the files themselves are not a journal's. Damage inside them is a [`Problem`].

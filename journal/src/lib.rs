@@ -1,8 +1,8 @@
 //! The journal: one log in which everything that the exchange must not forget is written once, in order.
 //!
 //! Two families of records share one stream and one address space: **commands** (what was sequenced) and
-//! **reports** (what was said to whom under which number). One sync therefore covers both, and every state that a
-//! recovery can reach is a prefix of both at the same point.
+//! **reports** (what was said to whom under which number). One sync therefore covers both, and every state
+//! that a recovery can reach is a prefix of both at the same point.
 //!
 //! ```text
 //!   front thread                       disk thread                      readers
@@ -12,8 +12,9 @@
 //!                                                        preparer: zero-fills the next segment
 //! ```
 //!
-//! [`Journal::open`] recovers the directory and gives the one [`Appender`]. [`Reader`] reads any directory, also
-//! that of a process that runs or was killed. [`inspect`] looks at a directory and names what is wrong with it.
+//! [`Journal::open`] recovers the directory and gives the one [`Appender`]. [`Reader`] reads any directory,
+//! also that of a process that runs or was killed. [`inspect`] looks at a directory and names what is wrong
+//! with it.
 //!
 //! The format, and every rule of recovery, is in `docs/journal-format.md`.
 

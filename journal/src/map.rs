@@ -14,9 +14,10 @@ pub(crate) struct Map(Mmap);
 impl Map {
     /// Maps the file.
     pub(crate) fn of(file: &File) -> io::Result<Self> {
-        // SAFETY: a segment is never shortened and its written bytes never change, by the rules of this crate; the
-        // directory belongs to the exchange (its lock says so), so nobody else writes there. Zeros that become
-        // data while a reader looks at them are told from data by the CRC before anything is made of them.
+        // SAFETY: a segment is never shortened and its written bytes never change, by the rules of this
+        // crate; the directory belongs to the exchange (its lock says so), so nobody else writes there. Zeros
+        // that become data while a reader looks at them are told from data by the CRC before anything is made
+        // of them.
         let map = unsafe { Mmap::map(file)? };
         // Advice only: a kernel that refuses it reads more slowly.
         let _ = map.advise(Advice::Sequential);

@@ -25,13 +25,15 @@ use crate::tail::{self, TailHeader};
 pub struct Journal;
 
 impl Journal {
-    /// Opens the journal in `dir`, making one when there is none, and recovers what a process that died has left.
+    /// Opens the journal in `dir`, making one when there is none, and recovers what a process that died has
+    /// left.
     ///
     /// `on_progress` is called from the journal's threads whenever [`Appender::durable`] has moved or
     /// [`Appender::state`] has changed; it must not block.
     ///
     /// # Errors
-    /// When the directory is in use, damaged, or not this journal's; see [`OpenError`]. What is refused is not changed.
+    /// When the directory is in use, damaged, or not this journal's; see [`OpenError`]. What is refused is
+    /// not changed.
     pub fn open(
         dir: impl AsRef<Path>,
         options: &Options,
@@ -108,8 +110,8 @@ fn open(
         Ok(found) => repair(&dir, found, &*storage)?,
     };
 
-    // A tail may not be longer than a segment, and the first seal must find room in its lap, which is only in doubt
-    // where the ring was larger before.
+    // A tail may not be longer than a segment, and the first seal must find room in its lap, which is only in
+    // doubt where the ring was larger before.
     let mut ring_bytes = options.tail_bytes;
     while !segment.capacity.is_multiple_of(ring_bytes) {
         ring_bytes /= 2;
@@ -238,8 +240,8 @@ fn filled(file: &File, header: &SegmentHeader, path: &Path) -> Result<u64, OpenE
     Ok(segment::data_bytes(length, header.capacity))
 }
 
-/// Cuts what must be cut, then brings from the tail what the segments lack. Each step may be repeated: a crash in
-/// between leaves a directory from which the next open does the same.
+/// Cuts what must be cut, then brings from the tail what the segments lack. Each step may be repeated: a
+/// crash in between leaves a directory from which the next open does the same.
 fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, OpenError> {
     let Found { segments, spares, scan, cut, segments_end, beyond, tail_missing } = found;
     let mut count = segments.len() as u64;
@@ -305,8 +307,8 @@ fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, Ope
     Ok((file, header, scan, prepared, ready, recovery))
 }
 
-/// A spare that an earlier process completed, if it is the one that is needed next: its header was written last, so
-/// it has all its zeros.
+/// A spare that an earlier process completed, if it is the one that is needed next: its header was written
+/// last, so it has all its zeros.
 fn reuse(path: &Path, wanted: &SegmentHeader) -> Option<Spare> {
     if path != segment::spare_path(path.parent()?, wanted.index) {
         return None;

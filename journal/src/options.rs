@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// What a record must have reached before anyone is told of it. The journal does not hold answers back itself; the
-/// policy tells it how soon anyone waits for the disk.
+/// What a record must have reached before anyone is told of it. The journal does not hold answers back
+/// itself; the policy tells it how soon anyone waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum AckPolicy {
     /// The tail: survives the death of the process, not of the machine. The disk follows within 10 ms.
@@ -16,18 +16,19 @@ pub enum AckPolicy {
 /// How to open a journal.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Data bytes of a segment; a multiple of `tail_bytes`. Only a new directory asks this: an existing one keeps
-    /// the size that it was made with.
+    /// Data bytes of a segment; a multiple of `tail_bytes`. Only a new directory asks this: an existing one
+    /// keeps the size that it was made with.
     pub segment_bytes: u64,
-    /// Bytes of the tail ring; a power of two from [`Options::TAIL_BYTES_MIN`] to [`Options::TAIL_BYTES_MAX`]. It
-    /// bounds how far the disk may fall behind. Halved as often as it takes to divide the segment size.
+    /// Bytes of the tail ring; a power of two from [`Options::TAIL_BYTES_MIN`] to
+    /// [`Options::TAIL_BYTES_MAX`]. It bounds how far the disk may fall behind. Halved as often as it takes
+    /// to divide the segment size.
     pub tail_bytes: u64,
     /// Where the tail lives. `None`: /dev/shm when that is a tmpfs with room, else the data directory.
     pub tail_dir: Option<PathBuf>,
     /// What anyone waits for.
     pub ack: AckPolicy,
-    /// Bytes of the filesystem that the journal leaves free: with less than this and a segment left, the state
-    /// becomes [`StorageState::CancelOnly`](crate::StorageState::CancelOnly).
+    /// Bytes of the filesystem that the journal leaves free: with less than this and a segment left, the
+    /// state becomes [`StorageState::CancelOnly`](crate::StorageState::CancelOnly).
     pub reserve_bytes: u64,
 }
 

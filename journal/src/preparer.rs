@@ -1,4 +1,5 @@
-//! The preparer thread: keeps zero-filled, synced room ahead of the disk thread, at a pace that leaves the disk to it.
+//! The preparer thread: keeps zero-filled, synced room ahead of the disk thread, at a pace that leaves the
+//! disk to it.
 //!
 //! Writing into blocks that already hold written zeros halves the time of a sync against blocks that are only
 //! allocated, and cannot run out of room. So the preparer
@@ -6,11 +7,11 @@
 //! 2. makes the next segment under its spare name: blocks reserved, zeros written, header last, all synced;
 //! 3. sleeps until the disk thread takes it.
 //!
-//! When the disk thread waits for room, the rest of the zeros is left out: the blocks are reserved, so there is room, and a
-//! burst is written once and not twice.
+//! When the disk thread waits for room, the rest of the zeros is left out: the blocks are reserved, so there
+//! is room, and a burst is written once and not twice.
 //!
-//! Without room for another segment (and the operator's reserve) it says so, which turns the state to cancel-only, and looks
-//! again every 200 ms. Any other error is final, as on the disk thread.
+//! Without room for another segment (and the operator's reserve) it says so, which turns the state to
+//! cancel-only, and looks again every 200 ms. Any other error is final, as on the disk thread.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,8 +1,9 @@
 //! Reading a journal: any directory, at any time, without its lock.
 //!
-//! [`Reader::open`] takes a picture: the segments as they are, mapped, and a copy of what the tail holds beyond them. The
-//! picture is a prefix of the stream that ends at a seal; a directory whose owner runs or was killed gives its newest
-//! committed records too. Records are shown only out of batches that have been found valid whole.
+//! [`Reader::open`] takes a picture: the segments as they are, mapped, and a copy of what the tail holds
+//! beyond them. The picture is a prefix of the stream that ends at a seal; a directory whose owner runs or
+//! was killed gives its newest committed records too. Records are shown only out of batches that have been
+//! found valid whole.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -84,10 +85,11 @@ impl Reader {
     /// Opens the journal in `dir` for reading.
     ///
     /// # Errors
-    /// When there is none, or its files are not what they should be. Damage inside the records is no error here: what is
-    /// before it can be read, and [`records`](Self::records) ends with it.
+    /// When there is none, or its files are not what they should be. Damage inside the records is no error
+    /// here: what is before it can be read, and [`records`](Self::records) ends with it.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
-        // While its owner runs, the disk can overtake the picture between its two halves; then a new one is taken.
+        // While its owner runs, the disk can overtake the picture between its two halves; then a new one is
+        // taken.
         const ATTEMPTS: u32 = 20;
         for _ in 1..ATTEMPTS {
             let (reader, complete) = Self::picture(dir.as_ref())?;
@@ -131,7 +133,8 @@ impl Reader {
         {
             complete = recovery::beyond(&view, &like, &mut scan, &mut beyond).is_ok();
         }
-        // The last segment's first batch is judged again by whoever comes from the one before: its chain goes on.
+        // The last segment's first batch is judged again by whoever comes from the one before: its chain goes
+        // on.
         let judged_from = if like.index == 0 { 0 } else { like.base() + 1 };
         Ok((Self { segments: mapped, judged_from, segments_end, beyond, end: scan.end, damage }, complete))
     }
@@ -160,8 +163,8 @@ impl Reader {
         Records::new(self, 0, Some(self.cluster().genesis()))
     }
 
-    /// Every record again, after [`records`](Self::records) has gone through them to the end without an error: nothing is
-    /// judged a second time.
+    /// Every record again, after [`records`](Self::records) has gone through them to the end without an
+    /// error: nothing is judged a second time.
     #[must_use]
     pub fn records_again(&self) -> Records<'_> {
         Records { judged: true, ..Records::new(self, 0, None) }
@@ -210,7 +213,8 @@ pub struct Records<'a> {
     piece: Piece<'a>,
     /// The next record, or the seal.
     at: u64,
-    /// Where the batch's seal begins, or what has been judged ends: `at <= seal_at`, or nothing has been entered yet.
+    /// Where the batch's seal begins, or what has been judged ends: `at <= seal_at`, or nothing has been
+    /// entered yet.
     seal_at: u64,
     /// Where the next batch begins.
     next: u64,
@@ -246,7 +250,8 @@ impl<'a> Records<'a> {
                 _ => return Err(ReadError::PastEnd(Position(self.next))),
             }
         }
-        // Whoever begins at a position of his own choice has his first batch judged: it may be the middle of a record.
+        // Whoever begins at a position of his own choice has his first batch judged: it may be the middle of
+        // a record.
         if self.judged || (self.chain.is_some() && self.next >= self.reader.judged_from) {
             // All that is left of this piece at once; its seals are passed over.
             self.at = self.next;

@@ -7,9 +7,9 @@
 //!  └────────┴────────┴────────────────┴────────────────┴────┴───────┴───────┴─────────────┘
 //! ```
 //!
-//! All integers are little-endian. `length` counts the whole record and is a multiple of 8. The CRC starts from the
-//! segment's salt and runs over the record's own position, then over the record with the CRC field as zero: bytes
-//! that are stale, or that lie elsewhere than where they were written, never parse.
+//! All integers are little-endian. `length` counts the whole record and is a multiple of 8. The CRC starts
+//! from the segment's salt and runs over the record's own position, then over the record with the CRC field
+//! as zero: bytes that are stale, or that lie elsewhere than where they were written, never parse.
 
 use core::fmt;
 
@@ -115,8 +115,8 @@ pub(crate) const HEADER: usize = 32;
 pub(crate) const SEAL: usize = HEADER + 32;
 /// No record is longer.
 pub(crate) const RECORD_MAX: usize = 4096;
-/// A seal that would leave less than this before the end of its lap takes the rest itself, so that whatever comes
-/// next always finds room for itself and its seal, or an empty lap.
+/// A seal that would leave less than this before the end of its lap takes the rest itself, so that whatever
+/// comes next always finds room for itself and its seal, or an empty lap.
 pub(crate) const STRETCH: usize = 512;
 
 // Header fields.

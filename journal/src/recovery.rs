@@ -1,8 +1,11 @@
-//! What a directory holds: the checks of its segments, the walk to its end, and the verdict on what lies beyond.
+//! What a directory holds: the checks of its segments, the walk to its end, and the verdict on what lies
+//! beyond.
 //!
-//! Nothing here writes. [`open`](crate::open) acts on what is found, and does so only after everything has been judged.
+//! Nothing here writes. [`open`](crate::open) acts on what is found, and does so only after everything has
+//! been judged.
 //!
-//! The walk ends at the first spot that is not valid. Everything is then decided by what is known of that spot:
+//! The walk ends at the first spot that is not valid. Everything is then decided by what is known of that
+//! spot:
 //!
 //! | beyond the spot | verdict |
 //! |---|---|
@@ -46,14 +49,15 @@ pub struct Recovery {
     pub segments: u64,
     /// Bytes that were committed but not in the segments, taken from the tail of a process that died.
     pub absorbed_from_tail: u64,
-    /// A tail that the directory names and that is not there: the machine was restarted, or somebody removed it. What
-    /// only it held, under `AckPolicy::Memory`, is lost.
+    /// A tail that the directory names and that is not there: the machine was restarted, or somebody removed
+    /// it. What only it held, under `AckPolicy::Memory`, is lost.
     pub tail_missing: Option<PathBuf>,
     /// What was cut off the end.
     pub cut: Option<Cut>,
 }
 
-/// What was cut off the end of a journal: bytes that no seal closes, or that were never vouched for as durable.
+/// What was cut off the end of a journal: bytes that no seal closes, or that were never vouched for as
+/// durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// The file.
@@ -73,8 +77,8 @@ pub struct Cut {
 pub enum CutCause {
     /// A batch was being written when the writer stopped.
     Torn,
-    /// Several batches were being written and the disk took them out of order: whole ones lie beyond a broken one, none of
-    /// them known to have been synced.
+    /// Several batches were being written and the disk took them out of order: whole ones lie beyond a broken
+    /// one, none of them known to have been synced.
     Unsynced,
 }
 
@@ -291,8 +295,8 @@ impl Beyond {
     }
 }
 
-/// Takes from the tail what is committed there beyond `scan.end`, and walks it. An error says what is wrong with
-/// it; `scan` and the result then hold the part before.
+/// Takes from the tail what is committed there beyond `scan.end`, and walks it. An error says what is wrong
+/// with it; `scan` and the result then hold the part before.
 pub(crate) fn beyond(
     view: &TailView,
     like: &SegmentHeader,
@@ -389,14 +393,16 @@ pub(crate) fn examine(dir: &Path) -> Result<Found, OpenError> {
             }
             tail_missing = Some(path);
         }
-        // The tail of the directory that this one was copied from, still in use there. Whose it is decides, and the lock only for
-        // others': we hold this directory, so nobody else can use its tail, but a reader may be looking at it.
+        // The tail of the directory that this one was copied from, still in use there. Whose it is decides,
+        // and the lock only for others': we hold this directory, so nobody else can use its tail, but a
+        // reader may be looking at it.
         Some((_, Ok(view))) if !view.is_of(dir) && view.in_use() => {}
         Some((path, Ok(view))) => {
             let at = Position(scan.end);
             if let Err(what) = self::beyond(&view, &like, &mut scan, &mut beyond)
-                // After a restart of the machine a tail on disk is as old as the kernel left it: its valid part is welcome,
-                // the rest is not missed. In the same boot it is exact, so something else is wrong.
+                // After a restart of the machine a tail on disk is as old as the kernel left it: its valid
+                // part is welcome, the rest is not missed. In the same boot it is exact, so something else is
+                // wrong.
                 && (view.header.boot == tail::boot_id() || view.header.cluster != like.cluster)
             {
                 return Err(OpenError::Tail { file: path, at, what });

@@ -1,7 +1,7 @@
 //! Segment files: names, headers, and how one is made.
 //!
-//! `NNNNNNNNNN.seg` is a header page and `capacity` bytes of the stream; `N` is its index and `index * capacity`
-//! the position of its first byte.
+//! `NNNNNNNNNN.seg` is a header page and `capacity` bytes of the stream; `N` is its index and `index *
+//! capacity` the position of its first byte.
 //!
 //! ```text
 //!  0        8         12      16              32      40         48      56     60     64        72 .. 4092  4096
@@ -71,8 +71,8 @@ pub(crate) struct SegmentHeader {
 }
 
 impl SegmentHeader {
-    /// The start value of the CRCs in this segment. It is known before the segment is, so that the appender need
-    /// not wait for a file.
+    /// The start value of the CRCs in this segment. It is known before the segment is, so that the appender
+    /// need not wait for a file.
     pub(crate) fn salt(&self) -> u32 {
         let mut bytes = [0u8; 28];
         bytes[..16].copy_from_slice(&self.cluster.0.to_le_bytes());
@@ -248,7 +248,8 @@ impl Spare {
     }
 }
 
-/// Writes zeros over `from..to` of a segment's data, wherever that begins and ends, and brings them to the disk.
+/// Writes zeros over `from..to` of a segment's data, wherever that begins and ends, and brings them to the
+/// disk.
 pub(crate) fn erase(storage: &dyn Storage, file: &File, from: u64, to: u64) -> io::Result<()> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut at = from;

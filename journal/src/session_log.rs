@@ -1,6 +1,7 @@
 //! Where a session's reports lie: from outbound number to position, four bytes a report.
 //!
-//! The reports themselves stay in the journal; a resend reads them back. Rebuilt at start from the journal's reports.
+//! The reports themselves stay in the journal; a resend reads them back. Rebuilt at start from the journal's
+//! reports.
 
 use crate::record::Position;
 
@@ -11,8 +12,9 @@ const BLOCK: usize = 4096;
 
 /// One session's reports: number to position. Numbers begin at 1 and have no gap.
 ///
-/// Blocks of up to 4096 reports; each has the number of its first, a base position and one `u32` a report: the distance
-/// from the base in units of 8 bytes, which spans 32 GiB. A report further away begins a new block.
+/// Blocks of up to 4096 reports; each has the number of its first, a base position and one `u32` a report:
+/// the distance from the base in units of 8 bytes, which spans 32 GiB. A report further away begins a new
+/// block.
 #[derive(Clone, Debug, Default)]
 pub struct SessionIndex {
     blocks: Vec<Block>,

@@ -24,8 +24,8 @@ pub enum StorageState {
     Failed = 2,
 }
 
-/// What is called when `durable` has moved or the state has changed. It runs on the journal's threads and must not
-/// block.
+/// What is called when `durable` has moved or the state has changed. It runs on the journal's threads and
+/// must not block.
 pub(crate) type OnProgress = Arc<dyn Fn() + Send + Sync>;
 
 /// A value on two cache lines of its own: x86 fetches lines in pairs, so one line apart is not apart.
@@ -47,8 +47,8 @@ pub(crate) struct Shared {
     on_progress: OnProgress,
     /// Everything below is on disk. Written by the disk thread only.
     durable: Apart<AtomicU64>,
-    /// Everything below may be written to without making a file longer: `written <= prepared`. Past the end of the
-    /// current segment exactly when a spare stands ready.
+    /// Everything below may be written to without making a file longer: `written <= prepared`. Past the end
+    /// of the current segment exactly when a spare stands ready.
     prepared: Apart<AtomicU64>,
     /// Everything below has been handed to the filesystem: `durable <= written`. For the preparer's pace.
     written: Apart<AtomicU64>,
@@ -131,7 +131,8 @@ impl Shared {
     /// Called by the preparer when there is more room to write in.
     pub(crate) fn set_prepared(&self, position: u64) {
         self.prepared.0.store(position, Ordering::Release);
-        // Orders the store before the look, as in `wake`: the disk thread says that it starves, then looks for room.
+        // Orders the store before the look, as in `wake`: the disk thread says that it starves, then looks
+        // for room.
         fence(Ordering::SeqCst);
         if self.is_starving() {
             self.wake_disk(true);
@@ -248,8 +249,8 @@ impl Shared {
         spare
     }
 
-    /// Waits as the preparer, for at most `time` when given, until `done` holds or the preparer shall stop; whether
-    /// it shall.
+    /// Waits as the preparer, for at most `time` when given, until `done` holds or the preparer shall stop;
+    /// whether it shall.
     pub(crate) fn preparer_waits(
         &self,
         time: Option<std::time::Duration>,

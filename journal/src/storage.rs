@@ -21,8 +21,8 @@ pub trait Storage: Send + Sync + 'static {
     /// Whatever the system says.
     fn sync(&self, file: &File) -> io::Result<()>;
 
-    /// Reserves blocks for the first `bytes` of a file without changing its length; whether the filesystem can. Where it
-    /// cannot, only written zeros make room certain.
+    /// Reserves blocks for the first `bytes` of a file without changing its length; whether the filesystem
+    /// can. Where it cannot, only written zeros make room certain.
     ///
     /// # Errors
     /// Whatever the system says; `StorageFull` when there is no room.

@@ -1,8 +1,9 @@
 //! The tail: the newest bytes of the stream in a ring of shared memory, which outlives the process.
 //!
-//! The ring is a file that is mapped, in /dev/shm where there is one, so what has been stored in it survives SIGKILL
-//! without a system call. Position `p` lies at ring offset `p % ring bytes`; no batch crosses a multiple of the ring's
-//! size (a *lap*), so every batch is one piece of memory. The data directory's link `tail` says where the file is.
+//! The ring is a file that is mapped, in /dev/shm where there is one, so what has been stored in it survives
+//! SIGKILL without a system call. Position `p` lies at ring offset `p % ring bytes`; no batch crosses a
+//! multiple of the ring's size (a *lap*), so every batch is one piece of memory. The data directory's link
+//! `tail` says where the file is.
 //!
 //! ```text
 //!  file:  0                       2048        2056   4096                            4096 + ring bytes
@@ -15,9 +16,10 @@
 //!         [at, released + bytes)  free                           (TailWriter)
 //! ```
 //!
-//! Two cursors order all access. `committed` is stored with release by the writer after the bytes and loaded with
-//! acquire by the disk thread before it reads them. `released` is stored with release by the disk thread after it has read
-//! and loaded with acquire by the writer before it overwrites. So no byte is ever read and written at once.
+//! Two cursors order all access. `committed` is stored with release by the writer after the bytes and loaded
+//! with acquire by the disk thread before it reads them. `released` is stored with release by the disk thread
+//! after it has read and loaded with acquire by the writer before it overwrites. So no byte is ever read and
+//! written at once.
 #![allow(unsafe_code)] // views of the mapped ring; the two cursors above keep readers and the writer apart
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -152,8 +154,8 @@ impl Ring {
     /// The committed cursor in the mapped header.
     #[inline]
     fn committed(&self) -> &AtomicU64 {
-        // SAFETY: the map is longer than a page, page-aligned, and lives as long as `self`; the cursor's eight bytes are
-        // accessed in this process through this function only.
+        // SAFETY: the map is longer than a page, page-aligned, and lives as long as `self`; the cursor's
+        // eight bytes are accessed in this process through this function only.
         unsafe { AtomicU64::from_ptr(self.map.as_mut_ptr().add(COMMITTED_AT).cast()) }
     }
 
@@ -215,8 +217,9 @@ impl TailWriter {
         let end = self.at + length as u64;
         assert!(end <= self.freed, "the appender makes room first");
         let start = self.ring.pointer(self.at, end);
-        // SAFETY: [at, end) is within the map (`pointer` checked), not above `freed`, so the disk thread is done with what
-        // lay there; not below `committed`, so it reads nothing there now; and this is the one writer, borrowed mutably.
+        // SAFETY: [at, end) is within the map (`pointer` checked), not above `freed`, so the disk thread is
+        // done with what lay there; not below `committed`, so it reads nothing there now; and this is the one
+        // writer, borrowed mutably.
         unsafe { core::slice::from_raw_parts_mut(start, length) }
     }
 
@@ -226,8 +229,8 @@ impl TailWriter {
         self.at += length as u64;
     }
 
-    /// Makes everything before [`at`](Self::at) visible to the disk thread, and to whoever opens the tail after this
-    /// process.
+    /// Makes everything before [`at`](Self::at) visible to the disk thread, and to whoever opens the tail
+    /// after this process.
     #[inline]
     pub(crate) fn publish(&self) {
         // Release: the bytes come before the cursor.
@@ -254,8 +257,8 @@ impl TailWriter {
             return None;
         }
         let start = self.ring.pointer(from, to);
-        // SAFETY: within the map; written by this writer at some time and not overwritten since, because `from` is at
-        // most a ring's size behind `at`; nobody else writes, and this writer is borrowed.
+        // SAFETY: within the map; written by this writer at some time and not overwritten since, because
+        // `from` is at most a ring's size behind `at`; nobody else writes, and this writer is borrowed.
         Some(unsafe { core::slice::from_raw_parts(start, (to - from) as usize) })
     }
 }
@@ -285,13 +288,14 @@ impl TailReader {
         self.ring.committed().load(Ordering::Acquire)
     }
 
-    /// The committed bytes that have not been taken, as far as they lie in one lap. Both ends are ends of batches.
+    /// The committed bytes that have not been taken, as far as they lie in one lap. Both ends are ends of
+    /// batches.
     pub(crate) fn next(&self) -> &[u8] {
         let lap_end = (self.taken & !(self.ring.bytes - 1)) + self.ring.bytes;
         let to = self.committed().min(lap_end);
         let start = self.ring.pointer(self.taken, to);
-        // SAFETY: within the map; [taken, committed) is not written to until `release` has been called, which needs this
-        // reader mutably, so not while the slice lives.
+        // SAFETY: within the map; [taken, committed) is not written to until `release` has been called, which
+        // needs this reader mutably, so not while the slice lives.
         unsafe { core::slice::from_raw_parts(start, (to - self.taken) as usize) }
     }
 
@@ -334,8 +338,8 @@ fn default_dir(data: &Path, bytes: u64) -> PathBuf {
     if room { shm.to_path_buf() } else { data.to_path_buf() }
 }
 
-/// Makes a tail whose stream goes on at `header.base`, points the data directory's link to it, and removes the tail
-/// that the link pointed to before, if it was this directory's.
+/// Makes a tail whose stream goes on at `header.base`, points the data directory's link to it, and removes
+/// the tail that the link pointed to before, if it was this directory's.
 pub(crate) fn create(
     dir: &Path,
     tail_dir: Option<&Path>,
@@ -430,8 +434,8 @@ fn point_link(dir: &Path, path: &Path, dir_id: (u64, u64)) -> Result<(), OpenErr
     Ok(())
 }
 
-/// Removes the tails in `place` that are this user's, that no process holds, and whose data directory is gone or
-/// points to another tail. Best effort: what cannot be looked at stays.
+/// Removes the tails in `place` that are this user's, that no process holds, and whose data directory is gone
+/// or points to another tail. Best effort: what cannot be looked at stays.
 fn remove_orphans(place: &Path) {
     let Ok(entries) = std::fs::read_dir(place) else { return };
     let uid = rustix::process::getuid().as_raw();
@@ -485,8 +489,8 @@ impl TailView {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// A copy of `from..to`, at most a ring's size. A live owner may overwrite what is being copied; the records'
-    /// CRCs, which contain their positions, tell.
+    /// A copy of `from..to`, at most a ring's size. A live owner may overwrite what is being copied; the
+    /// records' CRCs, which contain their positions, tell.
     pub(crate) fn copy(&self, from: u64, to: u64) -> io::Result<Vec<u8>> {
         let ring = self.header.ring_bytes;
         assert!(from <= to && to - from <= ring, "a ring holds no more than its size");
@@ -511,8 +515,8 @@ impl TailView {
     }
 }
 
-/// The tail that the data directory's link names; `None` when there is no link. The inner result is an error when
-/// there is a link and no good tail behind it.
+/// The tail that the data directory's link names; `None` when there is no link. The inner result is an error
+/// when there is a link and no good tail behind it.
 pub(crate) fn linked(dir: &Path) -> Option<(PathBuf, Result<TailView, String>)> {
     let target = std::fs::read_link(dir.join(LINK)).ok()?;
     let view = TailView::open(&target);

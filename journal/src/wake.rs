@@ -1,12 +1,13 @@
-//! How the front thread wakes the disk thread without ever losing a wake-up, and without paying for one when the
-//! disk thread is awake.
+//! How the front thread wakes the disk thread without ever losing a wake-up, and without paying for one when
+//! the disk thread is awake.
 //!
-//! The front thread publishes work, then looks whether the other sleeps; the disk thread says that it sleeps, then
-//! looks whether there is work. Each does a store and then a load of what the other stores, with a sequentially
-//! consistent fence between, so at least one of the two sees the other's store (the fences are ordered; whoever's
-//! is later sees what was stored before the earlier one). Either the front thread sees the sleeper and wakes it, or the
-//! sleeper sees the work and does not sleep; both may happen, and then a token too many is left, which costs one
-//! turn of a loop. `tests::no_wake_up_is_lost` (built with `--cfg loom`) walks through every interleaving.
+//! The front thread publishes work, then looks whether the other sleeps; the disk thread says that it sleeps,
+//! then looks whether there is work. Each does a store and then a load of what the other stores, with a
+//! sequentially consistent fence between, so at least one of the two sees the other's store (the fences are
+//! ordered; whoever's is later sees what was stored before the earlier one). Either the front thread sees the
+//! sleeper and wakes it, or the sleeper sees the work and does not sleep; both may happen, and then a token
+//! too many is left, which costs one turn of a loop. `tests::no_wake_up_is_lost` (built with `--cfg loom`)
+//! walks through every interleaving.
 //!
 //! | state | set by | who ends it |
 //! |---|---|---|
@@ -36,7 +37,8 @@ impl Wake {
         Self { state: AtomicU32::new(AWAKE) }
     }
 
-    /// Called after work has been published: whether the sleeper must be unparked. When it lingers, only if `urgent`.
+    /// Called after work has been published: whether the sleeper must be unparked. When it lingers, only if
+    /// `urgent`.
     #[inline]
     #[must_use]
     pub(crate) fn must_unpark(&self, urgent: bool) -> bool {
@@ -52,7 +54,8 @@ impl Wake {
 
     /// Sleeps until woken, unless `ready` already holds. Only the disk thread calls this.
     pub(crate) fn idle(&self, ready: impl Fn() -> bool) {
-        // A swap, not a store: it comes after a waker's swap that it has seen, for loom as for the language's coherence.
+        // A swap, not a store: it comes after a waker's swap that it has seen, for loom as for the language's
+        // coherence.
         self.state.swap(IDLE, Ordering::AcqRel);
         // Orders the store before the look at the work; see the head of the file.
         fence(Ordering::SeqCst);
@@ -65,8 +68,8 @@ impl Wake {
         self.state.store(AWAKE, Ordering::Relaxed);
     }
 
-    /// Sleeps for `time`, or until woken urgently, unless `ready` already holds. Only the disk thread calls this. Its own
-    /// clock ends it, so nothing rests on the wake-up.
+    /// Sleeps for `time`, or until woken urgently, unless `ready` already holds. Only the disk thread calls
+    /// this. Its own clock ends it, so nothing rests on the wake-up.
     pub(crate) fn linger(&self, time: Duration, ready: impl Fn() -> bool) {
         let deadline = Instant::now() + time;
         self.state.swap(LINGER, Ordering::AcqRel);
@@ -101,8 +104,8 @@ mod tests {
     use loom::sync::atomic::AtomicU64;
     use loom::thread;
 
-    /// Two commits against a sleeper that takes each as the disk thread does. Were a wake-up lost, the sleeper would park
-    /// for ever and loom would call it a deadlock.
+    /// Two commits against a sleeper that takes each as the disk thread does. Were a wake-up lost, the
+    /// sleeper would park for ever and loom would call it a deadlock.
     #[test]
     fn no_wake_up_is_lost() {
         loom::model(|| {

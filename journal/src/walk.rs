@@ -1,7 +1,8 @@
 //! Walking the stream batch by batch: the one place that decides what is valid.
 //!
-//! A batch is valid when every record up to its seal parses, the seal's count and length say the same, its chain goes on
-//! from the batch before, and the hash of the bytes is what it says. Nothing that is not in a valid batch is ever shown.
+//! A batch is valid when every record up to its seal parses, the seal's count and length say the same, its
+//! chain goes on from the batch before, and the hash of the bytes is what it says. Nothing that is not in a
+//! valid batch is ever shown.
 
 use core::fmt;
 
@@ -105,8 +106,8 @@ pub(crate) fn chain(bytes: &[u8], previous: u64) -> u64 {
     xxh3_64_with_seed(bytes, previous)
 }
 
-/// The batch at `at`, which must continue `previous`. With no `previous`, `at` may be any record of a batch, and the
-/// chain begins with what its seal says.
+/// The batch at `at`, which must continue `previous`. With no `previous`, `at` may be any record of a batch,
+/// and the chain begins with what its seal says.
 pub(crate) fn batch(piece: &Piece<'_>, at: u64, previous: Option<u64>) -> Result<Batch, Fault> {
     let bytes = piece.from(at);
     let mut offset = 0;
@@ -179,8 +180,8 @@ pub(crate) fn valid(bytes: &[u8]) -> Option<(Header, &[u8])> {
     Some((header, payload))
 }
 
-/// The valid seals that lie anywhere in `from..to`: where the last one is, and the most that any of them says was
-/// durable. `None` when there is none.
+/// The valid seals that lie anywhere in `from..to`: where the last one is, and the most that any of them says
+/// was durable. `None` when there is none.
 pub(crate) fn seals_between(piece: &Piece<'_>, from: u64, to: u64) -> Option<(u64, u64)> {
     let bytes = piece.from(from);
     let end = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX).min(bytes.len());
@@ -202,7 +203,8 @@ pub(crate) fn seals_between(piece: &Piece<'_>, from: u64, to: u64) -> Option<(u6
 /// The position after the last byte that is not zero, at or after `from`; `from` when there is none.
 pub(crate) fn end_of_data(piece: &Piece<'_>, from: u64) -> u64 {
     let bytes = piece.from(from);
-    // Forwards, as disks read ahead, and a page at a time, without a branch in it: nearly all of it is zeros, and a start waits.
+    // Forwards, as disks read ahead, and a page at a time, without a branch in it: nearly all of it is zeros,
+    // and a start waits.
     let mut last_page = 0..0;
     for (number, page) in bytes.chunks(4096).enumerate() {
         let (words, rest) = page.as_chunks::<8>();

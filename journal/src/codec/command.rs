@@ -125,8 +125,8 @@ pub(crate) fn encode(command: &Command, payload: &mut [u8]) -> [u8; 3] {
 /// The command of a record.
 ///
 /// # Errors
-/// When the kind is no command, the length is not the kind's, or a field holds a value that it cannot have. The
-/// client's own text and the echo are kept as they are: the journal knows no orders' meaning.
+/// When the kind is no command, the length is not the kind's, or a field holds a value that it cannot have.
+/// The client's own text and the echo are kept as they are: the journal knows no orders' meaning.
 #[inline]
 pub(crate) fn decode(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Result<Command, DecodeError> {
     let number = kind as u8;

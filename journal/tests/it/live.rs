@@ -8,7 +8,8 @@ use journal::{AckPolicy, Options, Reader, inspect};
 
 use crate::support::{Random, Source, append_patiently, open, options};
 
-/// Every picture of a running journal is a prefix of it that ends at a commit, and as new as the moment it was taken.
+/// Every picture of a running journal is a prefix of it that ends at a commit, and as new as the moment it
+/// was taken.
 #[test]
 fn a_reader_of_a_running_journal_sees_a_prefix() {
     let seed = Random::seeded("a_reader_of_a_running_journal_sees_a_prefix").next();

@@ -149,7 +149,8 @@ fn a_bit_flipped_below_what_is_durable_is_refused_by_name() {
     assert!(verify.problems.is_empty());
 }
 
-/// A close says that everything was on disk, so after it damage in the last batch is damage, not a torn write.
+/// A close says that everything was on disk, so after it damage in the last batch is damage, not a torn
+/// write.
 #[test]
 fn after_a_clean_close_the_last_batch_is_vouched_for() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -226,8 +227,8 @@ fn what_lies_behind_the_end_is_never_replayed() {
     }
 }
 
-/// Batches that the disk may have taken in any order, because no sync had come back: a hole in one of them ends the journal
-/// before it, and the whole ones behind the hole are not replayed.
+/// Batches that the disk may have taken in any order, because no sync had come back: a hole in one of them
+/// ends the journal before it, and the whole ones behind the hole are not replayed.
 #[test]
 fn unsynced_batches_behind_a_hole_are_cut() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -402,7 +403,8 @@ fn a_recovery_that_fails_anywhere_can_be_repeated() {
         }
         assert_eq!(read(dir.path()), all, "step {step}");
     }
-    assert!(failed > 3, "{failed}");
+    // At least the write and the sync of what the tail had; more when a segment had to be made.
+    assert!(failed >= 2, "{failed}");
     let (journal, _) = open(dir.path(), &options);
     journal.close().expect("closes");
     assert_eq!(read(dir.path()), all);

@@ -1,4 +1,5 @@
-//! What the tests share: seeded random commands and reports, a journal's contents as data, ways to break files.
+//! What the tests share: seeded random commands and reports, a journal's contents as data, ways to break
+//! files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,8 @@ pub(crate) const SEGMENT_HEADER: u64 = 4096;
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// From `SEED` in the environment, else from the clock; prints the seed, so that a failure can be repeated.
+    /// From `SEED` in the environment, else from the clock; prints the seed, so that a failure can be
+    /// repeated.
     pub(crate) fn seeded(test: &str) -> Self {
         let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
             std::time::SystemTime::now()
