@@ -323,7 +323,7 @@ impl Gateway {
             let unsent = connection.outbox.unsent();
             match result {
                 Ok(()) if unsent > self.limits.unsent_max => {
-                    broken.push((token, Close::SlowConsumer { unsent }))
+                    broken.push((token, Close::SlowConsumer { unsent }));
                 }
                 Ok(()) => {}
                 Err(reason) => broken.push((token, reason)),
