@@ -75,14 +75,20 @@ fn main() -> ExitCode {
 }
 
 fn run(mut options: Options) -> Result<(), String> {
-    if !options.common.bench {
-        // `cargo test --all-targets` starts benchmarks too, and need not have built the exchange.
-        println!("end_to_end: a benchmark: cargo bench -p benches --bench end_to_end");
-        return Ok(());
-    }
     options.common = options.common.settled();
     let args = options.common.clone();
-    let program = options.exchange.map_or_else(exchange_program, Ok)?;
+    let program = match options.exchange.map_or_else(exchange_program, Ok) {
+        // `cargo test --all-targets` starts benchmarks too, and need not have built the exchange.
+        Err(error) if !args.bench => {
+            println!("end_to_end: not run: {error}");
+            return Ok(());
+        }
+        program => program?,
+    };
+    if !args.bench && cfg!(debug_assertions) {
+        println!("end_to_end: not run: this is a debug build");
+        return Ok(());
+    }
     let scratch = args.scratch(env!("CARGO_TARGET_TMPDIR"))?;
     let config = scratch.path().join("64.toml");
     let instruments = configure(&program, &config, 64)?;

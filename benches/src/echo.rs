@@ -26,8 +26,10 @@ use wire::{
 };
 
 const LISTENER: Token = Token(0);
-/// Bytes read at once.
-const READ: usize = 1 << 16;
+/// Bytes that are read ahead of what is answered; many frames long.
+const INPUT: usize = 1 << 17;
+/// The longest payload taken.
+const PAYLOAD_MAX: usize = 4_096;
 
 /// Serves for ever on a free port of the loopback interface; `ready` hears which. With `spin` it never sleeps.
 ///
@@ -57,7 +59,8 @@ pub fn serve(spin: bool, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
                         Token(next),
                         Interest::READABLE | Interest::WRITABLE,
                     )?;
-                    peers.insert(next, Peer { stream, input: Vec::new(), output: Vec::new() });
+                    let input = vec![0; INPUT].into_boxed_slice();
+                    peers.insert(next, Peer { stream, input, held: 0, output: Vec::new() });
                     next += 1;
                 }
             } else if let Some(peer) = peers.get_mut(&event.token().0)
@@ -71,8 +74,9 @@ pub fn serve(spin: bool, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
 
 struct Peer {
     stream: TcpStream,
-    /// Read, and not answered: less than a frame.
-    input: Vec<u8>,
+    /// `INPUT` bytes, of which the first `held` are read and not answered: less than a frame.
+    input: Box<[u8]>,
+    held: usize,
     /// Not yet with the kernel.
     output: Vec<u8>,
 }
@@ -81,19 +85,18 @@ impl Peer {
     /// Reads and answers until there is nothing more to read; false when the client is gone.
     fn turn(&mut self, answers: &Answers) -> io::Result<bool> {
         loop {
-            let had = self.input.len();
-            self.input.resize(had + READ, 0);
-            let read = self.stream.read(&mut self.input[had..]);
-            self.input.truncate(had + *read.as_ref().unwrap_or(&0));
-            match read {
+            let room = &mut self.input[self.held..];
+            let asked = room.len();
+            match self.stream.read(room) {
                 Ok(0) => return Ok(false),
                 Ok(read) => {
+                    self.held += read;
                     if !self.answer(answers)? {
                         return Ok(false);
                     }
                     self.flush()?;
                     // A short read has emptied the socket.
-                    if read < READ {
+                    if read < asked {
                         return Ok(true);
                     }
                 }
@@ -109,7 +112,9 @@ impl Peer {
     /// Answers every whole frame; false after a goodbye.
     fn answer(&mut self, answers: &Answers) -> io::Result<bool> {
         let mut at = 0;
-        while let Some(frame) = soup::frame(&self.input[at..], READ).map_err(io::Error::other)? {
+        while let Some(frame) =
+            soup::frame(&self.input[at..self.held], PAYLOAD_MAX).map_err(io::Error::other)?
+        {
             match frame.kind {
                 kind::UNSEQUENCED => answers.answer(frame.payload, &mut self.output),
                 kind::LOGIN_REQUEST => answers.login.encode(&mut self.output),
@@ -118,7 +123,8 @@ impl Peer {
             }
             at += frame.consumed;
         }
-        self.input.drain(..at);
+        self.input.copy_within(at..self.held, 0);
+        self.held -= at;
         Ok(true)
     }
 
@@ -250,7 +256,7 @@ mod tests {
             out
         };
         let check = |bytes: &[u8], check: &dyn Fn(&Outbound<'_>)| {
-            let frame = soup::frame(bytes, READ).unwrap().unwrap();
+            let frame = soup::frame(bytes, PAYLOAD_MAX).unwrap().unwrap();
             assert_eq!(frame.consumed, bytes.len());
             let ServerPacket::Sequenced(message) = ServerPacket::decode(&frame).unwrap() else {
                 panic!("sequenced")
