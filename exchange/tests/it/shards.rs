@@ -29,7 +29,11 @@ fn load(home: &Home, venue: &Venue, profile: &str, orders: u32, seed: u32) -> Va
     let summary: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let requests = &summary["requests"];
     assert_eq!(requests["sent"], orders, "{requests}");
-    assert_eq!((&requests["unanswered"], &requests["unexpected_messages"]), (&0.into(), &0.into()), "{requests}");
+    assert_eq!(
+        (&requests["unanswered"], &requests["unexpected_messages"]),
+        (&0.into(), &0.into()),
+        "{requests}"
+    );
     summary
 }
 
