@@ -10,12 +10,12 @@
 
 mod audit;
 mod client;
-//mod commands;
+mod commands;
 mod conversations;
 mod crash;
-//mod faults;
+mod faults;
 mod hostile;
-//mod lobster;
+mod lobster;
 mod reference;
 mod resume;
 mod script;

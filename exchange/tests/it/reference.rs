@@ -7,6 +7,7 @@ use domain::{
     Sequence, Sequenced, SessionId,
 };
 use engine::{
+    book::BookView,
     hash::{EventHash, StateHash, book_hash},
     reference::ReferenceBook,
 };
@@ -65,6 +66,11 @@ impl Reference {
     /// The hash of what all books hold.
     pub(crate) fn state(&self) -> String {
         self.books.iter().map(book_hash).fold(StateHash::default(), StateHash::combine).to_string()
+    }
+
+    /// Orders that rest, in all books.
+    pub(crate) fn resting(&self) -> u64 {
+        self.books.iter().map(|book| book.header().resting).sum()
     }
 
     /// The hash of what all books have said.

@@ -257,16 +257,24 @@ pub(crate) struct Venue {
 }
 
 impl Venue {
-    /// The next line, which must tell of `event`.
-    fn line(&mut self, event: &str) -> Value {
+    /// The next line, which must tell of `event`; the status is shown in between.
+    pub(crate) fn line(&mut self, event: &str) -> Value {
+        loop {
+            let value = self.any_line(event);
+            if value["event"] == event {
+                return value;
+            }
+            assert_eq!(value["event"], "status", "{value}");
+        }
+    }
+
+    fn any_line(&mut self, event: &str) -> Value {
         let line = self.lines.recv_timeout(HUNG).unwrap_or_else(|_| {
             let status = self.child.try_wait();
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
             panic!("no line \"{event}\" (status {status:?}); its log:\n{log}")
         });
-        let value: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        assert_eq!(value["event"], event, "{line}");
-        value
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
     /// The state that it recovered to.
