@@ -98,7 +98,7 @@ fn broken_packets_end_the_connection() {
     high[5] = 0xE9;
     let mut secret = login.clone();
     secret[12] = 0x00;
-    let mut number = login.clone();
+    let mut number = login;
     number[40] = b'x';
     let faults: [(&[u8], &str); 12] = [
         (&[0, 0], "a packet of length 0 has no type"),
