@@ -314,9 +314,13 @@ impl Sessions {
             }
             EventKind::Replaced { old, original, order, owner, price, leaves, .. } => {
                 let session = self.of(owner);
-                session.orders.remove(original, old);
+                let replaced = session.orders.remove(original, old);
                 session.consumed = session.consumed.max(owner.client_ref);
-                let Some(live) = session.replacing.remove(&(owner.client_ref, order)) else { return };
+                let Some(mut live) = session.replacing.remove(&(owner.client_ref, order)) else { return };
+                if let Some(replaced) = replaced {
+                    // Modified, perhaps, after the replacement was sequenced and before this.
+                    live.echo.side = replaced.echo.side;
+                }
                 session.orders.insert(owner.client_ref, live);
                 let kind = ReportKind::Replaced {
                     original,
