@@ -162,7 +162,9 @@ fn second_pass(
     }
     sequencer.runtime.publish();
     while !sequencer.runtime.is_quiescent() {
-        if drain(sequencer, sessions)? == 0 {
+        let more = drain(sequencer, sessions)?;
+        completed += more;
+        if more == 0 {
             std::thread::yield_now();
         }
     }
