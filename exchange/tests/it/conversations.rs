@@ -610,6 +610,42 @@ conversations! {
         ALICE< C 2 30 U
     "
 
+    /// The mark is a book's to change: what is sent behind a modification, before it is answered, has the new one.
+    a_replacement_behind_a_modification_has_its_mark: "
+        ALICE> O 1 S 100 AAPL 100.00 0
+        ALICE> M 1 T 90
+        ALICE> U 1 2 80 101.00 0
+        ALICE> U 2 3 70 102.00 0
+        ALICE< A 1 S 100 AAPL 100.0000 0 YPNN L 0-1
+        ALICE< M 1 T 90
+        ALICE< U 1 2 T 80 AAPL 101.0000 0 YPNN L 0-2
+        ALICE< U 2 3 T 70 AAPL 102.0000 0 YPNN L 0-3
+        ALICE> U 3 4 60 103.00 0
+        ALICE< U 3 4 T 60 AAPL 103.0000 0 YPNN L 0-4
+    "
+
+    replacements_of_an_order_that_fills_before_they_arrive_come_to_nothing: "
+        ALICE> O 1 S 100 AAPL 100.00 0
+        ALICE< A 1 S 100 AAPL 100.0000 0 YPNN L 0-1
+        # To the session the order is open while these are checked; to the book it is not.
+        BOB> O 1 B 100 AAPL 100.00 0
+        BOB> U 1 2 200 101.00 0
+        BOB> U 2 3 300 102.00 0
+        BOB> X 3 0
+        BOB< A 1 B 100 AAPL 100.0000 0 YPNN L 0-2
+        BOB< E 1 100 100.0000 R 0-1
+        ALICE< E 1 100 100.0000 A 0-1
+        # When this has been answered, so have the others been, in silence; their numbers are free.
+        ALICE> O 2 S 1 AAPL 200.00 0
+        ALICE< A 2 S 1 AAPL 200.0000 0 YPNN L 0-5
+        BOB> Q
+        BOB< Q 2
+        BOB> O 2 B 1 AAPL 50.00 0
+        BOB< A 2 B 1 AAPL 50.0000 0 YPNN L 0-6
+        BOB> X 2 0
+        BOB< C 2 1 U
+    "
+
     lots_and_ticks_of_each_instrument_hold: "
         ALICE> O 1 B 200 LOTS 100.05 0
         ALICE< A 1 B 200 LOTS 100.0500 0 YPNN L 4-1

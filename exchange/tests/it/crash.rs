@@ -16,7 +16,7 @@ use loadgen::client::ClientError;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 use rustix::process::{Signal, kill_process};
-use wire::ouch::{Inbound, Outbound, codes};
+use wire::ouch::{Inbound, Outbound, codes, inbound::ModifyOrder};
 
 use crate::{
     audit::{Evidence, audit},
@@ -85,7 +85,13 @@ impl Trader {
                 let at = random.random_range(0..self.open.len());
                 cancel(self.open[at], random.random_range(0..150))
             }
-            75..90 if !self.open.is_empty() => {
+            75..80 if !self.open.is_empty() => {
+                let at = random.random_range(0..self.open.len());
+                let side = b"BSTE"[random.random_range(0..4)];
+                let quantity = random.random_range(1..150);
+                Inbound::ModifyOrder(ModifyOrder { user_ref: self.open[at], side, quantity })
+            }
+            80..93 if !self.open.is_empty() => {
                 let at = random.random_range(0..self.open.len());
                 let original = self.open.remove(at).expect("it is there");
                 let price = if random.random_bool(0.95) { near(random) } else { 1 };

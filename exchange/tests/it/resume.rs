@@ -1,11 +1,14 @@
 //! Clients that come back: each message that they missed, under its number, byte for byte as it was sent the first time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use domain::{Command, Nanos, Sequenced};
+use journal::Journal;
 use wire::ouch::codes;
 
 use crate::{
     client::{Client, Said, cancel, enter},
+    reference::Reference,
     script::written,
     venue::{Home, Settings},
 };
@@ -158,4 +161,46 @@ fn sending_everything_again_after_a_crash_changes_nothing() {
     let (told, next) = alice.query();
     assert_eq!((told.len(), next), (1, 201));
     assert_eq!(venue.client_from("ALICE", 2).up_to(201), live);
+}
+
+/// A process may die when a command is in the journal and none of its reports is. Here that command ends the day.
+#[test]
+fn a_day_that_ended_in_the_last_moment_is_reported_by_the_recovery() {
+    let home = Home::new(Settings::default());
+    let venue = home.start();
+    let (mut alice, mut bob) = (venue.client("ALICE"), venue.client("BOB"));
+    alice.ask(&enter(1, b'B', 10, "AAPL", 1_000_000, codes::DAY));
+    alice.ask(&enter(2, b'B', 20, "AAPL", 1_000_000, codes::GOOD_TILL_CANCEL));
+    alice.ask(&enter(3, b'B', 30, "AAPL", 1_000_100, codes::DAY));
+    alice.up_to(4);
+    bob.ask(&enter(1, b'S', 40, "MSFT", 2_000_000, codes::DAY));
+    bob.up_to(2);
+    venue.stop();
+
+    let sequence = Reference::of(&home.data()).sequence.next();
+    let options = journal::Options { tail_bytes: 1 << 20, ..journal::Options::default() };
+    let (mut appender, _) = Journal::open(home.data(), &options, Arc::new(|| {})).expect("the journal");
+    let nanos = Nanos(u64::MAX / 2);
+    appender.append_command(&Sequenced { sequence, nanos, command: Command::EndOfDay }).expect("room");
+    appender.close().expect("it is on disk");
+
+    let venue = home.start();
+    assert_eq!(venue.recovered["reports_completed"], 3);
+    let mut alice = venue.client_from("ALICE", 5);
+    let told: Vec<_> = alice.up_to(6).iter().map(|said| written(said).0).collect();
+    // Best price first.
+    assert_eq!(told, ["C 3 30 E", "C 1 10 E"]);
+    assert_eq!(written(&venue.client_from("BOB", 3).next()).0, "C 1 40 E");
+    alice.ask(&cancel(1, 0));
+    alice.ask(&cancel(2, 0));
+    assert_eq!(written(&alice.next()).0, "C 2 20 U");
+    let state = venue.stop_state();
+    let reference = Reference::of(&home.data());
+    assert_eq!(reference.state(), state);
+    assert_eq!(reference.resting(), 0);
+    for shards in [1, 2, 4, 8] {
+        assert_eq!(home.replay(shards)["state"], state);
+    }
+    // Every report is there now.
+    assert_eq!(home.start().recovered["reports_completed"], 0);
 }
