@@ -21,7 +21,7 @@ use crate::error::{CloseError, Full, ReadError, StorageFailure};
 use crate::open::DirLock;
 use crate::options::AckPolicy;
 use crate::reader::SegmentCache;
-use crate::record::{self, HEADER, Header, Position, RecordKind, SEAL, STRETCH, Seal};
+use crate::record::{self, HEADER, Header, Mark, Position, RecordKind, SEAL, STRETCH, Seal};
 use crate::segment::{ClusterId, SegmentHeader};
 use crate::shared::{Shared, StorageState};
 use crate::tail::{TailFile, TailWriter};
@@ -215,6 +215,13 @@ impl Appender {
     #[must_use]
     pub fn committed(&self) -> Position {
         Position(self.tail.committed())
+    }
+
+    /// The end of what has been published, with the chain there. Appended records that are not committed yet
+    /// are beyond it.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { position: Position(self.batch_first), chain: self.chain }
     }
 
     /// Bytes of records that can be appended for sure before the disk thread must free more, if they are
