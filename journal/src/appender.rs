@@ -258,6 +258,12 @@ impl Appender {
         Sequence(self.last_sequence)
     }
 
+    /// The time of the last command.
+    #[must_use]
+    pub fn last_nanos(&self) -> Nanos {
+        Nanos(self.last_nanos)
+    }
+
     /// The report at `position`, as [`append_report`](Self::append_report) or a [`Reader`](crate::Reader)
     /// gave it: from the tail while it is there, else from its segment, which is then kept mapped.
     ///
