@@ -22,7 +22,7 @@ use engine::{
     runtime::{Placement, Runtime, RuntimeConfig, Wake},
 };
 use gateway::{Instruments, Sessions, Venue};
-use journal::{AckPolicy, Journal, Mark, Reader, RecordKind, Records, Recovery};
+use journal::{AckPolicy, Journal, Mark, Reader, RecordKind, Recovery};
 use log::warn;
 
 use crate::{
