@@ -1,6 +1,6 @@
 //! Snapshots: the whole state at a clean stop, so that the next start replays only what came after it.
 //!
-//! Writing ([`write`]): nothing is in flight, so the state is what the journal's [mark](journal::Mark) stands for:
+//! Writing ([`write()`]): nothing is in flight, so the state is what the journal's [mark](journal::Mark) stands for:
 //! instruments, books, sessions, and how many market-wide commands there were.
 //!
 //! Reading ([`load`]), each step a reason to do without the snapshot:
