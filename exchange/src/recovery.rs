@@ -1,12 +1,12 @@
 //! From a data directory to a running exchange's state.
 //!
-//! 1. The journal opens: it cuts a torn tail, takes in what a killed process left in shared memory, and refuses
-//!    what is damaged.
-//! 2. The newest [snapshot](crate::snapshot) that is good in every respect says where to begin; any doubt about one
-//!    costs a line in the log and it is done without: the one before it serves, or the journal from its start.
+//! 1. The journal opens: it cuts a torn tail, takes in what a killed process left in shared memory, and
+//!    refuses what is damaged.
+//! 2. The newest [snapshot] that is good in every respect says where to begin; any doubt about one costs a
+//!    line in the log and it is done without: the one before it serves, or the journal from its start.
 //! 3. A first pass over the log from there collects definitions and which reports have been numbered already.
-//! 4. A second pass runs every command through the same path as live trading: sessions fold it, its book executes
-//!    it on its shard, and events that had not been reported yet are numbered and logged now.
+//! 4. A second pass runs every command through the same path as live trading: sessions fold it, its book
+//!    executes it on its shard, and events that had not been reported yet are numbered and logged now.
 //! 5. The configuration is held against what the journal defines, and what is new is defined.
 
 use std::{
@@ -68,7 +68,8 @@ struct Start {
     mark: Option<Mark>,
     /// The last command before that place.
     snapshot_sequence: Sequence,
-    /// The books as they are there, by instrument index; those of instruments defined later are not among them.
+    /// The books as they are there, by instrument index; those of instruments defined later are not among
+    /// them.
     books: Vec<Book>,
     /// What all books have been told there.
     market_wide: MarketWide,
@@ -319,8 +320,8 @@ fn wait_for_room(sequencer: &mut Sequencer) -> Result<(), String> {
     Ok(())
 }
 
-/// The configured instruments that the journal does not define yet, with the indexes that they get. An instrument
-/// that it does define must be the same; one that is not configured any more stays.
+/// The configured instruments that the journal does not define yet, with the indexes that they get. An
+/// instrument that it does define must be the same; one that is not configured any more stays.
 fn check_instruments(defined: &Instruments, configured: &[Instrument]) -> Result<Vec<Instrument>, String> {
     let mut new = Vec::new();
     let mut next = defined.as_slice().len();

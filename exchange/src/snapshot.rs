@@ -1,7 +1,7 @@
 //! Snapshots: the whole state at a clean stop, so that the next start replays only what came after it.
 //!
-//! Writing ([`write()`]): nothing is in flight, so the state is what the journal's [mark](journal::Mark) stands for:
-//! instruments, books, sessions, and how many market-wide commands there were.
+//! Writing ([`write()`]): nothing is in flight, so the state is what the journal's [mark](journal::Mark)
+//! stands for: instruments, books, sessions, and how many market-wide commands there were.
 //!
 //! Reading ([`load`]), each step a reason to do without the snapshot:
 //!
@@ -13,9 +13,9 @@
 //!
 //! That the journal has the mark is for the recovery to check, which reads on from there.
 //!
-//! The body is encoded by bincode from the mirror types of `rows`, which are numbers and bytes only, so that neither the
-//! domain nor the engine knows a serializer, and a change of a domain type is no change of the format.
-//! `docs/snapshot-format.md` has the bytes.
+//! The body is encoded by bincode from the mirror types of `rows`, which are numbers and bytes only, so that
+//! neither the domain nor the engine knows a serializer, and a change of a domain type is no change of the
+//! format. `docs/snapshot-format.md` has the bytes.
 
 mod rows;
 #[cfg(test)]
@@ -44,8 +44,8 @@ const BODY_MAX: usize = 8 << 30;
 const CODEC: Configuration<LittleEndian, Fixint, Limit<BODY_MAX>> =
     bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<BODY_MAX>();
 
-/// What every book has been told, those among them that were not there yet: a book that is defined later begins as if
-/// it had been, so that a replay from the start, which makes all books at once, gives the same.
+/// What every book has been told, those among them that were not there yet: a book that is defined later
+/// begins as if it had been, so that a replay from the start, which makes all books at once, gives the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MarketWide {
     /// Market-wide commands.
@@ -92,7 +92,8 @@ pub(crate) struct State<'a> {
 /// Writes a snapshot of the state that the journal's end stands for. Returns its size in bytes.
 ///
 /// # Errors
-/// When something is in flight, or the disk refuses. The exchange needs no snapshot; the caller says so and goes on.
+/// When something is in flight, or the disk refuses. The exchange needs no snapshot; the caller says so and
+/// goes on.
 pub(crate) fn write(appender: &Appender, state: &State<'_>) -> Result<u64, String> {
     if appender.state() != StorageState::Ok {
         return Err("the disk is short of room".into());

@@ -216,8 +216,8 @@ impl Reader {
         Ok(records)
     }
 
-    /// The same again, after [`records_after`](Self::records_after) has gone through them to the end without an error:
-    /// nothing is judged a second time.
+    /// The same again, after [`records_after`](Self::records_after) has gone through them to the end without
+    /// an error: nothing is judged a second time.
     #[must_use]
     pub fn records_again_after(&self, mark: Mark) -> Records<'_> {
         Records { judged: true, ..Records::new(self, mark.position.0, None) }
@@ -283,7 +283,8 @@ impl<'a> Records<'a> {
         if !self.arrive()? {
             return Ok(false);
         }
-        // Whoever begins at a position of his own choice has his first batch judged: it may be the middle of a record.
+        // Whoever begins at a position of his own choice has his first batch judged: it may be the middle of
+        // a record.
         if self.judged || (self.chain.is_some() && self.next >= self.reader.judged_from) {
             // All that is left of this piece at once; its seals are passed over.
             self.at = self.next;

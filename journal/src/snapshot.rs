@@ -1,5 +1,5 @@
-//! Snapshot files: what the exchange was at one place of the journal, so that a recovery need not replay what lies
-//! before it.
+//! Snapshot files: what the exchange was at one place of the journal, so that a recovery need not replay what
+//! lies before it.
 //!
 //! `snapshot-P.snap` is a header and a body; `P` is the position, 20 digits. All integers are little-endian.
 //!
@@ -11,9 +11,9 @@
 //!  └────────┴─────────┴──────┴───────────────┴──────────┴───────┴──────────┴───────┴───────┴────────┴───────┴─────┴─────┴──────
 //! ```
 //!
-//! A file is written under another name, synced, renamed, and its name synced, so a name that ends in `.snap` is on
-//! a whole file. A snapshot is never needed: the journal alone gives the same, later. So nothing here is believed
-//! without its CRC, and nothing that goes wrong here is more than a reason to do without.
+//! A file is written under another name, synced, renamed, and its name synced, so a name that ends in `.snap`
+//! is on a whole file. A snapshot is never needed: the journal alone gives the same, later. So nothing here
+//! is believed without its CRC, and nothing that goes wrong here is more than a reason to do without.
 //!
 //! What the body says is its writer's business; `docs/snapshot-format.md` has both.
 
@@ -28,8 +28,8 @@ use crate::record::Mark;
 use crate::segment::ClusterId;
 use crate::storage::sync_parent;
 
-/// The version of the header and of the body that this program writes, and the only one that it reads: a snapshot of
-/// another version is done without.
+/// The version of the header and of the body that this program writes, and the only one that it reads: a
+/// snapshot of another version is done without.
 pub const VERSION: u32 = 1;
 
 /// Snapshots that are kept: the newest, and one to fall back on.
@@ -163,8 +163,8 @@ pub fn list(dir: &Path) -> Result<Vec<PathBuf>, SnapshotError> {
     Ok(found.into_iter().rev().map(|(_, path)| path).collect())
 }
 
-/// Writes a snapshot and brings it to the disk; then removes all others but the newest before it. Call it while the
-/// directory is [locked](crate::Journal::open), with what is [committed](crate::Appender::mark).
+/// Writes a snapshot and brings it to the disk; then removes all others but the newest before it. Call it
+/// while the directory is [locked](crate::Journal::open), with what is [committed](crate::Appender::mark).
 ///
 /// # Errors
 /// When the filesystem refuses. There is no new snapshot then, and the old ones are as they were.
@@ -196,8 +196,9 @@ fn draft_of(draft: &Path, header: &Header, body: &[u8]) -> Result<(), SnapshotEr
     file.sync_all().map_err(io_error("sync it"))
 }
 
-/// Removes every snapshot but `newest` and the [`KEPT`]` - 1` before it, and drafts that nobody finished. One beyond
-/// `newest` is of a journal that has been cut or replaced since. What cannot be removed only takes room.
+/// Removes every snapshot but `newest` and the [`KEPT`]` - 1` before it, and drafts that nobody finished. One
+/// beyond `newest` is of a journal that has been cut or replaced since. What cannot be removed only takes
+/// room.
 fn prune(dir: &Path, newest: &Path) {
     let position = position_of(newest);
     let all = list(dir).unwrap_or_default();
@@ -214,8 +215,8 @@ fn prune(dir: &Path, newest: &Path) {
     }
 }
 
-/// Reads a snapshot of the journal `cluster`, whose body has at most `body_max` bytes. Memory follows the file's
-/// length, once its header has been found good.
+/// Reads a snapshot of the journal `cluster`, whose body has at most `body_max` bytes. Memory follows the
+/// file's length, once its header has been found good.
 ///
 /// # Errors
 /// When it is not what was written, or not this journal's. Whether the journal has its

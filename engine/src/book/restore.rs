@@ -1,12 +1,12 @@
 //! A book from all that it showed: how a snapshot becomes a book again.
 //!
 //! 1. The header is held against itself: counters that no history of commands could have led to are refused.
-//! 2. Orders are put at the end of their level's queue, in the order given, each checked against the header, the
-//!    orders before it, and its side's sum.
+//! 2. Orders are put at the end of their level's queue, in the order given, each checked against the header,
+//!    the orders before it, and its side's sum.
 //! 3. The table of numbers is filled from the lowest up, and both sides' best prices are compared.
 //!
-//! The image comes from outside, so nothing in it is believed: what cannot be is an error, never a panic, and memory
-//! follows the orders given. What can be is taken: whether it is also what was is for the [state
+//! The image comes from outside, so nothing in it is believed: what cannot be is an error, never a panic, and
+//! memory follows the orders given. What can be is taken: whether it is also what was is for the [state
 //! hash](crate::hash) to say.
 
 use core::fmt;

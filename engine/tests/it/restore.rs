@@ -20,7 +20,8 @@ fn a_restored_book_goes_on_alike() {
         let (mut restored, mut said) = (Book::new(INSTRUMENT), Events::new());
         let (mut hash, mut restored_hash) = (EventHash::default(), EventHash::default());
         for step in 0..20_000 {
-            // Mostly a long way from one to the next, so that the restored book gets old; now and then at once.
+            // Mostly a long way from one to the next, so that the restored book gets old; now and then at
+            // once.
             if random.random_range(0..400) == 0 || random.random_range(0..4_000) < 3 {
                 let image = BookImage::of(&book);
                 restored = Book::restore(&image)

@@ -1,6 +1,6 @@
-//! The mirror types: what stands in the body of a snapshot, in this order, and how each comes from and goes to what it
-//! mirrors. A change of any needs a new [`VERSION`](journal::snapshot::VERSION); `docs/snapshot-format.md` has the
-//! bytes.
+//! The mirror types: what stands in the body of a snapshot, in this order, and how each comes from and goes
+//! to what it mirrors. A change of any needs a new [`VERSION`](journal::snapshot::VERSION);
+//! `docs/snapshot-format.md` has the bytes.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! Snapshots: a start from one is the same as a start without, and any doubt about one means without.
 //!
-//! Two clients trade at random; whatever they were told, they are told again; what the exchange recovers to is what a
-//! replay of the whole journal, which knows no snapshots, comes to.
+//! Two clients trade at random; whatever they were told, they are told again; what the exchange recovers to
+//! is what a replay of the whole journal, which knows no snapshots, comes to.
 
 use std::{
     fs,

@@ -1,7 +1,8 @@
 //! Sessions as a snapshot holds them, and back.
 //!
-//! What is in flight is in no image: it is taken when every command has been answered and every answer numbered, and
-//! whoever takes it earlier is told so. An image that is restored comes from outside: what cannot be is an error.
+//! What is in flight is in no image: it is taken when every command has been answered and every answer
+//! numbered, and whoever takes it earlier is told so. An image that is restored comes from outside: what
+//! cannot be is an error.
 
 use std::borrow::Cow;
 
