@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Drive an exchange with orders and measure it.
     Load(Load),
-    /// Run a journal through new books and print what they hash to.
+    /// Run a journal through new books, from its start and without snapshots, and print what they hash to.
     Replay(Replay),
     /// Look at a journal without changing it.
     Journal(Journal),
@@ -86,6 +86,9 @@ pub(crate) struct Run {
     /// The longest backlog that the front executes for a sleeping shard; 0 leaves all to the shards.
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) inline: usize,
+    /// Recover from the journal alone, whatever snapshots there are. One is written at the stop all the same.
+    #[arg(long)]
+    pub(crate) no_snapshot: bool,
     /// Print a line on what is going on, so often. 0: never.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     pub(crate) status: f64,

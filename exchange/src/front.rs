@@ -18,9 +18,13 @@ use engine::{
 };
 use gateway::{Gateway, GatewayStats, Venue};
 use journal::StorageState;
-use log::{error, warn};
+use log::{error, info, warn};
 
-use crate::{sequencer::Sequencer, wake::FrontWake};
+use crate::{
+    sequencer::Sequencer,
+    snapshot::{self, State},
+    wake::FrontWake,
+};
 
 /// Events taken from one shard before the next shard's turn.
 const DRAIN_MAX: usize = 1_024;
@@ -255,8 +259,21 @@ impl Front {
         self.gateway.shut_down(&self.sequencer);
         let last_sequence = self.sequencer.last_sequence();
         let sequenced = self.sequencer.sequenced;
+        let market_wide = self.sequencer.market_wide();
         let (mut runtime, appender) = self.sequencer.into_parts();
         let books = runtime.hashes();
+        // Before the journal closes, which gives the directory up. A snapshot that gets ahead of what the disk has of
+        // the journal is refused by the next start.
+        let state = State {
+            market_wide,
+            instruments: self.gateway.instruments(),
+            books: &runtime.finish(),
+            sessions: self.gateway.sessions(),
+        };
+        match snapshot::write(&appender, &state) {
+            Ok(bytes) => info!("snapshot of {bytes} bytes at sequence {last_sequence}"),
+            Err(error) => warn!("no snapshot ({error}): the next start replays more"),
+        }
         appender.close().map_err(|error| format!("journal: {error}"))?;
         Ok(Ended { books, last_sequence, sequenced })
     }

@@ -13,6 +13,7 @@ mod replay;
 mod run;
 mod say;
 mod sequencer;
+mod snapshot;
 mod wake;
 
 use std::process::ExitCode;

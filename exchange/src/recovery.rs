@@ -1,11 +1,13 @@
 //! From a data directory to a running exchange's state.
 //!
-//! 1. The journal opens: it cuts a torn tail, takes in what a killed process left in shared memory, and refuses
-//!    what is damaged.
-//! 2. A first pass over the log collects definitions and which reports have been numbered already.
-//! 3. A second pass runs every command through the same path as live trading: sessions fold it, its book executes
-//!    it on its shard, and events that had not been reported yet are numbered and logged now.
-//! 4. The configuration is held against what the journal defines, and what is new is defined.
+//! 1. The journal opens: it cuts a torn tail, takes in what a killed process left in shared memory, and
+//!    refuses what is damaged.
+//! 2. The newest [snapshot] that is good in every respect says where to begin; any doubt about one costs a
+//!    line in the log and it is done without: the one before it serves, or the journal from its start.
+//! 3. A first pass over the log from there collects definitions and which reports have been numbered already.
+//! 4. A second pass runs every command through the same path as live trading: sessions fold it, its book
+//!    executes it on its shard, and events that had not been reported yet are numbered and logged now.
+//! 5. The configuration is held against what the journal defines, and what is new is defined.
 
 use std::{
     path::Path,
@@ -13,15 +15,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Command, Instrument, Nanos, Sequence, SessionDefinition, SessionId};
+use domain::{Command, Instrument, InstrumentId, Nanos, Sequence, SessionDefinition, SessionId};
 use engine::{
+    book::Book,
     hash::StateHash,
     runtime::{Placement, Runtime, RuntimeConfig, Wake},
 };
 use gateway::{Instruments, Sessions, Venue};
-use journal::{AckPolicy, Journal, Reader, RecordKind, Recovery};
+use journal::{AckPolicy, Journal, Mark, Reader, RecordKind, Recovery};
+use log::warn;
 
-use crate::{config::Config, front::combined, sequencer::Sequencer, wake::FrontWake};
+use crate::{
+    config::Config,
+    front::combined,
+    sequencer::{Past, Sequencer},
+    snapshot::{self, Loaded, MarketWide},
+    wake::FrontWake,
+};
 
 /// Commands routed before the shards are shown them.
 const BATCH: usize = 256;
@@ -33,8 +43,10 @@ pub(crate) struct Recovered {
     pub(crate) instruments: Instruments,
     /// What the journal said of itself.
     pub(crate) journal: Recovery,
-    /// Commands executed.
-    pub(crate) commands: u64,
+    /// The last command in the snapshot that served; `None` when none did.
+    pub(crate) snapshot: Option<Sequence>,
+    /// Commands executed: those of the journal that the snapshot does not have.
+    pub(crate) executed: u64,
     /// Reports that had been caused and not numbered when the process died.
     pub(crate) reports_completed: u64,
     pub(crate) took: Duration,
@@ -42,10 +54,28 @@ pub(crate) struct Recovered {
     pub(crate) state: StateHash,
 }
 
-/// What the first pass collects.
+impl Recovered {
+    /// Commands of the journal, whether a snapshot has them or they were executed now: sequences have no gap.
+    pub(crate) fn commands(&self) -> u64 {
+        self.snapshot.unwrap_or_default().0 + self.executed
+    }
+}
+
+/// Where the second pass begins, and what the first has collected from there on.
 #[derive(Default)]
-struct FirstPass {
+struct Start {
+    /// The place in the journal of the snapshot that served; `None`: the journal's start.
+    mark: Option<Mark>,
+    /// The last command before that place.
+    snapshot_sequence: Sequence,
+    /// The books as they are there, by instrument index; those of instruments defined later are not among
+    /// them.
+    books: Vec<Book>,
+    /// What all books have been told there.
+    market_wide: MarketWide,
+    /// From here on: as the first pass leaves it.
     instruments: Instruments,
+    /// The books' side as it is at the mark; the log's side as the first pass leaves it.
     sessions: Sessions,
     last_sequence: Sequence,
     last_nanos: Nanos,
@@ -58,6 +88,7 @@ pub(crate) fn recover(
     ack: AckPolicy,
     runtime: impl FnOnce(Placement) -> RuntimeConfig,
     shards: u16,
+    use_snapshots: bool,
     wake: &Arc<FrontWake>,
 ) -> Result<Recovered, String> {
     let started = Instant::now();
@@ -68,16 +99,30 @@ pub(crate) fn recover(
     let options = journal::Options { ack, ..config.journal.clone() };
     let (appender, found) = Journal::open(dir, &options, on_progress).map_err(|error| error.to_string())?;
     let reader = Reader::open(dir).map_err(|error| error.to_string())?;
-    let FirstPass { mut instruments, mut sessions, last_sequence, last_nanos } = first_pass(&reader)?;
+    let Start {
+        mark,
+        snapshot_sequence,
+        mut books,
+        market_wide,
+        mut instruments,
+        mut sessions,
+        last_sequence,
+        last_nanos,
+    } = begin(dir, &reader, &found, use_snapshots)?;
     let new_instruments = check_instruments(&instruments, &config.instruments)?;
     let count = instruments.as_slice().len() + new_instruments.len();
-    let placement =
-        Placement::new(config.placement, u32::try_from(count).map_err(|error| error.to_string())?, shards);
+    let count = u32::try_from(count).map_err(|error| error.to_string())?;
+    for instrument in (0..count).map(InstrumentId).skip(books.len()) {
+        books.push(market_wide.book(instrument)?);
+    }
+    let next_order = books.iter().map(Book::next_order_number).collect();
+    let placement = Placement::new(config.placement, count, shards);
     let wake: Arc<dyn Wake> = Arc::clone(wake) as Arc<dyn Wake>;
-    let runtime = Runtime::start(&runtime(placement), &wake).map_err(|error| error.to_string())?;
-    let mut sequencer = Sequencer::new(runtime, appender, ack, last_sequence, last_nanos, count);
+    let runtime = Runtime::resume(&runtime(placement), &wake, books).map_err(|error| error.to_string())?;
+    let past = Past { last_sequence, last_nanos, next_order, market_wide };
+    let mut sequencer = Sequencer::new(runtime, appender, ack, past);
 
-    let (commands, reports_completed) = second_pass(&reader, &mut sequencer, &mut sessions)?;
+    let (executed, reports_completed) = second_pass(&reader, mark, &mut sequencer, &mut sessions)?;
     sessions.recovered();
     drop(reader);
     let state = combined(&sequencer.runtime.hashes());
@@ -94,7 +139,8 @@ pub(crate) fn recover(
         sessions,
         instruments,
         journal: found,
-        commands,
+        snapshot: mark.map(|_| snapshot_sequence),
+        executed,
         reports_completed,
         took: started.elapsed(),
         state,
@@ -106,38 +152,110 @@ pub(crate) const fn is_definition(kind: RecordKind) -> bool {
     matches!(kind, RecordKind::DefineInstrument | RecordKind::DefineSession)
 }
 
-fn first_pass(reader: &Reader) -> Result<FirstPass, String> {
-    let mut pass = FirstPass::default();
-    for record in reader.records() {
+/// Finds where to begin, and makes the first pass from there.
+fn begin(dir: &Path, reader: &Reader, found: &Recovery, use_snapshots: bool) -> Result<Start, String> {
+    let snapshots = if use_snapshots { journal::snapshot::list(dir) } else { Ok(Vec::new()) };
+    let snapshots = snapshots.unwrap_or_else(|error| {
+        warn!("snapshots are not looked for: {error}");
+        Vec::new()
+    });
+    for path in snapshots {
+        match begin_with(&path, reader, found) {
+            Ok(start) => return Ok(start),
+            Err(why) => warn!(
+                "snapshot {} is not used: {why}; recovering without it, which takes longer and gives the same",
+                path.display()
+            ),
+        }
+    }
+    let mut start = Start::default();
+    first_pass(reader, &mut start)?;
+    Ok(start)
+}
+
+/// Begins with a snapshot. What is wrong is wrong with the snapshot: the journal has been found good.
+fn begin_with(path: &Path, reader: &Reader, found: &Recovery) -> Result<Start, String> {
+    let Loaded { mark, last_sequence, last_nanos, market_wide, instruments, books, sessions } =
+        snapshot::load(path, found.cluster)?;
+    let mut start = Start {
+        mark: Some(mark),
+        snapshot_sequence: last_sequence,
+        books,
+        market_wide,
+        instruments,
+        sessions,
+        last_sequence,
+        last_nanos,
+    };
+    first_pass(reader, &mut start).map_err(|error| format!("the journal does not go on from it: {error}"))?;
+    if (start.last_sequence, start.last_nanos) != (found.last_sequence, found.last_nanos) {
+        return Err(format!(
+            "with it the journal ends at sequence {}, and without it at {}",
+            start.last_sequence, found.last_sequence
+        ));
+    }
+    Ok(start)
+}
+
+fn first_pass(reader: &Reader, start: &mut Start) -> Result<(), String> {
+    let records = match start.mark {
+        None => reader.records(),
+        Some(mark) => reader.records_after(mark).map_err(|error| error.to_string())?,
+    };
+    for record in records {
         let record = record.map_err(|error| error.to_string())?;
         let place = |error: &dyn std::fmt::Display| format!("at position {}: {error}", record.position);
         if record.kind.is_report() {
             let report = record.report().map_err(|error| place(&error))?;
-            pass.sessions.on_logged(&report, record.position).map_err(|error| place(&error))?;
+            start.sessions.on_logged(&report, record.position).map_err(|error| place(&error))?;
         } else if record.kind.is_command() {
-            pass.last_sequence = record.sequence;
-            pass.last_nanos = record.nanos;
+            start.last_sequence = record.sequence;
+            start.last_nanos = record.nanos;
             if is_definition(record.kind) {
                 match record.command().map_err(|error| place(&error))?.command {
-                    Command::DefineInstrument(instrument) => pass.instruments.define(instrument),
-                    Command::DefineSession(definition) => pass.sessions.define(&definition),
+                    Command::DefineInstrument(instrument) => {
+                        let next = start.instruments.as_slice().len();
+                        if instrument.id.0 as usize != next
+                            || start.instruments.find(instrument.symbol).is_some()
+                        {
+                            return Err(place(&format_args!(
+                                "instrument {} is out of turn",
+                                instrument.symbol
+                            )));
+                        }
+                        start.instruments.define(instrument);
+                    }
+                    Command::DefineSession(definition) => {
+                        if definition.session.0 as usize != start.sessions.len() {
+                            return Err(place(&format_args!(
+                                "session {} is out of turn",
+                                definition.session
+                            )));
+                        }
+                        start.sessions.define(&definition);
+                    }
                     _ => {}
                 }
             }
         }
     }
-    Ok(pass)
+    Ok(())
 }
 
 /// Returns the commands executed and the reports completed.
 fn second_pass(
     reader: &Reader,
+    mark: Option<Mark>,
     sequencer: &mut Sequencer,
     sessions: &mut Sessions,
 ) -> Result<(u64, u64), String> {
     let mut commands = 0;
     let mut completed = 0;
-    for record in reader.records_again() {
+    let records = match mark {
+        None => reader.records_again(),
+        Some(mark) => reader.records_again_after(mark),
+    };
+    for record in records {
         let record = record.map_err(|error| error.to_string())?;
         if !record.kind.is_command() {
             continue;
@@ -204,8 +322,8 @@ fn wait_for_room(sequencer: &mut Sequencer) -> Result<(), String> {
     Ok(())
 }
 
-/// The configured instruments that the journal does not define yet, with the indexes that they get. An instrument
-/// that it does define must be the same; one that is not configured any more stays.
+/// The configured instruments that the journal does not define yet, with the indexes that they get. An
+/// instrument that it does define must be the same; one that is not configured any more stays.
 fn check_instruments(defined: &Instruments, configured: &[Instrument]) -> Result<Vec<Instrument>, String> {
     let mut new = Vec::new();
     let mut next = defined.as_slice().len();
@@ -229,7 +347,7 @@ fn check_instruments(defined: &Instruments, configured: &[Instrument]) -> Result
                 ));
             }
             None => {
-                let id = domain::InstrumentId(u32::try_from(next).map_err(|error| error.to_string())?);
+                let id = InstrumentId(u32::try_from(next).map_err(|error| error.to_string())?);
                 new.push(Instrument { id, ..*instrument });
                 next += 1;
             }

@@ -111,6 +111,7 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         choices.config.ack,
         |placement| choices.runtime(placement, args.inline),
         choices.shards,
+        !args.no_snapshot,
         &wake,
     )?;
     say_what_was_found(&voice, &args.data, &choices, &recovered);
@@ -245,10 +246,15 @@ fn say_what_was_found(voice: &Voice, dir: &Path, choices: &Choices, recovered: &
         recovered.sequencer.appender().tail_path().map(|path| path.display().to_string()).unwrap_or_default(),
     );
     if !journal.created {
-        let rate = recovered.commands as f64 / recovered.took.as_secs_f64().max(1e-9);
+        let rate = recovered.executed as f64 / recovered.took.as_secs_f64().max(1e-9);
         text += &format!(
-            "\nrecovered {} commands in {:.3} s ({rate:.0}/s), {} reports completed, {} bytes from the tail{}",
-            recovered.commands,
+            "\nrecovered {} commands ({}) in {:.3} s ({rate:.0}/s replayed), {} reports completed, {} bytes from the \
+             tail{}",
+            recovered.commands(),
+            match recovered.snapshot {
+                Some(sequence) => format!("{} from the snapshot at sequence {sequence}", sequence.0),
+                None => "no snapshot".into(),
+            },
             recovered.took.as_secs_f64(),
             recovered.reports_completed,
             journal.absorbed_from_tail,
@@ -280,7 +286,8 @@ fn say_what_was_found(voice: &Voice, dir: &Path, choices: &Choices, recovered: &
             "idle": config.idle.name(),
             "placement": config.placement.name(),
             "created": journal.created,
-            "commands": recovered.commands,
+            "commands": recovered.commands(),
+            "snapshot_sequence": recovered.snapshot.map(|sequence| sequence.0),
             "reports_completed": recovered.reports_completed,
             "absorbed_from_tail": journal.absorbed_from_tail,
             "seconds": recovered.took.as_secs_f64(),

@@ -11,9 +11,22 @@ use engine::runtime::Runtime;
 use gateway::Venue;
 use journal::{AckPolicy, Appender, Position, ReadError, StorageState};
 
+use crate::snapshot::MarketWide;
+
 /// Bytes of the log that a turn keeps free beyond a command: the reports that books may say before the front looks
 /// again are refused no room. One event causes at most two reports, and no record is longer than 128 bytes.
 const ROOM_MIN: u64 = 4 * 1024;
+
+/// Where a sequencer goes on.
+pub(crate) struct Past {
+    /// The last command in the journal.
+    pub(crate) last_sequence: Sequence,
+    pub(crate) last_nanos: Nanos,
+    /// By instrument index: the number that the next order of the journal, read from where the books stand, gets.
+    pub(crate) next_order: Vec<u64>,
+    /// What all books have been told where they stand.
+    pub(crate) market_wide: MarketWide,
+}
 
 /// The sequencer, the journal's writing end and the books' front end.
 pub(crate) struct Sequencer {
@@ -24,6 +37,7 @@ pub(crate) struct Sequencer {
     last_nanos: Nanos,
     /// By instrument index: the number that the next order gets.
     next_order: Vec<u64>,
+    market_wide: MarketWide,
     /// Commands given a place since the start, those of the recovery excepted.
     pub(crate) sequenced: u64,
     /// Something has been appended since the last commit.
@@ -31,21 +45,16 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
-    pub(crate) fn new(
-        runtime: Runtime,
-        appender: Appender,
-        ack: AckPolicy,
-        last_sequence: Sequence,
-        last_nanos: Nanos,
-        instruments: usize,
-    ) -> Self {
+    pub(crate) fn new(runtime: Runtime, appender: Appender, ack: AckPolicy, past: Past) -> Self {
+        let Past { last_sequence, last_nanos, next_order, market_wide } = past;
         Self {
             runtime,
             appender,
             ack,
             last_sequence,
             last_nanos,
-            next_order: vec![1; instruments],
+            next_order,
+            market_wide,
             sequenced: 0,
             appended: false,
         }
@@ -53,7 +62,7 @@ impl Sequencer {
 
     /// Hands a command that the journal already holds to its book.
     pub(crate) fn replay(&mut self, command: &Sequenced<Command>) {
-        self.count_order(&command.command);
+        self.count(command.sequence, &command.command);
         self.runtime.route(command);
     }
 
@@ -116,17 +125,26 @@ impl Sequencer {
         self.last_sequence
     }
 
+    pub(crate) const fn market_wide(&self) -> MarketWide {
+        self.market_wide
+    }
+
     /// The parts, when the front is done with them.
     pub(crate) fn into_parts(self) -> (Runtime, Appender) {
         (self.runtime, self.appender)
     }
 
     #[inline]
-    fn count_order(&mut self, command: &Command) {
+    fn count(&mut self, sequence: Sequence, command: &Command) {
         let order = match command {
             Command::Enter(enter) => enter.order,
             Command::Replace(replace) => replace.new_order,
-            _ => return,
+            command => {
+                if command.is_market_wide() {
+                    self.market_wide = MarketWide { commands: self.market_wide.commands + 1, last: sequence };
+                }
+                return;
+            }
         };
         let next = &mut self.next_order[order.instrument().0 as usize];
         assert_eq!(order.number(), *next, "order numbers are given in turn");
@@ -153,8 +171,8 @@ impl Venue for Sequencer {
 
     #[inline]
     fn sequence(&mut self, command: Command) -> Sequenced<Command> {
-        self.count_order(&command);
         self.last_sequence = self.last_sequence.next();
+        self.count(self.last_sequence, &command);
         let sequenced = Sequenced { sequence: self.last_sequence, nanos: self.now(), command };
         self.appender.append_command(&sequenced).expect("room was asked for");
         self.appended = true;

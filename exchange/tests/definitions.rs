@@ -5,9 +5,11 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{self, Stdio},
+    sync::Arc,
 };
 
+use domain::{Command, Sequence, Sequenced};
 use serde_json::Value;
 
 /// A place for a data directory, a tail and a configuration.
@@ -68,26 +70,31 @@ impl Place {
         }
     }
 
-    /// The symbols that the journal defines, by index.
-    fn defined(&self) -> Vec<String> {
+    /// What a replay of the whole journal says.
+    fn replay(&self) -> Value {
         let output = exchange()
             .args(["replay", "--json", "--per-instrument", "--data"])
             .arg(self.path("data"))
             .output()
             .expect("the binary runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// The symbols that the journal defines, by index.
+    fn defined(&self) -> Vec<String> {
+        let said = self.replay();
         let books = said["books"].as_array().expect("books");
         books.iter().map(|book| book["symbol"].as_str().expect("a symbol").to_owned()).collect()
     }
 }
 
-fn exchange() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_exchange"))
+fn exchange() -> process::Command {
+    process::Command::new(env!("CARGO_BIN_EXE_exchange"))
 }
 
 fn terminate(pid: u32) {
-    let status = Command::new("kill").args(["-TERM", &pid.to_string()]).status().expect("kill runs");
+    let status = process::Command::new("kill").args(["-TERM", &pid.to_string()]).status().expect("kill runs");
     assert!(status.success());
 }
 
@@ -113,4 +120,50 @@ fn an_edited_configuration_does_not_change_what_indexes_mean() {
         "{refusal}"
     );
     assert_eq!(place.defined(), ["AAA", "BBB", "CCC"], "a refusal defines nothing");
+}
+
+/// All books of a replay see a market-wide command, those among them that were defined later. A book that joins those
+/// of a snapshot must not show that it was not there.
+#[test]
+fn an_instrument_defined_after_the_end_of_a_day_is_the_same_with_a_snapshot() {
+    let place = Place::new();
+    place.run(r#"{ symbol = "AAA" }"#).expect("a new directory");
+    let options = journal::Options {
+        segment_bytes: 8 << 20,
+        tail_bytes: 1 << 20,
+        tail_dir: Some(place.path(".")),
+        ..journal::Options::default()
+    };
+    let (mut log, found) =
+        journal::Journal::open(place.path("data"), &options, Arc::new(|| {})).expect("opens");
+    for n in 1..=2 {
+        log.append_command(&Sequenced {
+            sequence: Sequence(found.last_sequence.0 + n),
+            nanos: found.last_nanos,
+            command: Command::EndOfDay,
+        })
+        .expect("room");
+    }
+    log.close().expect("closes");
+
+    // The snapshot knows AAA only; what came after it is replayed, and BBB is there from the start.
+    let before = place.replay();
+    let after = place.run(r#"{ symbol = "AAA" }, { symbol = "BBB" }"#).expect("with a new one");
+    assert_eq!(after["snapshot_sequence"], found.last_sequence.0);
+    assert_eq!(
+        (&before["books"][0]["commands"], before["books"].as_array().map(Vec::len)),
+        (&2.into(), Some(1))
+    );
+    assert_eq!(place.replay()["books"][1]["commands"], 2);
+
+    // The next one knows both days, and CCC joins.
+    for instruments in [
+        r#"{ symbol = "AAA" }, { symbol = "BBB" }, { symbol = "CCC" }"#,
+        r#"{ symbol = "AAA" }, { symbol = "BBB" }, { symbol = "CCC" }"#,
+    ] {
+        let recovered = place.run(instruments).expect("runs");
+        assert!(recovered["snapshot_sequence"].is_u64(), "{recovered}");
+        assert_eq!(recovered["state"], place.replay()["state"], "{recovered}");
+    }
+    assert_eq!(place.replay()["books"][2]["commands"], 2);
 }

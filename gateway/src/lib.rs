@@ -18,6 +18,6 @@ mod venue;
 pub use gateway::{Gateway, GatewayStats, Limits};
 pub use mio::Waker;
 pub use orders::{LiveOrder, OrderTable};
-pub use sessions::{LogGap, Session, Sessions};
+pub use sessions::{ImageError, LogGap, Session, SessionImage, Sessions};
 pub use users::Users;
 pub use venue::{Instruments, Venue};

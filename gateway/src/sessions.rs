@@ -4,6 +4,8 @@
 //! through the same two functions as live trading does: [`Sessions::on_command`] when a command has been sequenced,
 //! [`Sessions::on_event`] when a book has spoken. Reports get their numbers here, and nowhere else.
 
+mod image;
+
 use std::collections::BTreeMap;
 
 use domain::{
@@ -12,6 +14,7 @@ use domain::{
 };
 use journal::{Position, session_log::SessionIndex};
 
+pub use self::image::{ImageError, SessionImage};
 use crate::orders::{LiveOrder, OrderTable};
 
 /// One session.

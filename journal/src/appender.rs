@@ -21,7 +21,7 @@ use crate::error::{CloseError, Full, ReadError, StorageFailure};
 use crate::open::DirLock;
 use crate::options::AckPolicy;
 use crate::reader::SegmentCache;
-use crate::record::{self, HEADER, Header, Position, RecordKind, SEAL, STRETCH, Seal};
+use crate::record::{self, HEADER, Header, Mark, Position, RecordKind, SEAL, STRETCH, Seal};
 use crate::segment::{ClusterId, SegmentHeader};
 use crate::shared::{Shared, StorageState};
 use crate::tail::{TailFile, TailWriter};
@@ -217,6 +217,13 @@ impl Appender {
         Position(self.tail.committed())
     }
 
+    /// The end of what has been published, with the chain there. Appended records that are not committed yet
+    /// are beyond it.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { position: Position(self.batch_first), chain: self.chain }
+    }
+
     /// Bytes of records that can be appended for sure before the disk thread must free more, if they are
     /// committed as one batch. An Enter takes 96, a report at most 112.
     #[must_use]
@@ -249,6 +256,12 @@ impl Appender {
     #[must_use]
     pub fn last_sequence(&self) -> Sequence {
         Sequence(self.last_sequence)
+    }
+
+    /// The time of the last command.
+    #[must_use]
+    pub fn last_nanos(&self) -> Nanos {
+        Nanos(self.last_nanos)
     }
 
     /// The report at `position`, as [`append_report`](Self::append_report) or a [`Reader`](crate::Reader)

@@ -11,6 +11,7 @@ use crate::walk::{self, Piece};
 /// batch, and (with a header made to fit) a command's or a report's payload.
 pub fn record(data: &[u8]) {
     let _ = SegmentHeader::decode(data, std::path::Path::new("fuzz"));
+    crate::snapshot::fuzz(data);
 
     let piece = Piece { bytes: data, base: 1 << 20, salt: 5 };
     let _ = record::parse(data, piece.base, piece.salt);

@@ -14,7 +14,8 @@
 //!
 //! [`Journal::open`] recovers the directory and gives the one [`Appender`]. [`Reader`] reads any directory,
 //! also that of a process that runs or was killed. [`inspect`] looks at a directory and names what is wrong
-//! with it.
+//! with it. [`snapshot`] keeps files beside the log that say what everything before a [`Mark`] came to; what they
+//! say is not the journal's business, and it never needs them.
 //!
 //! The format, and every rule of recovery, is in `docs/journal-format.md`.
 
@@ -36,6 +37,7 @@ mod recovery;
 mod segment;
 pub mod session_log;
 mod shared;
+pub mod snapshot;
 pub mod storage;
 mod tail;
 mod wake;
@@ -46,7 +48,7 @@ pub use error::{CloseError, Damage, DecodeError, Full, OpenError, ReadError, Sto
 pub use open::Journal;
 pub use options::{AckPolicy, Options};
 pub use reader::{Reader, Record, Records};
-pub use record::{Position, RecordKind};
+pub use record::{Mark, Position, RecordKind};
 pub use recovery::{Cut, CutCause, Recovery};
 pub use segment::{ClusterId, FORMAT_VERSION};
 pub use shared::StorageState;

@@ -13,7 +13,7 @@ use domain::{Command, Nanos, Report, Sequence, Sequenced};
 use crate::codec;
 use crate::error::{Damage, DecodeError, OpenError, ReadError};
 use crate::map::Map;
-use crate::record::{Header, Position, RecordKind};
+use crate::record::{Header, Mark, Position, RecordKind};
 use crate::recovery::{self, Beyond, Scan, Segment, Verdict};
 use crate::segment::{self, ClusterId, HEADER_BYTES, SegmentHeader};
 use crate::tail;
@@ -78,6 +78,8 @@ pub struct Reader {
     segments_end: u64,
     beyond: Beyond,
     end: u64,
+    /// The chain at `end`.
+    chain: u64,
     damage: Option<Damage>,
 }
 
@@ -118,6 +120,19 @@ impl Reader {
         let piece = last.piece(map);
         let like = last.header;
         let mut scan = if like.index == 0 { Scan::from_start(like.cluster) } else { Scan::from(like.base()) };
+        if scan.chain.is_none()
+            && let Some((before, map)) = mapped.iter().rev().nth(1)
+        {
+            // The last segment may have no batch yet; the one before it then ends the chain.
+            let mut of_before = if before.header.index == 0 {
+                Scan::from_start(like.cluster)
+            } else {
+                Scan::from(before.header.base())
+            };
+            // `records` will say where it is not whole.
+            let _ = of_before.walk(&before.piece(map));
+            scan.chain = of_before.chain.filter(|_| of_before.end == scan.end);
+        }
         let mut damage = None;
         if let Err(fault) = scan.walk(&piece)
             && let Verdict::Damage(found) = recovery::judge(last, &piece, true, &scan, &fault)
@@ -136,7 +151,11 @@ impl Reader {
         // The last segment's first batch is judged again by whoever comes from the one before: its chain goes
         // on.
         let judged_from = if like.index == 0 { 0 } else { like.base() + 1 };
-        Ok((Self { segments: mapped, judged_from, segments_end, beyond, end: scan.end, damage }, complete))
+        let chain = scan.chain.unwrap_or_else(|| like.cluster.genesis());
+        Ok((
+            Self { segments: mapped, judged_from, segments_end, beyond, end: scan.end, chain, damage },
+            complete,
+        ))
     }
 
     /// Where the picture ends.
@@ -174,6 +193,34 @@ impl Reader {
     #[must_use]
     pub fn records_from(&self, position: Position) -> Records<'_> {
         Records::new(self, position.0, None)
+    }
+
+    /// The records from `mark` on, if the journal before it is the one that had that mark.
+    ///
+    /// # Errors
+    /// When it is not: the journal is shorter, no batch begins there, or another chain ends there.
+    pub fn records_after(&self, mark: Mark) -> Result<Records<'_>, ReadError> {
+        let position = mark.position;
+        if position.0 > self.end {
+            return Err(ReadError::PastEnd(position));
+        }
+        if position.0 == self.end && mark.chain != self.chain {
+            let what = format!("the chain there is {:016x}, not {:016x}", self.chain, mark.chain);
+            return Err(ReadError::Bad { position, what });
+        }
+        let mut records = Records::new(self, position.0, Some(mark.chain));
+        // However good this batch has been found, here is asked whose it is.
+        if records.arrive()? {
+            records.judge()?;
+        }
+        Ok(records)
+    }
+
+    /// The same again, after [`records_after`](Self::records_after) has gone through them to the end without
+    /// an error: nothing is judged a second time.
+    #[must_use]
+    pub fn records_again_after(&self, mark: Mark) -> Records<'_> {
+        Records { judged: true, ..Records::new(self, mark.position.0, None) }
     }
 
     /// What holds `position`, up to where it is valid.
@@ -233,6 +280,24 @@ impl<'a> Records<'a> {
     /// Goes on to the next batch; whether there is one.
     #[cold]
     fn enter(&mut self) -> Result<bool, ReadError> {
+        if !self.arrive()? {
+            return Ok(false);
+        }
+        // Whoever begins at a position of his own choice has his first batch judged: it may be the middle of
+        // a record.
+        if self.judged || (self.chain.is_some() && self.next >= self.reader.judged_from) {
+            // All that is left of this piece at once; its seals are passed over.
+            self.at = self.next;
+            self.seal_at = self.piece.end().min(self.reader.end);
+            self.next = self.seal_at;
+        } else {
+            self.judge()?;
+        }
+        Ok(true)
+    }
+
+    /// Finds the piece that the next batch lies in; whether there is one.
+    fn arrive(&mut self) -> Result<bool, ReadError> {
         if self.next >= self.reader.end {
             return match &self.reader.damage {
                 Some(damage) => Err(ReadError::Corrupt(damage.clone())),
@@ -250,22 +315,18 @@ impl<'a> Records<'a> {
                 _ => return Err(ReadError::PastEnd(Position(self.next))),
             }
         }
-        // Whoever begins at a position of his own choice has his first batch judged: it may be the middle of
-        // a record.
-        if self.judged || (self.chain.is_some() && self.next >= self.reader.judged_from) {
-            // All that is left of this piece at once; its seals are passed over.
-            self.at = self.next;
-            self.seal_at = self.piece.end().min(self.reader.end);
-            self.next = self.seal_at;
-            return Ok(true);
-        }
+        Ok(true)
+    }
+
+    /// Enters the next batch if it is valid and goes on from the one before.
+    fn judge(&mut self) -> Result<(), ReadError> {
         let batch = walk::batch(&self.piece, self.next, self.chain)
             .map_err(|fault| ReadError::Corrupt(self.reader.damage_at(&fault)))?;
         self.at = self.next;
         self.seal_at = batch.seal_at;
         self.next = batch.end;
         self.chain = Some(batch.seal.chain);
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -27,6 +27,16 @@ impl fmt::Display for Position {
     }
 }
 
+/// A place between two batches, and what came before it: the chain there is a hash of every byte of the stream up to
+/// it. Two journals that have the same mark have the same records before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Where the next batch begins.
+    pub position: Position,
+    /// The chain that it continues.
+    pub chain: u64,
+}
+
 /// What a record is. The numbers are those of the format and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

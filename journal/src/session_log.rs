@@ -74,6 +74,37 @@ impl SessionIndex {
         self.count
     }
 
+    /// The blocks, in order: each one's base and, for each of its reports, the distance from there in units of 8 bytes.
+    /// [`from_blocks`](Self::from_blocks) takes them back.
+    pub fn blocks(&self) -> impl ExactSizeIterator<Item = (Position, &[u32])> {
+        self.blocks.iter().map(|block| (Position(block.base), block.offsets.as_slice()))
+    }
+
+    /// The index of these blocks; `None` when no index has them. They may come from anywhere.
+    #[must_use]
+    pub fn from_blocks(blocks: impl IntoIterator<Item = (Position, Vec<u32>)>) -> Option<Self> {
+        let mut index = Self::new();
+        let mut after = None;
+        for (Position(base), offsets) in blocks {
+            let rising = offsets.first() == Some(&0) && offsets.is_sorted_by(|a, b| a < b);
+            let last = base.checked_add(u64::from(*offsets.last()?) * UNIT)?;
+            if !rising || offsets.len() > BLOCK || !base.is_multiple_of(UNIT) || Some(base) <= after {
+                return None;
+            }
+            after = Some(last);
+            let first = index.count + 1;
+            index.count += offsets.len() as u64;
+            index.blocks.push(Block { first, base, offsets });
+        }
+        Some(index)
+    }
+
+    /// Where the last report lies.
+    #[must_use]
+    pub fn last(&self) -> Option<Position> {
+        self.get(self.count)
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -102,6 +133,33 @@ mod tests {
             assert_eq!(index.get(n as u64 + 1), Some(*position));
         }
         assert_eq!((index.get(0), index.get(20_001), index.get(u64::MAX)), (None, None, None));
+        assert_eq!(index.last(), positions.last().copied());
+
+        // From its blocks it is the same, and goes on alike.
+        let blocks = || index.blocks().map(|(base, offsets)| (base, offsets.to_vec()));
+        let mut again = SessionIndex::from_blocks(blocks()).unwrap();
+        again.push(Position(at + 8));
+        assert_eq!(again.len(), 20_001);
+        for (n, position) in positions.iter().enumerate() {
+            assert_eq!(again.get(n as u64 + 1), Some(*position));
+        }
+        assert_eq!(again.last(), Some(Position(at + 8)));
+    }
+
+    #[test]
+    fn blocks_that_no_index_has_are_refused() {
+        let refused = |blocks: &[(u64, &[u32])]| {
+            let blocks = blocks.iter().map(|(base, offsets)| (Position(*base), offsets.to_vec()));
+            SessionIndex::from_blocks(blocks).is_none()
+        };
+        assert!(!refused(&[(8, &[0, 1, 5]), (56, &[0])]));
+        assert!(refused(&[(8, &[])]));
+        assert!(refused(&[(8, &[1, 2])]));
+        assert!(refused(&[(8, &[0, 2, 2])]));
+        assert!(refused(&[(9, &[0, 2])]));
+        assert!(refused(&[(8, &[0, 1, 5]), (48, &[0])]));
+        assert!(refused(&[(u64::MAX - 7, &[0, 1])]));
+        assert!(refused(&[(8, &(0..4097).collect::<Vec<_>>())]));
     }
 
     #[test]

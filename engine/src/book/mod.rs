@@ -16,6 +16,7 @@
 //! * One key space serves both sides, see `side`; orders lie in a slab and are linked by index, see `slab` and
 //!   `level`; an order's number finds its cell through a window of pages, see `orders`.
 //! * What it can be asked without knowing its insides is [`BookView`]; the naive reference book shows the same.
+//!   What it shows is all that it is: [`Book::restore`] makes the book again from it.
 //!
 //! The rules are in `docs/matching.md`.
 
@@ -24,6 +25,7 @@ mod invariants;
 mod level;
 mod matching;
 mod orders;
+mod restore;
 mod side;
 mod slab;
 mod view;
@@ -31,6 +33,7 @@ mod view;
 use domain::{EventKind, Events, InstrumentId, OrderId, Price, Quantity, Sequence, Side};
 
 use orders::OrderTable;
+pub use restore::{BookImage, RestoreError};
 use side::{BookSide, price_of};
 use slab::{Cell, NIL, Slab};
 pub use view::{BookHeader, BookView, Counters, LastTrade, PriceLevel, RestingOrder};

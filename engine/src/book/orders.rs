@@ -127,6 +127,17 @@ impl OrderTable {
         }
     }
 
+    /// Fills an empty table: `last` is the last number given, `numbers` are those that rest with their cells, rising
+    /// and none above `last`.
+    pub(super) fn fill(&mut self, last: u64, numbers: &[(u64, u32)]) {
+        for (number, cell) in numbers {
+            // As if each were the newest, so that the window slides past the old ones as it did once.
+            self.last = *number;
+            self.insert(*number, *cell);
+        }
+        self.last = last;
+    }
+
     /// Orders that rest.
     pub(super) const fn live(&self) -> u32 {
         self.live

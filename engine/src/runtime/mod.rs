@@ -147,10 +147,33 @@ impl Runtime {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(config: &RuntimeConfig, wake: &Arc<dyn Wake>) -> Result<Self, StartError> {
+        Self::resume(config, wake, Vec::new())
+    }
+
+    /// The same with books that go on; those of the placement that are not among them begin empty.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    ///
+    /// # Panics
+    /// When a book is not in the placement, or there twice.
+    pub fn resume(
+        config: &RuntimeConfig,
+        wake: &Arc<dyn Wake>,
+        books: Vec<Book>,
+    ) -> Result<Self, StartError> {
         let placement = config.placement.clone();
+        let mut given: Vec<Option<Book>> = (0..placement.instruments()).map(|_| None).collect();
+        for book in books {
+            let instrument = book.instrument();
+            let before = given[instrument.0 as usize].replace(book);
+            assert!(before.is_none(), "one book for {instrument}");
+        }
         let (pinned, outcomes) = unbounded();
         let mut lanes = Vec::new();
         for id in (0..placement.shards()).map(ShardId) {
+            let book_of = |id: InstrumentId| given[id.0 as usize].take().unwrap_or_else(|| Book::new(id));
+            let books = placement.books_of(id).map(book_of).collect();
             let (commands, consumer) = ring::ring(config.command_slots);
             let (sink, events) = if config.hash_events {
                 (Sink::Hash, None)
@@ -163,12 +186,7 @@ impl Runtime {
                 Sink::Hash => None,
             };
             let shared = Arc::new(Shared {
-                shard: std::sync::Mutex::new(Shard::new(
-                    consumer,
-                    sink,
-                    placement.instruments(),
-                    placement.books_of(id),
-                )),
+                shard: std::sync::Mutex::new(Shard::new(consumer, sink, placement.instruments(), books)),
                 parking: Parking::new(),
                 blocked: AtomicBool::new(false),
                 counters: ShardCounters::default(),

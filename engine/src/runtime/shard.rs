@@ -73,15 +73,13 @@ impl Shard {
         commands: Consumer<Sequenced<Command>>,
         sink: Sink,
         instruments: u32,
-        own: impl Iterator<Item = InstrumentId>,
+        own: Vec<Book>,
     ) -> Self {
         let mut books: Vec<_> = (0..instruments).map(|_| None).collect();
-        for instrument in own {
-            books[instrument.0 as usize] = Some(Box::new(Owned {
-                book: Book::new(instrument),
-                last: Sequence::default(),
-                events: EventHash::default(),
-            }));
+        for book in own {
+            let place = book.instrument().0 as usize;
+            let last = book.last_sequence();
+            books[place] = Some(Box::new(Owned { book, last, events: EventHash::default() }));
         }
         Self { commands, sink, books, events: Events::new(), passed: 0 }
     }

@@ -4,6 +4,7 @@ mod agreement;
 mod conversations;
 mod flow;
 mod hashes;
+mod restore;
 mod runtime;
 mod script;
 mod support;

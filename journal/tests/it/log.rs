@@ -2,7 +2,7 @@
 
 use domain::Sequence;
 use journal::session_log::SessionIndex;
-use journal::{AckPolicy, Options, Position, ReadError, Reader, StorageState, inspect};
+use journal::{AckPolicy, Mark, Options, Position, ReadError, Reader, StorageState, inspect};
 
 use crate::support::{Said, Source, drain, open, options, read, said, tails, write};
 
@@ -151,4 +151,45 @@ fn room_is_a_promise() {
         }
     }
     journal.close().expect("closes");
+}
+
+#[test]
+fn a_reader_goes_on_after_a_mark_of_its_journal_and_no_other() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut source = Source::new("a_reader_goes_on_after_a_mark_of_its_journal_and_no_other");
+    // Small, so that marks fall on the ends of segments too.
+    let small = Options { segment_bytes: 64 << 10, tail_bytes: 8 << 10, ..options() };
+    let (mut journal, _) = open(dir.path(), &small);
+    let mut marks = vec![(journal.mark(), 0)];
+    let mut written = Vec::new();
+    for _ in 0..400 {
+        written.extend(write(&mut journal, &mut source, 10));
+        journal.commit();
+        let mark = journal.mark();
+        assert_eq!(mark.position, journal.committed());
+        let reader = Reader::open(dir.path()).expect("opens");
+        assert_eq!(reader.records_after(mark).expect("its end").count(), 0);
+        let wrong = Mark { chain: mark.chain ^ 1, ..mark };
+        assert!(reader.records_after(wrong).is_err());
+        marks.push((mark, written.len()));
+    }
+    journal.close().expect("closes");
+    let reader = Reader::open(dir.path()).expect("opens");
+    for (n, (mark, before)) in marks.iter().enumerate() {
+        let records = reader.records_after(*mark).expect("a mark of this journal");
+        let positions: Vec<_> = records.map(|record| record.expect("a good record").position).collect();
+        assert_eq!(positions, written[*before..].iter().map(|(p, _)| *p).collect::<Vec<_>>());
+        // Another chain, the place of another mark, the middle of a batch, beyond the end.
+        let other = marks[(n + 1) % marks.len()].0;
+        for position in [mark.position.0, other.position.0, mark.position.0 + 8, u64::MAX, u64::MAX - 7] {
+            let chain = if position == mark.position.0 { mark.chain ^ 1 } else { mark.chain };
+            assert!(
+                reader.records_after(Mark { position: Position(position), chain }).is_err(),
+                "{position}"
+            );
+        }
+        if let Some((position, _)) = written.get(before + 1) {
+            assert!(reader.records_after(Mark { position: *position, ..*mark }).is_err());
+        }
+    }
 }

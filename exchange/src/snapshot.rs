@@ -1,0 +1,226 @@
+//! Snapshots: the whole state at a clean stop, so that the next start replays only what came after it.
+//!
+//! Writing ([`write()`]): nothing is in flight, so the state is what the journal's [mark](journal::Mark)
+//! stands for: instruments, books, sessions, and how many market-wide commands there were.
+//!
+//! Reading ([`load`]), each step a reason to do without the snapshot:
+//!
+//! 1. The file is whole, of this version and of this journal's cluster ([`journal::snapshot`]).
+//! 2. The body decodes, within a limit, to its end.
+//! 3. Every instrument, book and session is one that could be.
+//! 4. The books hash to the state in the header.
+//! 5. Books and sessions agree on every live order.
+//!
+//! That the journal has the mark is for the recovery to check, which reads on from there.
+//!
+//! The body is encoded by bincode from the mirror types of `rows`, which are numbers and bytes only, so that
+//! neither the domain nor the engine knows a serializer, and a change of a domain type is no change of the
+//! format. `docs/snapshot-format.md` has the bytes.
+
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, path::Path};
+
+use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use domain::{InstrumentId, Nanos, OrderId, Owner, Sequence, SessionId, Side};
+use engine::{
+    book::{Book, BookHeader, BookImage, Counters},
+    hash::{StateHash, book_hash},
+};
+use gateway::{Instruments, Sessions};
+use journal::{
+    Appender, ClusterId, Mark, StorageState,
+    snapshot::{self, Header},
+};
+
+use self::rows::{Body, BookRow, InstrumentRow, SessionRow};
+
+/// No body is longer, in either direction. The larger part of one is 4 bytes for each report ever numbered.
+const BODY_MAX: usize = 8 << 30;
+
+/// Fixed widths, little-endian: the layout can be written down, and no value changes another's place.
+const CODEC: Configuration<LittleEndian, Fixint, Limit<BODY_MAX>> =
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<BODY_MAX>();
+
+/// What every book has been told, those among them that were not there yet: a book that is defined later
+/// begins as if it had been, so that a replay from the start, which makes all books at once, gives the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MarketWide {
+    /// Market-wide commands.
+    pub(crate) commands: u64,
+    /// The last of them; 0 when there is none.
+    pub(crate) last: Sequence,
+}
+
+impl MarketWide {
+    /// A book that has been told nothing else.
+    pub(crate) fn book(self, instrument: InstrumentId) -> Result<Book, String> {
+        let header = BookHeader {
+            instrument,
+            last_sequence: self.last,
+            next_order_number: 1,
+            counters: Counters { commands: self.commands, ..Counters::default() },
+            ..BookHeader::default()
+        };
+        Book::restore(&BookImage { header, orders: Vec::new() }).map_err(|error| error.to_string())
+    }
+}
+
+/// A snapshot that has been read.
+pub(crate) struct Loaded {
+    pub(crate) mark: Mark,
+    pub(crate) last_sequence: Sequence,
+    pub(crate) last_nanos: Nanos,
+    pub(crate) market_wide: MarketWide,
+    pub(crate) instruments: Instruments,
+    /// By instrument index.
+    pub(crate) books: Vec<Book>,
+    pub(crate) sessions: Sessions,
+}
+
+/// All that is written.
+pub(crate) struct State<'a> {
+    pub(crate) market_wide: MarketWide,
+    pub(crate) instruments: &'a Instruments,
+    /// By instrument index, with nothing left to execute.
+    pub(crate) books: &'a [Book],
+    pub(crate) sessions: &'a Sessions,
+}
+
+/// Writes a snapshot of the state that the journal's end stands for. Returns its size in bytes.
+///
+/// # Errors
+/// When something is in flight, or the disk refuses. The exchange needs no snapshot; the caller says so and
+/// goes on.
+pub(crate) fn write(appender: &Appender, state: &State<'_>) -> Result<u64, String> {
+    if appender.state() != StorageState::Ok {
+        return Err("the disk is short of room".into());
+    }
+    let bytes = encode(state)?;
+    let header = Header {
+        cluster: appender.cluster(),
+        mark: appender.mark(),
+        last_sequence: appender.last_sequence(),
+        last_nanos: appender.last_nanos(),
+        state: hash_of(state.books).0,
+    };
+    snapshot::write(&appender.dir(), &header, &bytes).map_err(|error| error.to_string())?;
+    Ok(bytes.len() as u64)
+}
+
+/// The body.
+fn encode(state: &State<'_>) -> Result<Vec<u8>, String> {
+    let instruments = state.instruments.as_slice();
+    if state.books.len() != instruments.len() {
+        return Err(format!("{} books for {} instruments", state.books.len(), instruments.len()));
+    }
+    let images = state.sessions.images().map_err(|error| error.to_string())?;
+    let body = Body {
+        market_wide: state.market_wide.commands,
+        market_wide_last: state.market_wide.last.0,
+        instruments: instruments.iter().map(InstrumentRow::of).collect(),
+        books: state.books.iter().map(|book| BookRow::of(&BookImage::of(book))).collect(),
+        sessions: images.iter().map(SessionRow::of).collect(),
+    };
+    let bytes = bincode::serde::encode_to_vec(&body, CODEC).map_err(|error| error.to_string())?;
+    if bytes.len() > BODY_MAX {
+        return Err(format!("it would have {} bytes, and at most {BODY_MAX} are taken", bytes.len()));
+    }
+    Ok(bytes)
+}
+
+/// Reads a snapshot of the journal `cluster`.
+///
+/// # Errors
+/// When it is anything but what a clean stop of that journal's exchange wrote; says what.
+pub(crate) fn load(path: &Path, cluster: ClusterId) -> Result<Loaded, String> {
+    let (header, bytes) =
+        snapshot::read(path, cluster, BODY_MAX as u64).map_err(|error| error.to_string())?;
+    decode(&header, &bytes)
+}
+
+/// What a body says, if that can be.
+fn decode(header: &Header, bytes: &[u8]) -> Result<Loaded, String> {
+    let (body, read): (Body<'static>, usize) =
+        bincode::serde::decode_from_slice(bytes, CODEC).map_err(|error| format!("its body: {error}"))?;
+    if read != bytes.len() {
+        return Err(format!("its body says all in {read} of {} bytes", bytes.len()));
+    }
+    let market_wide = MarketWide { commands: body.market_wide, last: Sequence(body.market_wide_last) };
+    let mut instruments = Instruments::new();
+    for (row, id) in body.instruments.iter().zip((0..).map(InstrumentId)) {
+        let instrument = row.instrument(id).ok_or_else(|| format!("instrument {id} cannot be"))?;
+        if instruments.find(instrument.symbol).is_some() {
+            return Err(format!("instrument {} is there twice", instrument.symbol));
+        }
+        instruments.define(instrument);
+    }
+    if body.books.len() != instruments.as_slice().len() {
+        return Err(format!("{} books for {} instruments", body.books.len(), instruments.as_slice().len()));
+    }
+    let mut books = Vec::with_capacity(body.books.len());
+    for (row, id) in body.books.into_iter().zip((0..).map(InstrumentId)) {
+        let image = row.image(id).ok_or_else(|| format!("the book of {id} cannot be"))?;
+        if image.header.last_sequence > header.last_sequence {
+            return Err(format!("the book of {id} is ahead of the journal"));
+        }
+        books.push(Book::restore(&image).map_err(|error| error.to_string())?);
+    }
+    let state = hash_of(&books);
+    if state.0 != header.state {
+        return Err(format!("its books' state is {state} and should be {}", StateHash(header.state)));
+    }
+    let images = body.sessions.into_iter().zip((0..).map(SessionId));
+    let images: Vec<_> = images
+        .map(|(row, id)| row.image().ok_or_else(|| format!("session {id} cannot be")))
+        .collect::<Result<_, _>>()?;
+    let sessions = Sessions::restore(images).map_err(|error| error.to_string())?;
+    agree(&books, &sessions)?;
+    let Header { mark, last_sequence, last_nanos, .. } = *header;
+    let beyond = |(_, session): (SessionId, &gateway::Session)| {
+        session.position_of(session.next_number() - 1).is_some_and(|last| last >= mark.position)
+    };
+    if sessions.iter().any(beyond) {
+        return Err("a report of it is beyond its own position".into());
+    }
+    if market_wide.last > last_sequence {
+        return Err("a market-wide command of it is beyond its own sequence".into());
+    }
+    Ok(Loaded { mark, last_sequence, last_nanos, market_wide, instruments, books, sessions })
+}
+
+fn hash_of(books: &[Book]) -> StateHash {
+    books.iter().fold(StateHash::default(), |sum, book| sum.combine(book_hash(book)))
+}
+
+/// With nothing in flight, an order rests in a book exactly when it lives in its session.
+fn agree(books: &[Book], sessions: &Sessions) -> Result<(), String> {
+    let mut live: BTreeMap<OrderId, Owner> = BTreeMap::new();
+    for (id, session) in sessions.iter() {
+        for (client_ref, order) in session.orders.iter() {
+            live.insert(order.order, Owner { session: id, client_ref });
+        }
+    }
+    let of_sessions: usize = sessions.iter().map(|(_, session)| session.orders.len()).sum();
+    let mut resting = 0;
+    let mut stranger = None;
+    for book in books {
+        for side in [Side::Buy, Side::Sell] {
+            book.visit(side, |order| {
+                resting += 1;
+                if live.get(&order.order) != Some(&order.owner) {
+                    stranger.get_or_insert(order.order);
+                }
+            });
+        }
+    }
+    match stranger {
+        Some(order) => Err(format!("order {order} rests, and its session does not know it")),
+        None if resting != of_sessions => {
+            Err(format!("{resting} orders rest, and sessions know of {of_sessions}"))
+        }
+        None => Ok(()),
+    }
+}

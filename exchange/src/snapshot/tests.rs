@@ -1,0 +1,181 @@
+//! The body's bytes, and what becomes of bytes that are none.
+
+use domain::{
+    AccountId, ClientOrderId, ClientRef, Command, Echo, EnterOrder, Events, Instrument, OrderType, Price,
+    Quantity, Sequenced, SessionDefinition, Symbol, TimeInForce, UserName,
+};
+use gateway::LiveOrder;
+use journal::Position;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256StarStar;
+
+use super::*;
+
+/// An instrument, its book with an order and a trade, and the session that entered both sides of it.
+struct Small {
+    instruments: Instruments,
+    books: Vec<Book>,
+    sessions: Sessions,
+}
+
+const MARKET_WIDE: MarketWide = MarketWide { commands: 0, last: Sequence(0) };
+
+impl Small {
+    fn new() -> Self {
+        let mut instruments = Instruments::new();
+        instruments.define(Instrument {
+            id: InstrumentId(0),
+            symbol: Symbol::new("AAA").unwrap(),
+            tick: 100,
+            lot: 1,
+            quantity_max: Quantity(1_000),
+            price_max: Price::new(5_000).unwrap(),
+        });
+        let (mut book, mut events) = (Book::new(InstrumentId(0)), Events::new());
+        let mut sessions = Sessions::new();
+        let definition = SessionDefinition { session: SessionId(0), user: UserName::new(b"DEV1").unwrap() };
+        sessions.define(&definition);
+        let mut position = 0;
+        let mut log = |_: &domain::Report| {
+            position += 64;
+            Position(position)
+        };
+        let definition = Command::DefineSession(definition);
+        sessions.on_command(
+            &Sequenced { sequence: Sequence(2), nanos: Nanos(20), command: definition },
+            &mut log,
+        );
+        for (number, side, lots) in [(1, Side::Sell, 5), (2, Side::Buy, 12)] {
+            let enter = EnterOrder {
+                order: OrderId::new(InstrumentId(0), number),
+                owner: Owner { session: SessionId(0), client_ref: ClientRef(number as u32 * 10) },
+                account: AccountId(3),
+                side,
+                order_type: OrderType::Limit,
+                time_in_force: TimeInForce::GoodTillCancel,
+                price: Price::new(700).unwrap(),
+                quantity: Quantity(lots),
+                client_order_id: ClientOrderId::new(b"mine").unwrap(),
+                echo: Echo {
+                    side: b'B',
+                    display: b'Y',
+                    capacity: b'P',
+                    intermarket_sweep: b'N',
+                    cross: b'N',
+                },
+            };
+            let sequenced = Sequenced {
+                sequence: Sequence(number + 2),
+                nanos: Nanos(number + 30),
+                command: Command::Enter(enter),
+            };
+            sessions.on_command(&sequenced, &mut log);
+            events.clear();
+            book.apply(&sequenced, &mut events);
+            events.as_slice().iter().for_each(|event| sessions.on_event(event, &mut log));
+        }
+        Self { instruments, books: vec![book], sessions }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let Self { instruments, books, sessions } = self;
+        encode(&State { market_wide: MARKET_WIDE, instruments, books, sessions }).unwrap()
+    }
+
+    fn header(&self) -> Header {
+        Header {
+            cluster: ClusterId(1),
+            mark: Mark { position: Position(4_096), chain: 7 },
+            last_sequence: Sequence(4),
+            last_nanos: Nanos(32),
+            state: hash_of(&self.books).0,
+        }
+    }
+}
+
+/// Numbers with their widths in bytes, one behind the other.
+fn concat(fields: &[(i128, usize)]) -> Vec<u8> {
+    fields.iter().flat_map(|(number, bytes)| number.to_le_bytes()[..*bytes].to_vec()).collect()
+}
+
+/// Written out by hand from `docs/snapshot-format.md`.
+#[test]
+fn the_body_has_the_documented_bytes() {
+    let expected = [
+        concat(&[(0, 8), (0, 8), (1, 8)]),
+        b"AAA     ".to_vec(),
+        concat(&[(100, 4), (1, 4), (1_000, 8), (5_000, 8)]),
+        // Books: one; sequence, next number, seven counters, lots traded.
+        concat(&[(1, 8), (4, 8), (3, 8), (2, 8), (2, 8), (0, 8), (0, 8), (0, 8), (0, 8), (1, 8), (5, 16)]),
+        // The last trade, and one order with seven of its twelve lots open.
+        concat(&[(1, 1), (1, 8), (700, 8), (5, 8), (1, 8)]),
+        concat(&[(2, 8), (0, 4), (20, 4), (3, 4), (0, 1), (1, 1), (700, 8), (7, 8), (5, 8), (4, 8), (32, 8)]),
+        // Sessions: one, with one live order and five reports in one block.
+        concat(&[(1, 8)]),
+        b"DEV1                ".to_vec(),
+        concat(&[(20, 4), (1, 8)]),
+        concat(&[(20, 4), (2, 8), (0, 1), (0, 1), (1, 1), (700, 8), (12, 8)]),
+        b"BYPNNmine                ".to_vec(),
+        concat(&[(1, 8), (64, 8), (5, 8), (0, 4), (8, 4), (16, 4), (24, 4), (32, 4)]),
+    ];
+    assert_eq!(Small::new().bytes(), expected.concat());
+}
+
+#[test]
+fn what_is_decoded_encodes_to_the_same() {
+    let small = Small::new();
+    let loaded = decode(&small.header(), &small.bytes()).unwrap();
+    let Loaded { market_wide, instruments, books, sessions, .. } = loaded;
+    let again = Small { instruments, books, sessions };
+    assert_eq!((market_wide, again.bytes()), (MARKET_WIDE, small.bytes()));
+}
+
+#[test]
+fn parts_that_do_not_fit_each_other_are_refused() {
+    let small = Small::new();
+    let refused = |header: &Header, bytes: &[u8], why: &str| match decode(header, bytes) {
+        Ok(_) => panic!("taken, and not refused because {why}"),
+        Err(error) => assert!(error.contains(why), "{error}, and not {why}"),
+    };
+    let header = small.header();
+    refused(&Header { state: 1, ..header }, &small.bytes(), "state");
+    refused(&Header { last_sequence: Sequence(3), ..header }, &small.bytes(), "ahead of the journal");
+    let near = Mark { position: Position(320), chain: 7 };
+    refused(&Header { mark: near, ..header }, &small.bytes(), "beyond its own position");
+    refused(&header, &[&small.bytes()[..], b"more"].concat(), "says all in");
+    let mut sessions = small.sessions.images().unwrap();
+    sessions[0].orders.clear();
+    let stranger = Small { sessions: Sessions::restore(sessions).unwrap(), ..Small::new() };
+    refused(&header, &stranger.bytes(), "its session does not know it");
+    let mut sessions = small.sessions.images().unwrap();
+    let (client_ref, order) = sessions[0].orders[0];
+    let ghost = LiveOrder { order: OrderId::new(InstrumentId(0), 1), ..order };
+    sessions[0].orders.insert(0, (ClientRef(client_ref.0 - 1), ghost));
+    let ghostly = Small { sessions: Sessions::restore(sessions).unwrap(), ..Small::new() };
+    refused(&header, &ghostly.bytes(), "sessions know of 2");
+}
+
+/// Bytes with a good CRC and wild contents: an error, or a state, and no panic.
+#[test]
+fn no_bytes_are_more_than_an_error() {
+    let seed =
+        std::env::var("SEED").map_or_else(|_| rand::random(), |text| text.parse().expect("SEED is a number"));
+    println!("SEED={seed}");
+    let mut random = Xoshiro256StarStar::seed_from_u64(seed);
+    let small = Small::new();
+    let (header, good) = (small.header(), small.bytes());
+    for length in 0..good.len() {
+        assert!(decode(&header, &good[..length]).is_err(), "cut to {length}");
+    }
+    let mut taken = 0;
+    for _ in 0..50_000 {
+        let mut bytes = good.clone();
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..bytes.len());
+            bytes[at] = [0, 1, 0x7F, 0xFF, random.random()][random.random_range(0..5)];
+        }
+        taken += u32::from(decode(&header, &bytes).is_ok());
+    }
+    // Some bytes say nothing that the rest could contradict, as a client's own text.
+    assert!((1..25_000).contains(&taken), "SEED={seed}: {taken} taken");
+}

@@ -1,0 +1,292 @@
+//! Snapshots: a start from one is the same as a start without, and any doubt about one means without.
+//!
+//! Two clients trade at random; whatever they were told, they are told again; what the exchange recovers to
+//! is what a replay of the whole journal, which knows no snapshots, comes to.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256StarStar;
+use rustix::process::{Signal, kill_process};
+use serde_json::Value;
+use wire::ouch::codes;
+
+use crate::{
+    client::{Said, cancel, enter, replace},
+    venue::{Home, INSTRUMENTS, Settings, Venue, seed, text},
+};
+
+type Random = Xoshiro256StarStar;
+
+/// A session that trades at random.
+struct Party {
+    user: &'static str,
+    next_ref: u32,
+    /// Orders that may be open.
+    open: Vec<u32>,
+    /// Everything that it has been told, from number 1 on.
+    told: Vec<Said>,
+}
+
+impl Party {
+    fn new(user: &'static str) -> Self {
+        Self { user, next_ref: 1, open: Vec::new(), told: Vec::new() }
+    }
+
+    /// Sends so many requests, and hears what there is to hear by then: no number twice, none left out.
+    fn trade(&mut self, venue: &Venue, random: &mut Random, requests: u32) {
+        let mut client = venue.client_from(self.user, self.told.len() as u64 + 1);
+        for _ in 0..requests {
+            let price = random.random_range(9_980..10_020) * 100;
+            let request = match random.random_range(0..10) {
+                0..2 if !self.open.is_empty() => {
+                    cancel(self.open[random.random_range(0..self.open.len())], random.random_range(0..50))
+                }
+                2..4 if !self.open.is_empty() => {
+                    let original = self.open.swap_remove(random.random_range(0..self.open.len()));
+                    replace(original, self.next(), random.random_range(1..200), price)
+                }
+                _ => {
+                    let side = if random.random_bool(0.5) { b'B' } else { b'S' };
+                    let symbol = INSTRUMENTS[random.random_range(0..4)];
+                    let tif = if random.random_bool(0.5) { codes::DAY } else { codes::GOOD_TILL_CANCEL };
+                    enter(self.next(), side, random.random_range(1..150), symbol, price, tif)
+                }
+            };
+            client.put(&request);
+            if random.random_bool(0.1) {
+                client.flush();
+            }
+        }
+        let (told, next) = client.query();
+        assert!(next <= self.next_ref, "{}: {next} is next, and {} never was", self.user, self.next_ref);
+        self.told.extend(told);
+        assert!(self.told.iter().zip(1..).all(|(said, number)| said.number == number), "{}", self.user);
+    }
+
+    fn next(&mut self) -> u32 {
+        self.next_ref += 1;
+        self.open.push(self.next_ref - 1);
+        self.next_ref - 1
+    }
+
+    /// Asks for everything again, and compares.
+    fn hear_again(&self, venue: &Venue) {
+        let again = venue.client_from(self.user, 1).up_to(self.told.len() as u64);
+        assert_eq!(again, self.told, "{}", self.user);
+    }
+}
+
+/// A little of everything, from both.
+fn trade(venue: &Venue, parties: &mut [Party], random: &mut Random) {
+    for _ in 0..3 {
+        for party in &mut *parties {
+            let requests = random.random_range(1..150);
+            party.trade(venue, random, requests);
+        }
+    }
+}
+
+fn parties() -> [Party; 2] {
+    ["ALICE", "BOB"].map(Party::new)
+}
+
+/// Small segments, so that snapshots lie in several.
+fn settings(random: &mut Random) -> Settings {
+    let ack = if random.random_bool(0.5) { "disk" } else { "memory" };
+    let shards = random.random_range(1..4).to_string();
+    Settings { ack, segment_mib: 1, ..Settings::args(&["--shards", &shards]) }
+}
+
+/// The snapshots of a data directory, the newest first.
+fn snapshots(data: &Path) -> Vec<PathBuf> {
+    journal::snapshot::list(data).expect("a directory")
+}
+
+/// What the recovery must be, whatever served: the state of a replay of the whole journal.
+fn check(home: &Home, venue: &Venue, parties: &[Party], snapshot: Option<&Value>) {
+    let replayed = home.replay(2);
+    assert_eq!(venue.recovered["state"], replayed["state"]);
+    assert_eq!(venue.recovered["commands"], replayed["commands"]);
+    assert_eq!(&venue.recovered["snapshot_sequence"], snapshot.unwrap_or(&Value::Null));
+    for party in parties {
+        party.hear_again(venue);
+    }
+}
+
+#[test]
+fn rounds_of_stops_and_kills_are_as_if_nothing_had_been() {
+    let mut random = Random::seed_from_u64(seed());
+    let mut home = Home::new(settings(&mut random));
+    let mut parties = parties();
+    let mut venue = home.start();
+    let mut last_stop: Option<Value> = None;
+    for round in 0..12 {
+        trade(&venue, &mut parties, &mut random);
+        let mut in_stop = false;
+        if random.random_bool(0.3) {
+            venue.kill();
+        } else if random.random_bool(0.3) {
+            // Killed somewhere in its stop: there is a snapshot of it, or there is none.
+            kill_process(venue.pid(), Signal::TERM).expect("it can be asked to stop");
+            std::thread::sleep(Duration::from_micros(random.random_range(0..20_000)));
+            venue.kill();
+            in_stop = true;
+        } else {
+            let stopped = venue.stop();
+            assert_eq!(stopped["state"], home.replay(1)["state"], "round {round}");
+            let kept = snapshots(&home.data()).len();
+            assert!(kept == 2 || kept == 1 && last_stop.is_none(), "round {round}: {kept} kept");
+            last_stop = Some(stopped["last_sequence"].clone());
+        }
+        // Another number of shards each time; now and then in doubt about snapshots.
+        home.settings.args = settings(&mut random).args;
+        let doubt = !in_stop && random.random_bool(0.2);
+        if doubt {
+            home.settings.args.push("--no-snapshot".into());
+        }
+        venue = home.start();
+        let served = &venue.recovered["snapshot_sequence"];
+        if in_stop && !served.is_null() {
+            last_stop = Some(served.clone());
+        }
+        check(&home, &venue, &parties, last_stop.as_ref().filter(|_| !doubt));
+    }
+    assert_eq!(home.log_lines("is not used"), [""; 0]);
+}
+
+/// A directory with two snapshots and something after them, its exchange killed.
+fn traded(random: &mut Random, parties: &mut [Party]) -> (Home, Vec<Value>) {
+    let home = Home::new(settings(random));
+    let mut stops = Vec::new();
+    for _ in 0..2 {
+        let venue = home.start();
+        trade(&venue, parties, random);
+        stops.insert(0, venue.stop()["last_sequence"].clone());
+    }
+    let venue = home.start();
+    trade(&venue, parties, random);
+    venue.kill();
+    (home, stops)
+}
+
+#[test]
+fn what_is_not_as_it_was_written_is_done_without() {
+    let mut random = Random::seed_from_u64(seed());
+    let mut parties = parties();
+    let (home, stops) = traded(&mut random, &mut parties);
+    let (other, _) = traded(&mut random, &mut self::parties());
+    let files = snapshots(&home.data());
+    let good: Vec<_> = files.iter().map(|path| fs::read(path).expect("a snapshot")).collect();
+    let foreign = fs::read(&snapshots(&other.data())[0]).expect("a snapshot");
+
+    let mut lines = 0;
+    // What to make of a snapshot, and what the log then says of it.
+    type Spoil<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+    let flipped = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 0x10;
+        bytes
+    };
+    let in_header = random.random_range(12..124);
+    let in_body = random.random_range(128..good[0].len().min(good[1].len()));
+    println!("bits flipped in bytes {in_header} and {in_body}");
+    let cases: [(Spoil<'_>, &str); 9] = [
+        (&|bytes| bytes[..bytes.len() / 2].to_vec(), "and its header says"),
+        (&|bytes| bytes[..100].to_vec(), "it has 100 bytes"),
+        (&|_| Vec::new(), "it has 0 bytes"),
+        (&|bytes| [bytes, b"more"].concat(), "and its header says"),
+        (&|bytes| flipped(bytes, 3), "does not begin as a snapshot"),
+        (&|bytes| flipped(bytes, in_header), "the header's CRC"),
+        (&|bytes| flipped(bytes, in_body), "the body's CRC"),
+        (&|bytes| [&bytes[..8], &2_u32.to_le_bytes(), &bytes[12..]].concat(), "its version is 2"),
+        (&|_| foreign.clone(), "of another journal"),
+    ];
+    for (spoil, why) in cases {
+        // The newest is bad, and the older one serves; then both are.
+        for bad in 1..=2 {
+            for (path, bytes) in files.iter().zip(&good).take(bad) {
+                fs::write(path, spoil(bytes)).expect("writing");
+            }
+            let venue = home.start();
+            check(&home, &venue, &parties, stops.get(bad));
+            // Killed, so that it writes no good one.
+            venue.kill();
+            lines += bad;
+            let said = home.log_lines("is not used");
+            assert_eq!(said.len(), lines, "{said:?}");
+            assert!(said[lines - bad..].iter().all(|line| line.contains(why)), "not {why}: {said:?}");
+            for (path, bytes) in files.iter().zip(&good) {
+                fs::write(path, bytes).expect("writing");
+            }
+        }
+    }
+    let venue = home.start();
+    check(&home, &venue, &parties, stops.first());
+}
+
+/// Copies a data directory whose exchange was stopped.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("copying");
+    }
+}
+
+#[test]
+fn a_snapshot_of_a_history_that_did_not_happen_is_done_without() {
+    let mut random = Random::seed_from_u64(seed());
+    let home = Home::new(settings(&mut random));
+    let mut parties = parties();
+    let venue = home.start();
+    trade(&venue, &mut parties, &mut random);
+    let early = venue.stop()["last_sequence"].clone();
+    // From here on there are two histories of one journal.
+    let data = home.file("copy");
+    copy(&home.data(), &data);
+    let copied = Home::new(Settings { data: Some(data.clone()), ..settings(&mut random) });
+    let mut others = parties.each_ref().map(|party| Party {
+        open: party.open.clone(),
+        told: party.told.clone(),
+        ..*party
+    });
+    let venue = home.start();
+    trade(&venue, &mut parties, &mut random);
+    venue.stop();
+    let strange = snapshots(&home.data()).remove(0);
+    fs::copy(&strange, data.join(strange.file_name().expect("a name"))).expect("copying");
+
+    // The copy ends before the snapshot ...
+    let mut venue = copied.start();
+    check(&copied, &venue, &others, Some(&early));
+    let said = copied.log_lines("is not used");
+    assert!(said.len() == 1 && said[0].contains("past the end of the journal"), "{said:?}");
+    // ... and later goes past it, with other orders.
+    let position = position_of(&strange);
+    while journal::inspect::info(&data).expect("a journal").end.0 < position + 10_000 {
+        trade(&venue, &mut others, &mut random);
+    }
+    venue.kill();
+    venue = copied.start();
+    check(&copied, &venue, &others, Some(&early));
+    let said = copied.log_lines("is not used");
+    assert!(said.len() == 2 && said[1].contains("does not go on from it"), "{said:?}");
+
+    // A clean stop leaves the true ones, and the next start has nothing to say.
+    let stopped = venue.stop();
+    let venue = copied.start();
+    check(&copied, &venue, &others, Some(&stopped["last_sequence"]));
+    assert_eq!(text(&venue.recovered, "state"), text(&stopped, "state"));
+    assert_eq!(copied.log_lines("is not used").len(), 2);
+}
+
+/// The position in a snapshot's name.
+fn position_of(path: &Path) -> u64 {
+    let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+    name.rsplit('-').next().and_then(|digits| digits.parse().ok()).expect("a position")
+}
