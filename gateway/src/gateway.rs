@@ -108,6 +108,9 @@ pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
     accepting: bool,
+    /// The last attempt to accept failed, for want of file descriptors most likely. Whoever waits is announced only
+    /// once, so the next attempt is ours to make.
+    accept_again: bool,
     limits: Limits,
     session_name: SessionName,
     users: Users,
@@ -155,6 +158,7 @@ impl Gateway {
             listener,
             address,
             accepting: true,
+            accept_again: false,
             limits,
             session_name,
             users,
@@ -382,11 +386,17 @@ impl Gateway {
                         warn!("{peer}: closed, {error}");
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.accept_again = false;
+                    return;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    // Out of file descriptors, most likely: those that are open go on.
-                    warn!("no further connection: {error}");
+                    // Those that are open go on.
+                    if !self.accept_again {
+                        warn!("no further connection for now: {error}");
+                    }
+                    self.accept_again = true;
                     return;
                 }
             }
@@ -702,6 +712,9 @@ impl Gateway {
 
     /// Heartbeats and deadlines.
     fn tick(&mut self, now: Instant) {
+        if self.accept_again {
+            self.accept();
+        }
         // Connections that could not be accepted for want of file descriptors make no second event.
         self.accept();
         for token in 0..self.connections.len() {

@@ -8,7 +8,10 @@ use std::{
 
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
-use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
+use rustix::{
+    net::{AddressFamily, SocketType, connect, socket, sockopt},
+    process::{Resource, Rlimit, prlimit},
+};
 use wire::{
     ouch::{Inbound, Outbound, codes},
     soup::kind,
@@ -354,5 +357,27 @@ fn no_more_connections_than_allowed() {
         carol.write(&login_bytes("CAROL", PASSWORD, "", 0));
         carol.answer().is_some_and(|(kind, _)| kind == kind::LOGIN_ACCEPTED)
     });
+    stage.end();
+}
+
+#[test]
+fn who_waits_while_file_descriptors_are_short_is_let_in_when_there_are_more() {
+    let mut stage = Stage::new(Settings::default());
+    let pid = stage.venue.pid();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("a process").count() as u64;
+    let limit = |most: u64| {
+        let limit = Rlimit { current: Some(most), maximum: Some(1_024) };
+        prlimit(Some(pid), Resource::Nofile, limit).expect("a limit");
+    };
+    limit(open + 2);
+    let mut waiting: Vec<Raw> = (0..4).map(|_| stage.connect()).collect();
+    eventually("the log says so", || stage.home.log_lines("no further connection for now").len() == 1);
+    stage.bystander_trades();
+    limit(1_024);
+    // Nobody connects meanwhile; those who wait are served.
+    for (raw, user) in waiting.iter_mut().zip(["ALICE", "CAROL", "DAVE", "ERIN"]) {
+        raw.write(&login_bytes(user, PASSWORD, "", 0));
+        assert_eq!(raw.answer().expect("an answer").0, kind::LOGIN_ACCEPTED);
+    }
     stage.end();
 }
