@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{Command, Nanos, Sequenced};
-use journal::Journal;
+use journal::{Journal, Reader, RecordKind};
 use wire::ouch::codes;
 
 use crate::{
-    client::{Client, Said, cancel, enter},
+    client::{Client, Said, cancel, enter, replace},
     reference::Reference,
     script::written,
     venue::{Home, Settings},
@@ -203,4 +203,61 @@ fn a_day_that_ended_in_the_last_moment_is_reported_by_the_recovery() {
     }
     // Every report is there now.
     assert_eq!(home.start().recovered["reports_completed"], 0);
+}
+
+/// The log may end between any two records: after a command and before its reports, and between the two reports of one
+/// trade. Whatever is missing, the recovery completes it to the same numbers and bytes.
+#[test]
+fn a_log_that_ends_anywhere_is_completed_to_the_same_messages() {
+    let home = Home::new(Settings::default());
+    let venue = home.start();
+    let (mut alice, mut bob) = (venue.client("ALICE"), venue.client("BOB"));
+    for user_ref in 1..=3 {
+        alice.ask(&enter(user_ref, b'S', 10, "AAPL", 1_000_000, codes::DAY));
+        alice.next();
+    }
+    bob.ask(&enter(1, b'B', 25, "AAPL", 1_000_000, codes::DAY));
+    bob.up_to(5);
+    alice.up_to(7);
+    alice.ask(&enter(4, b'B', 10, "AAPL", 1_000_000, codes::DAY)); // with itself
+    alice.up_to(10);
+    alice.ask(&replace(4, 5, 20, 990_000));
+    alice.ask(&cancel(5, 12));
+    alice.ask(&cancel(5, 0));
+    alice.up_to(13);
+    venue.stop();
+
+    let whole = Reference::of(&home.data());
+    let reader = Reader::open(home.data()).expect("a journal");
+    let records: Vec<_> = reader.records().map(|record| record.expect("a whole journal")).collect();
+    let last_definition = records
+        .iter()
+        .rposition(|record| matches!(record.kind, RecordKind::DefineInstrument | RecordKind::DefineSession));
+    let options =
+        journal::Options { tail_bytes: 1 << 20, segment_bytes: 4 << 20, ..journal::Options::default() };
+    let mut completed = 0;
+    for end in last_definition.expect("definitions") + 1..=records.len() {
+        let home = Home::new(Settings::default());
+        let (mut appender, _) = Journal::open(home.data(), &options, Arc::new(|| {})).expect("a new journal");
+        let mut commands = domain::Sequence(0);
+        for record in &records[..end] {
+            if record.kind.is_command() {
+                appender.append_command(&record.command().expect("a command")).expect("room");
+                commands = record.sequence;
+            } else if record.kind.is_report() {
+                appender.append_report(&record.report().expect("a report")).expect("room");
+            }
+        }
+        appender.close().expect("it is on disk");
+        let venue = home.start();
+        completed += venue.recovered["reports_completed"].as_u64().expect("a count");
+        venue.stop();
+        let again = Reference::of(&home.data());
+        assert_eq!(again.sequence, commands, "{end} records");
+        for (session, (again, whole)) in again.told.iter().zip(&whole.told).enumerate() {
+            assert_eq!(*again, whole[..again.len()], "session {session} after {end} records");
+        }
+        assert_eq!(again.reported.len(), again.caused.len(), "{end} records");
+    }
+    assert!(completed > 20, "{completed} reports were completed: nothing was missing");
 }
