@@ -76,6 +76,10 @@ const INBOX_MAX: usize = 128 * 1024;
 /// Bytes of resent messages that a connection is given at once.
 const RESEND_MAX: usize = 64 * 1024;
 
+/// Requests after which a turn takes no further connection: what it has is executed, committed and answered first, and
+/// the disk works on it while the next turn runs.
+const TURN_REQUESTS: u64 = 48;
+
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 
@@ -280,7 +284,11 @@ impl Gateway {
             return false;
         }
         let mut done = false;
+        let enough = self.stats.requests + TURN_REQUESTS;
         for _ in 0..self.to_serve.len() {
+            if self.stats.requests >= enough {
+                break; // the others are first in the next turn
+            }
             let Some(token) = self.to_serve.pop_front() else { break };
             match self.serve(token, venue) {
                 Ok(progress) => {
