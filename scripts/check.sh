@@ -18,6 +18,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 # The versions that CI installs; any other that is on the PATH serves as well.
 readonly CARGO_DENY_VERSION=0.20.2
+readonly CARGO_FUZZ_VERSION=0.13.2
 # Seconds for each cargo-fuzz target, and inputs for each seeded smoke test.
 readonly FUZZ_SECONDS=10
 readonly SMOKE_ITERATIONS=1000000
@@ -139,7 +140,10 @@ step_smoke() {
 }
 
 step_fuzz() {
-    has cargo-fuzz || absent "no cargo-fuzz here; to install it: cargo install --locked cargo-fuzz"
+    if ! has cargo-fuzz && in_ci; then
+        cargo install --locked --quiet --root target/tools cargo-fuzz --version "$CARGO_FUZZ_VERSION"
+    fi
+    has cargo-fuzz || missing_tool cargo-fuzz "cargo install --locked cargo-fuzz (it needs a C++ compiler)"
     local targets target
     targets=$(cargo fuzz list)
     for target in $targets; do

@@ -68,19 +68,20 @@ pub(crate) struct Run {
     /// Configuration; without one, an embedded default serves (`exchange config` prints it).
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Worker threads that run books.
+    /// Worker threads that run books. Default: the configuration's; without one, the machine's cores less two.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) shards: Option<u16>,
-    /// Where SoupBinTCP clients connect; port 0 takes a free one.
+    /// Where SoupBinTCP clients connect; port 0 takes a free one. Default: the configuration's, 127.0.0.1:9000.
     #[arg(long, value_name = "ADDR")]
     pub(crate) soup: Option<SocketAddr>,
-    /// When reports may leave: when their records are on the disk, or in shared memory.
+    /// When reports may leave: when their records are on the disk, or in shared memory. Default: disk.
     #[arg(long, value_name = "POLICY", value_parser = ["memory", "disk"])]
     pub(crate) ack: Option<String>,
-    /// What threads do when there is nothing to do.
+    /// What threads do when there is nothing to do: spin takes a core for each thread, backoff spins for about 2 us
+    /// and then sleeps, park sleeps at once. Default: backoff.
     #[arg(long, value_name = "POLICY", value_parser = ["spin", "backoff", "park"])]
     pub(crate) idle: Option<String>,
-    /// Which shard a book lives on.
+    /// Which shard a book lives on. Default: hash.
     #[arg(long, value_name = "POLICY", value_parser = ["hash", "round-robin"])]
     pub(crate) placement: Option<String>,
     /// The longest backlog that the front executes for a sleeping shard; 0 leaves all to the shards.

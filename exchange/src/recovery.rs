@@ -252,7 +252,7 @@ fn second_pass(
     let mut commands = 0;
     let mut completed = 0;
     let records = match mark {
-        None => reader.records_again(),
+        None => reader.records_unjudged(),
         Some(mark) => reader.records_again_after(mark),
     };
     for record in records {

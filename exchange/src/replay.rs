@@ -54,7 +54,7 @@ pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed,
     let mut runtime = Runtime::start(&config, &wake).map_err(|error| error.to_string())?;
     let mut commands = 0;
     let mut last_sequence = Sequence::default();
-    for record in reader.records_again() {
+    for record in reader.records() {
         let record = record.map_err(|error| error.to_string())?;
         if !record.kind.is_command() {
             continue;
@@ -98,10 +98,12 @@ pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed,
     })
 }
 
+/// What the journal defines. The records are judged in the pass behind this, beside the books at work.
 fn definitions(reader: &Reader) -> Result<Vec<Instrument>, String> {
     let mut instruments = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| error.to_string())?;
+    for record in reader.records_unjudged() {
+        // What is wrong there is named by the pass that judges.
+        let Ok(record) = record else { break };
         if is_definition(record.kind)
             && let Command::DefineInstrument(instrument) =
                 record.command().map_err(|error| format!("at position {}: {error}", record.position))?.command

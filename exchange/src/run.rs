@@ -9,6 +9,7 @@ use std::{
 
 use engine::runtime::{PinOutcome, Placement, RuntimeConfig, cores, pin_current_thread};
 use gateway::{Gateway, Users, Venue};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
@@ -78,6 +79,27 @@ impl Choices {
     }
 }
 
+/// File descriptors that the exchange wants besides its connections': the journal's, the poll's, standard ones, and some.
+const DESCRIPTORS_BESIDE: u64 = 64;
+
+/// Sees to it that connections cannot take the file descriptors that the journal needs for its next segment.
+fn reserve_descriptors(connections_max: usize) -> Result<(), String> {
+    let wanted = connections_max as u64 + DESCRIPTORS_BESIDE;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
+    setrlimit(Resource::Nofile, raised).map_err(|error| {
+        format!(
+            "limits.connections is {connections_max}, which takes {wanted} file descriptors, and this process may have \
+             {} (hard limit {}): {error}. Raise the limit (ulimit -n), or take fewer connections",
+            limit.current.unwrap_or(u64::MAX),
+            limit.maximum.unwrap_or(u64::MAX),
+        )
+    })
+}
+
 /// Says things, as text or as JSON, one a line.
 struct Voice {
     json: bool,
@@ -95,6 +117,7 @@ impl Voice {
 /// Runs the exchange.
 pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
     let choices = Choices::new(args)?;
+    reserve_descriptors(choices.config.limits.connections_max)?;
     let voice = Voice { json: args.json };
     if choices.config.embedded {
         log::warn!(

@@ -182,10 +182,11 @@ impl Reader {
         Records::new(self, 0, Some(self.cluster().genesis()))
     }
 
-    /// Every record again, after [`records`](Self::records) has gone through them to the end without an
-    /// error: nothing is judged a second time.
+    /// Every record, without judging what [`open`](Self::open) has not judged: for a second look at what
+    /// [`records`](Self::records) has gone through without an error, or for a first one that something depends on only
+    /// after such a look.
     #[must_use]
-    pub fn records_again(&self) -> Records<'_> {
+    pub fn records_unjudged(&self) -> Records<'_> {
         Records { judged: true, ..Records::new(self, 0, None) }
     }
 

@@ -227,9 +227,10 @@ pub(crate) fn finish(record: &mut [u8], header: &Header, position: u64, salt: u3
     head[CRC..SEQUENCE].fill(0);
     head[SEQUENCE..NANOS].copy_from_slice(&header.sequence.to_le_bytes());
     head[NANOS..KIND].copy_from_slice(&header.nanos.to_le_bytes());
-    head[KIND] = header.kind as u8;
-    head[DETAIL..EPOCH].copy_from_slice(&header.detail);
-    head[EPOCH..HEADER].copy_from_slice(&header.epoch.to_le_bytes());
+    // One store: the CRC reads these eight bytes as one word, right away.
+    let [a, b, c] = header.detail;
+    let low = u32::from_le_bytes([header.kind as u8, a, b, c]);
+    head[KIND..HEADER].copy_from_slice(&(u64::from(low) | u64::from(header.epoch) << 32).to_le_bytes());
     let crc = crc32c::record(salt, position, length, &record[SEQUENCE..]);
     record[CRC..SEQUENCE].copy_from_slice(&crc.to_le_bytes());
 }

@@ -10,40 +10,71 @@ use domain::{Echo, OrderType, Price, TimeInForce};
 use crate::error::DecodeError;
 
 /// Writes fields one after the other into a payload of fixed size.
+///
+/// Fields are put together in a register and stored eight bytes at a time: the CRC reads the record back in words of eight
+/// at once, and a processor cannot forward several narrow stores to one wide load; it waits until they have reached the
+/// cache. Everything but the fields is known when this is compiled, so nothing of it is left but shifts and stores.
 struct Put<'a, const N: usize> {
     bytes: &'a mut [u8; N],
+    /// Bytes stored; a multiple of 8.
     at: usize,
+    /// What is not stored yet, from the low end, and how many bits that is; below 64.
+    word: u64,
+    bits: u32,
 }
 
 impl<'a, const N: usize> Put<'a, N> {
     /// Takes a payload area, whose length the caller has from [`N`].
     #[inline(always)]
     fn new(payload: &'a mut [u8]) -> Self {
-        Self { bytes: payload.try_into().expect("the caller gives this kind's length"), at: 0 }
+        let bytes = payload.try_into().expect("the caller gives this kind's length");
+        Self { bytes, at: 0, word: 0, bits: 0 }
     }
 
+    /// `field` has no bits above `bits`, which is at most 64.
     #[inline(always)]
-    fn bytes<const M: usize>(mut self, field: [u8; M]) -> Self {
-        self.bytes[self.at..self.at + M].copy_from_slice(&field);
-        self.at += M;
+    fn put(mut self, field: u64, bits: u32) -> Self {
+        self.word |= field << self.bits;
+        if self.bits + bits < 64 {
+            self.bits += bits;
+            return self;
+        }
+        self.bytes[self.at..self.at + 8].copy_from_slice(&self.word.to_le_bytes());
+        self.at += 8;
+        let stored = 64 - self.bits;
+        self.word = if stored == 64 { 0 } else { field >> stored };
+        self.bits = bits - stored;
         self
     }
 
     #[inline(always)]
+    fn bytes<const M: usize>(mut self, field: [u8; M]) -> Self {
+        let (words, rest) = field.as_chunks::<8>();
+        for word in words {
+            self = self.put(u64::from_le_bytes(*word), 64);
+        }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        if rest.is_empty() { self } else { self.put(u64::from_le_bytes(last), 8 * rest.len() as u32) }
+    }
+
+    #[inline(always)]
     fn u64(self, field: u64) -> Self {
-        self.bytes(field.to_le_bytes())
+        self.put(field, 64)
     }
 
     #[inline(always)]
     fn u32(self, field: u32) -> Self {
-        self.bytes(field.to_le_bytes())
+        self.put(u64::from(field), 32)
     }
 
     /// Zeros what is left; less than 8 bytes.
     #[inline(always)]
     fn end(self) {
-        debug_assert!(N - self.at < 8, "a payload is its fields and the padding to 8");
-        self.bytes[self.at..].fill(0);
+        debug_assert!(N - self.at <= 8, "a payload is its fields and the padding to 8");
+        if self.at < N {
+            self.bytes[self.at..].copy_from_slice(&self.word.to_le_bytes());
+        }
     }
 }
 
