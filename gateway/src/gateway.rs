@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Event, Nanos, Report, ReportKind, SessionId};
+use domain::{Event, Nanos, Report, SessionId};
 use journal::Position;
 use log::{info, warn};
 use mio::{
@@ -25,47 +25,19 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 use wire::{
-    ouch::{self, Inbound},
+    ouch::Inbound,
     soup::{self, ClientPacket, LoginAccepted, LoginRejected, LoginRequest, ServerPacket, SessionName},
 };
 
 use crate::{
     connection::{Close, Connection, Incoming, Stage},
+    egress::{Deliver, encode},
+    limits::{GatewayStats, Limits},
     ouch::{Action, Checks},
     sessions::Sessions,
     users::Users,
     venue::{Instruments, Venue},
 };
-
-/// What bounds the gateway's clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at once; further ones are closed at once.
-    pub connections_max: usize,
-    /// Bytes that a client may leave unread before it is cut off.
-    pub unsent_max: usize,
-    /// Orders that a session may have open.
-    pub open_orders_max: usize,
-    /// How long a connection may take to log in.
-    pub login_timeout: Duration,
-    /// How long a client may be silent.
-    pub silence_max: Duration,
-    /// How long the server is silent before it sends a heartbeat.
-    pub heartbeat: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections_max: 1_024,
-            unsent_max: 4 << 20,
-            open_orders_max: 100_000,
-            login_timeout: Duration::from_secs(30),
-            silence_max: Duration::from_secs(15),
-            heartbeat: Duration::from_secs(1),
-        }
-    }
-}
 
 /// The largest payload that a client may send: the longest request with every option is well below it.
 const PAYLOAD_MAX: usize = 512;
@@ -82,27 +54,6 @@ const TURN_REQUESTS: u64 = 48;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
-
-/// What the gateway has done, for whoever shows it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GatewayStats {
-    /// Connections now.
-    pub connections: usize,
-    /// Of those, logged in.
-    pub logged_in: usize,
-    /// Requests taken.
-    pub requests: u64,
-    /// Of those, ignored as the protocol asks.
-    pub ignored: u64,
-    /// Reports numbered.
-    pub reports: u64,
-    /// Of those, numbered as rejects.
-    pub rejected: u64,
-    /// Times that a request waited for room.
-    pub stalled: u64,
-    /// Connections closed for what their client did.
-    pub cut_off: u64,
-}
 
 /// Sockets and sessions.
 pub struct Gateway {
@@ -750,50 +701,6 @@ impl Gateway {
             }
         }
     }
-}
-
-/// Where a numbered report goes once it is in the log: to its session's connection, if that has all before it.
-struct Deliver<'a> {
-    instruments: &'a Instruments,
-    connections: &'a mut [Option<Connection>],
-    by_session: &'a [Option<usize>],
-    dirty: &'a mut Vec<usize>,
-    catching_up: &'a mut Vec<usize>,
-    stats: &'a mut GatewayStats,
-}
-
-impl Deliver<'_> {
-    #[inline]
-    fn report(&mut self, report: &Report, position: Position) -> Position {
-        self.stats.reports += 1;
-        if matches!(report.kind, ReportKind::Rejected { .. }) {
-            self.stats.rejected += 1;
-        }
-        let token = self.by_session.get(report.session.0 as usize).copied().flatten();
-        let Some(token) = token else { return position };
-        let Some(connection) = self.connections[token].as_mut() else { return position };
-        let Stage::LoggedIn { session, cursor } = connection.stage else { return position };
-        if cursor != report.number {
-            return position; // the client is behind, and reads this from the log in its turn
-        }
-        if encode(report, self.instruments, connection.outbox.buffer()).is_err() {
-            self.catching_up.push(token); // it will fail there again, and the connection is closed with the reason
-            return position;
-        }
-        connection.stage = Stage::LoggedIn { session, cursor: cursor + 1 };
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(token);
-        }
-        position
-    }
-}
-
-fn encode(report: &Report, instruments: &Instruments, out: &mut Vec<u8>) -> Result<(), Close> {
-    let instrument = report.instrument.and_then(|id| instruments.get(id));
-    soup::sequenced(out, |out| ouch::encode_report(report, instrument, out)).map_err(|error| {
-        Close::Internal(format!("message {} of session {}: {error}", report.number, report.session))
-    })
 }
 
 fn has_packet(bytes: &[u8]) -> bool {

@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+mod egress;
 mod gateway;
+mod limits;
 mod orders;
 mod ouch;
 mod outbox;
@@ -15,7 +17,8 @@ mod sessions;
 mod users;
 mod venue;
 
-pub use gateway::{Gateway, GatewayStats, Limits};
+pub use gateway::Gateway;
+pub use limits::{GatewayStats, Limits};
 pub use mio::Waker;
 pub use orders::{LiveOrder, OrderTable};
 pub use sessions::{ImageError, LogGap, Session, SessionImage, Sessions};

@@ -1,0 +1,54 @@
+//! What bounds the gateway's clients, and what the gateway has counted.
+
+use std::time::Duration;
+
+/// What bounds the gateway's clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once; further ones are closed at once.
+    pub connections_max: usize,
+    /// Bytes that a client may leave unread before it is cut off.
+    pub unsent_max: usize,
+    /// Orders that a session may have open.
+    pub open_orders_max: usize,
+    /// How long a connection may take to log in.
+    pub login_timeout: Duration,
+    /// How long a client may be silent.
+    pub silence_max: Duration,
+    /// How long the server is silent before it sends a heartbeat.
+    pub heartbeat: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1_024,
+            unsent_max: 4 << 20,
+            open_orders_max: 100_000,
+            login_timeout: Duration::from_secs(30),
+            silence_max: Duration::from_secs(15),
+            heartbeat: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What the gateway has done, for whoever shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GatewayStats {
+    /// Connections now.
+    pub connections: usize,
+    /// Of those, logged in.
+    pub logged_in: usize,
+    /// Requests taken.
+    pub requests: u64,
+    /// Of those, ignored as the protocol asks.
+    pub ignored: u64,
+    /// Reports numbered.
+    pub reports: u64,
+    /// Of those, numbered as rejects.
+    pub rejected: u64,
+    /// Times that a request waited for room.
+    pub stalled: u64,
+    /// Connections closed for what their client did.
+    pub cut_off: u64,
+}
