@@ -184,7 +184,10 @@ impl Front {
     fn turn(&mut self) -> Result<bool, String> {
         if let Some(day_end) = &mut self.day_end {
             let now = self.sequencer.now();
-            if self.sequencer.has_room(None) && self.sequencer.ring_has_room(None) && day_end.is_due(now) {
+            if self.sequencer.has_room(None)
+                && self.sequencer.runtime.accepts_command(&Command::EndOfDay)
+                && day_end.is_due(now)
+            {
                 self.sequencer.sequence(Command::EndOfDay);
             }
         }

@@ -267,7 +267,7 @@ fn second_pass(
             completed += 1;
             sequencer.log(report)
         });
-        while !ring_has_room(sequencer, &command.command) {
+        while !sequencer.runtime.accepts_command(&command.command) {
             sequencer.runtime.publish();
             completed += drain(sequencer, sessions)?;
         }
@@ -288,13 +288,6 @@ fn second_pass(
     }
     sequencer.commit();
     Ok((commands, completed))
-}
-
-fn ring_has_room(sequencer: &mut Sequencer, command: &Command) -> bool {
-    match command.instrument() {
-        Some(instrument) => sequencer.ring_has_room(Some(instrument)),
-        None => !command.is_market_wide() || sequencer.ring_has_room(None),
-    }
 }
 
 /// Folds what the books have said. Returns how many reports had not been numbered.

@@ -67,11 +67,7 @@ pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed,
         {
             return Err(format!("at position {}: instrument {id} was never defined", record.position));
         }
-        let has_room = |runtime: &mut Runtime| match instrument {
-            Some(instrument) => runtime.accepts(instrument),
-            None => !command.command.is_market_wide() || runtime.accepts_market_wide(),
-        };
-        while !has_room(&mut runtime) {
+        while !runtime.accepts_command(&command.command) {
             runtime.publish();
             std::thread::yield_now();
         }

@@ -66,14 +66,6 @@ impl Sequencer {
         self.runtime.route(command);
     }
 
-    /// Whether a command for this book finds room in its ring.
-    pub(crate) fn ring_has_room(&mut self, instrument: Option<InstrumentId>) -> bool {
-        match instrument {
-            Some(instrument) => self.runtime.accepts(instrument),
-            None => self.runtime.accepts_market_wide(),
-        }
-    }
-
     /// Whether the log has room for the reports of an event.
     #[inline]
     pub(crate) fn log_has_room(&mut self) -> bool {

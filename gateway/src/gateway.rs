@@ -2,7 +2,8 @@
 //!
 //! One turn, driven by the owner of the front thread:
 //! 1. [`Gateway::poll`] waits for sockets (or for the waker) and notes which are ready;
-//! 2. [`Gateway::receive`] reads each ready connection once, so that none starves, and sequences what is in there;
+//! 2. [`Gateway::receive`] reads ready connections in turn, each once, and sequences what is in there, until the turn has
+//!    enough;
 //! 3. the owner lets the books run, and gives each event to [`Gateway::on_event`], which numbers and encodes;
 //! 4. the owner commits the log, and [`Gateway::send`] sends what the gate lets through.
 //!
@@ -227,7 +228,8 @@ impl Gateway {
         Ok(())
     }
 
-    /// Reads each ready connection once and sequences what came. Says whether anything was done.
+    /// Reads ready connections in turn, each at most once, and sequences what came. After so many requests (48) the others wait
+    /// for the next turn, where they are first. Says whether anything was done.
     pub fn receive<V: Venue>(&mut self, venue: &mut V) -> bool {
         if !self.accepting {
             // Sockets go on to be announced; what they hold is not read any more.

@@ -227,9 +227,13 @@ impl Runtime {
         self.lanes[usize::from(shard.0)].commands.room() > 0
     }
 
-    /// Whether every ring has room for a command.
-    pub fn accepts_market_wide(&mut self) -> bool {
-        self.lanes.iter_mut().all(|lane| lane.commands.room() > 0)
+    /// Whether this command finds room wherever [`route`](Self::route) puts it.
+    #[inline]
+    pub fn accepts_command(&mut self, command: &Command) -> bool {
+        match command.instrument() {
+            Some(instrument) => self.accepts(instrument),
+            None => !command.is_market_wide() || self.lanes.iter_mut().all(|lane| lane.commands.room() > 0),
+        }
     }
 
     /// Hands a command to its shard, or to all. Not visible to them before [`publish`](Self::publish).

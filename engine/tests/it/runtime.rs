@@ -107,11 +107,6 @@ fn plain(journal: &[Sequenced<Command>]) -> Outcome {
     outcome
 }
 
-fn has_room(runtime: &mut Runtime, command: &Command) -> bool {
-    command.instrument().map_or_else(|| true, |id| runtime.accepts(id))
-        && (!command.is_market_wide() || runtime.accepts_market_wide())
-}
-
 fn threaded(journal: &[Sequenced<Command>], config: &RuntimeConfig, batch: usize) -> Outcome {
     let wake: Arc<dyn Wake> = Arc::new(Nobody);
     let mut runtime = Runtime::start(config, &wake).unwrap();
@@ -126,7 +121,7 @@ fn threaded(journal: &[Sequenced<Command>], config: &RuntimeConfig, batch: usize
         })
     };
     for (n, command) in journal.iter().enumerate() {
-        while !has_room(&mut runtime, &command.command) {
+        while !runtime.accepts_command(&command.command) {
             runtime.publish();
             if drain(&mut runtime) == 0 {
                 std::thread::yield_now();
@@ -194,7 +189,7 @@ fn a_replay_hashes_what_live_shards_say() {
         let wake: Arc<dyn Wake> = Arc::new(Nobody);
         let mut runtime = Runtime::start(&config, &wake).unwrap();
         for command in &journal {
-            while !has_room(&mut runtime, &command.command) {
+            while !runtime.accepts_command(&command.command) {
                 runtime.publish();
                 std::thread::yield_now();
             }
