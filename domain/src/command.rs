@@ -1,8 +1,9 @@
 //! Commands: intents, in the one order that the sequencer gives them.
 
 use crate::{
-    AccountId, CancelReason, ClientOrderId, ClientRef, Echo, Instrument, InstrumentId, Nanos, OrderId,
-    OrderType, Owner, Price, Quantity, RejectReason, Sequence, SessionId, Side, TimeInForce, UserName,
+    AccountId, CancelReason, ClientOrderId, ClientRef, Echo, Instructions, Instrument, InstrumentId, Nanos,
+    OrderId, OrderType, Owner, Price, Quantity, RejectReason, Sequence, SessionId, Side, TimeInForce,
+    UserName,
 };
 
 /// A command with its place in the global order and the time at which it got that place.
@@ -37,6 +38,15 @@ pub enum Command {
     DefineSession(SessionDefinition),
     /// Market-wide: every book cancels its Day orders, at this place in its sequence.
     EndOfDay,
+    /// Enter an order that asks for more than a plain one.
+    EnterSpecial(EnterSpecial),
+    /// Put a new order that asks for more than a plain one in an old one's place.
+    ReplaceSpecial(ReplaceSpecial),
+    /// Cancel many orders at once, in one book or in all.
+    MassCancel(MassCancel),
+    /// Time passes in one book: orders whose date has come expire, stop orders that still wait for their turn get
+    /// it. Every command of a book does this first; this one is for when no other comes.
+    Advance(InstrumentId),
 }
 
 impl Command {
@@ -48,6 +58,10 @@ impl Command {
             Self::Cancel(c) => Some(c.order.instrument()),
             Self::Reduce(c) => Some(c.order.instrument()),
             Self::Replace(c) => Some(c.order.instrument()),
+            Self::EnterSpecial(c) => Some(c.enter.order.instrument()),
+            Self::ReplaceSpecial(c) => Some(c.replace.order.instrument()),
+            Self::MassCancel(c) => c.instrument,
+            Self::Advance(instrument) => Some(*instrument),
             Self::Rejected(_) | Self::DefineInstrument(_) | Self::DefineSession(_) | Self::EndOfDay => None,
         }
     }
@@ -55,7 +69,7 @@ impl Command {
     /// Whether it takes effect in every book.
     #[must_use]
     pub const fn is_market_wide(&self) -> bool {
-        matches!(self, Self::EndOfDay)
+        matches!(self, Self::EndOfDay | Self::MassCancel(MassCancel { instrument: None, .. }))
     }
 }
 
@@ -157,6 +171,41 @@ pub struct ReplaceOrder {
     pub client_order_id: ClientOrderId,
     /// What the client said that the engine does not read.
     pub echo: Echo,
+}
+
+/// Enter an order that asks for more than a plain one. With [`Instructions::NONE`] it does what
+/// [`Command::Enter`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnterSpecial {
+    /// What every order says.
+    pub enter: EnterOrder,
+    /// What it asks for besides.
+    pub instructions: Instructions,
+}
+
+/// Put a new order with instructions of its own in an old one's place. (A plain [`Command::Replace`] keeps those of
+/// the old order.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplaceSpecial {
+    /// What every replacement says.
+    pub replace: ReplaceOrder,
+    /// What the new order asks for besides.
+    pub instructions: Instructions,
+}
+
+/// Cancel every order that fits all that is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MassCancel {
+    /// Who asks, with the session's own number of the request.
+    pub owner: Owner,
+    /// In this book; `None` for every book.
+    pub instrument: Option<InstrumentId>,
+    /// Orders of this session.
+    pub session: Option<SessionId>,
+    /// Orders of this account.
+    pub account: Option<AccountId>,
+    /// Orders of this side.
+    pub side: Option<Side>,
 }
 
 /// A session and whose it is.

@@ -130,6 +130,60 @@ pub enum EventKind {
         /// Why.
         reason: RejectReason,
     },
+    /// A stop order's price was reached. It trades, or waits for its turn to, from here on.
+    Triggered {
+        /// Which order.
+        order: OrderId,
+        /// Whose it is.
+        owner: Owner,
+        /// The trade that reached it.
+        price: Price,
+    },
+    /// The next part of an iceberg is shown, last at its price.
+    Refreshed {
+        /// Which order.
+        order: OrderId,
+        /// Whose it is.
+        owner: Owner,
+        /// Lots shown now; above 0.
+        shown: Quantity,
+        /// What is open, shown or not.
+        leaves: Quantity,
+    },
+    /// A market-to-limit order has taken the best price, and what is left of it is a limit order now.
+    Restated {
+        /// Which order.
+        order: OrderId,
+        /// Whose it is.
+        owner: Owner,
+        /// Its limit from here on.
+        price: Price,
+        /// What is open.
+        leaves: Quantity,
+    },
+    /// An order became smaller instead of trading within its own group.
+    Decremented {
+        /// Which order.
+        order: OrderId,
+        /// Whose it is.
+        owner: Owner,
+        /// How much was taken off.
+        quantity: Quantity,
+        /// What is left; above 0.
+        leaves: Quantity,
+    },
+    /// A mass cancel has been done in this book; its `Canceled` events stand before this.
+    MassCanceled {
+        /// Who asked, with the session's number of the request.
+        owner: Owner,
+        /// Orders canceled.
+        canceled: u32,
+    },
+    /// More stop orders were triggered than one command may execute. The book's next command goes on with them.
+    Paused {
+        /// Stop orders that wait for their turn.
+        triggered: u32,
+    },
     /// A cancel or a reduction did not happen.
     CancelRejected {
         /// Which order.
@@ -157,17 +211,29 @@ pub enum CancelReason {
     EndOfDay = 5,
     /// Its owner asked to replace it with something that cannot be, or with nothing.
     InvalidReplacement = 6,
+    /// It would have traded within its own group.
+    SelfTrade = 7,
+    /// Less than its minimum could be filled at once.
+    MinimumQuantity = 8,
+    /// Its date has come.
+    Expired = 9,
+    /// One of many canceled at once.
+    MassCancel = 10,
 }
 
 impl CancelReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Requested,
         Self::ImmediateOrCancel,
         Self::FillOrKill,
         Self::NoLiquidity,
         Self::EndOfDay,
         Self::InvalidReplacement,
+        Self::SelfTrade,
+        Self::MinimumQuantity,
+        Self::Expired,
+        Self::MassCancel,
     ];
 
     /// From the journal's number.
@@ -177,7 +243,16 @@ impl CancelReason {
     }
 }
 
-/// Where a book says what it did. One buffer serves many commands: a shard clears it when it has passed its
+/// Where a book says what it did. Whoever listens gets every event of every command, in order.
+pub trait EventSink {
+    /// The events that follow are caused by this command in this book.
+    fn begin(&mut self, sequence: Sequence, nanos: Nanos, instrument: InstrumentId);
+
+    /// Says what happened.
+    fn push(&mut self, kind: EventKind);
+}
+
+/// Keeps what a book says in a list. One buffer serves many commands: a shard clears it when it has passed its
 /// events on.
 #[derive(Debug, Default)]
 pub struct Events {
@@ -196,28 +271,6 @@ impl Events {
         Self::default()
     }
 
-    /// The events that follow are caused by this command in this book.
-    #[inline]
-    pub fn begin(&mut self, sequence: Sequence, nanos: Nanos, instrument: InstrumentId) {
-        self.sequence = sequence;
-        self.nanos = nanos;
-        self.instrument = instrument;
-        self.index = 0;
-    }
-
-    /// Says what happened.
-    #[inline]
-    pub fn push(&mut self, kind: EventKind) {
-        self.list.push(Event {
-            sequence: self.sequence,
-            nanos: self.nanos,
-            instrument: self.instrument,
-            index: self.index,
-            kind,
-        });
-        self.index += 1;
-    }
-
     /// What has been said since the last [`clear`](Self::clear).
     #[inline]
     #[must_use]
@@ -229,6 +282,28 @@ impl Events {
     #[inline]
     pub fn clear(&mut self) {
         self.list.clear();
+    }
+}
+
+impl EventSink for Events {
+    #[inline]
+    fn begin(&mut self, sequence: Sequence, nanos: Nanos, instrument: InstrumentId) {
+        self.sequence = sequence;
+        self.nanos = nanos;
+        self.instrument = instrument;
+        self.index = 0;
+    }
+
+    #[inline]
+    fn push(&mut self, kind: EventKind) {
+        self.list.push(Event {
+            sequence: self.sequence,
+            nanos: self.nanos,
+            instrument: self.instrument,
+            index: self.index,
+            kind,
+        });
+        self.index += 1;
     }
 }
 

@@ -8,6 +8,7 @@
 mod command;
 mod event;
 mod id;
+mod instructions;
 mod instrument;
 mod order;
 mod price;
@@ -16,14 +17,15 @@ mod report;
 mod time;
 
 pub use command::{
-    CancelOrder, Command, EnterOrder, PreRejected, ReduceKind, ReduceOrder, ReplaceOrder, ReplacePriority,
-    Sequenced, SessionDefinition,
+    CancelOrder, Command, EnterOrder, EnterSpecial, MassCancel, PreRejected, ReduceKind, ReduceOrder,
+    ReplaceOrder, ReplacePriority, ReplaceSpecial, Sequenced, SessionDefinition,
 };
-pub use event::{CancelReason, Event, EventKind, Events};
+pub use event::{CancelReason, Event, EventKind, EventSink, Events};
 pub use id::{
     AccountId, BookScopedId, ClientOrderId, ClientRef, InstrumentId, OrderId, Owner, Sequence, SessionId,
     ShardId, TradeId, UserName,
 };
+pub use instructions::{Display, Execution, Instructions, PostOnly, SelfTrade, SelfTradePolicy, Trigger};
 pub use instrument::{Instrument, InstrumentError, Symbol};
 pub use order::{OrderType, Side, TimeInForce};
 pub use price::{Price, Quantity};

@@ -39,6 +39,8 @@ pub enum OrderType {
     Limit = 0,
     /// Trades at any price and never rests: what the book cannot fill is canceled.
     Market = 1,
+    /// At the best price of the other side; what is left becomes a limit order at that price.
+    MarketToLimit = 2,
 }
 
 impl OrderType {
@@ -48,6 +50,7 @@ impl OrderType {
         match n {
             0 => Some(Self::Limit),
             1 => Some(Self::Market),
+            2 => Some(Self::MarketToLimit),
             _ => None,
         }
     }
@@ -65,6 +68,8 @@ pub enum TimeInForce {
     ImmediateOrCancel = 2,
     /// Fills whole at once, or is canceled whole.
     FillOrKill = 3,
+    /// Until its own date, see [`Instructions::expires`](crate::Instructions).
+    GoodTillDate = 4,
 }
 
 impl TimeInForce {
@@ -76,6 +81,7 @@ impl TimeInForce {
             1 => Some(Self::GoodTillCancel),
             2 => Some(Self::ImmediateOrCancel),
             3 => Some(Self::FillOrKill),
+            4 => Some(Self::GoodTillDate),
             _ => None,
         }
     }
@@ -83,6 +89,6 @@ impl TimeInForce {
     /// Whether what is not filled at once may rest.
     #[must_use]
     pub const fn rests(self) -> bool {
-        matches!(self, Self::Day | Self::GoodTillCancel)
+        matches!(self, Self::Day | Self::GoodTillCancel | Self::GoodTillDate)
     }
 }

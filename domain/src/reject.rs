@@ -28,11 +28,21 @@ pub enum RejectReason {
     NotionalTooLarge = 10,
     /// The session has as many live orders as it may.
     TooManyOrders = 11,
+    /// The order must not take what rests, and would.
+    WouldTrade = 12,
+    /// The order's instructions contradict each other, its type or its time in force.
+    InvalidInstructions = 13,
+    /// Too many trailing stops wait in this book.
+    TooManyStops = 14,
+    /// The order's date has passed.
+    Expired = 15,
+    /// Below the smallest notional.
+    NotionalTooSmall = 16,
 }
 
 impl RejectReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::UnknownInstrument,
         Self::InvalidPrice,
         Self::InvalidQuantity,
@@ -44,6 +54,11 @@ impl RejectReason {
         Self::StorageFull,
         Self::NotionalTooLarge,
         Self::TooManyOrders,
+        Self::WouldTrade,
+        Self::InvalidInstructions,
+        Self::TooManyStops,
+        Self::Expired,
+        Self::NotionalTooSmall,
     ];
 
     /// From the journal's number.
@@ -67,6 +82,11 @@ impl fmt::Display for RejectReason {
             Self::StorageFull => "journal short of room, cancels only",
             Self::NotionalTooLarge => "notional too large",
             Self::TooManyOrders => "too many live orders",
+            Self::WouldTrade => "post-only order would trade",
+            Self::InvalidInstructions => "instructions contradict each other",
+            Self::TooManyStops => "too many trailing stops",
+            Self::Expired => "expiry has passed",
+            Self::NotionalTooSmall => "notional too small",
         })
     }
 }

@@ -1,8 +1,8 @@
 //! What can be seen of a book from outside: the same for every implementation of one.
 
 use domain::{
-    AccountId, EventKind, InstrumentId, Nanos, OrderId, Owner, Price, Quantity, Sequence, Side, TimeInForce,
-    TradeId,
+    AccountId, EventKind, Instructions, InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Quantity,
+    Sequence, Side, TimeInForce, TradeId,
 };
 
 /// All that a book holds, in a form that says nothing of how it holds it. Two books that show the same through
@@ -11,8 +11,14 @@ pub trait BookView {
     /// Everything but the orders.
     fn header(&self) -> BookHeader;
 
-    /// Shows each resting order of a side in priority: best price first, then the first in the queue.
+    /// Shows each resting order of a side in priority: best price first; at one price the displayed orders in the
+    /// order of the queue, then the hidden ones by time, then the all-or-none ones by time.
     fn visit(&self, side: Side, see: impl FnMut(&RestingOrder));
+
+    /// Shows each stop order that waits: first those that have been triggered and wait for their turn, in the order
+    /// of their turns; then buys, lowest trigger first, then sells, highest trigger first, at one trigger by time.
+    /// A trailing stop that has no trigger yet (no trade so far) stands behind those of its side that have one.
+    fn visit_stops(&self, see: impl FnMut(&RestingOrder));
 }
 
 /// Everything that a book holds but its orders.
@@ -28,7 +34,7 @@ pub struct BookHeader {
     pub counters: Counters,
     /// The last trade.
     pub last_trade: Option<LastTrade>,
-    /// Orders that rest, both sides together.
+    /// Orders that rest or wait, both sides together.
     pub resting: u64,
 }
 
@@ -69,6 +75,12 @@ impl Counters {
                 self.trades += 1;
                 self.traded += u128::from(quantity.lots());
             }
+            EventKind::Triggered { .. }
+            | EventKind::Refreshed { .. }
+            | EventKind::Restated { .. }
+            | EventKind::Decremented { .. }
+            | EventKind::MassCanceled { .. }
+            | EventKind::Paused { .. } => {}
         }
     }
 }
@@ -101,13 +113,43 @@ pub struct RestingOrder {
     pub leaves: Quantity,
     /// What has been executed on it and on those that it replaced. `leaves + executed` fits in 64 bits.
     pub executed: Quantity,
-    /// How long it lives: Day or GoodTillCancel, nothing else rests.
+    /// How long it lives: Day, GoodTillCancel or GoodTillDate.
     pub time_in_force: TimeInForce,
     /// The command that gave it its place in the queue: its own, or that of the first order of those that it
-    /// replaced and whose place it kept. Within a price these increase strictly.
+    /// replaced and whose place it kept; of an iceberg, the one that made it show its present part. Within a queue
+    /// these never decrease.
     pub queued_by: Sequence,
     /// That command's time.
     pub queued_at: Nanos,
+    /// What makes it more than a plain order; `None` when nothing does.
+    pub special: Option<Special>,
+}
+
+/// What makes an order more than a plain one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Special {
+    /// What it asks for, without what is spent: a trigger once it has been reached, a minimum once it was filled.
+    pub instructions: Instructions,
+    /// How it is priced: `Limit` unless it waits.
+    pub order_type: OrderType,
+    /// Lots shown: all that is open of a displayed order, a part of an iceberg, nothing of one that is hidden, waits
+    /// or is all-or-none.
+    pub shown: Quantity,
+    /// Parts that an iceberg has shown besides the first. Wraps at 2^32.
+    pub refreshes: u32,
+    /// Whether it waits.
+    pub waiting: Waiting,
+}
+
+/// Whether an order waits, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// It rests.
+    No,
+    /// For a trade at this price or beyond; `None` for a trailing stop in a book that has not traded since it came.
+    ForTrigger(Option<Price>),
+    /// It has been triggered, and others before it come first.
+    ForTurn,
 }
 
 /// One price of a side.
