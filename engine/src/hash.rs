@@ -197,6 +197,7 @@ fn event_bytes(event: &Event) -> Bytes<EVENT_MAX> {
         EventKind::CancelRejected { order, owner, reason } => {
             to.u8(8).u64(order.0).owner(owner).u8(reason as u8);
         }
+        _ => {}
     }
     to
 }

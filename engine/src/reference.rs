@@ -6,7 +6,7 @@
 //! tests only. The rules are in `docs/matching.md`; the comments here quote them.
 
 use domain::{
-    AccountId, CancelOrder, CancelReason, ClientRef, Command, EnterOrder, EventKind, Events, InstrumentId,
+    AccountId, CancelOrder, CancelReason, ClientRef, Command, EnterOrder, EventKind, EventSink, Events, InstrumentId,
     OrderId, OrderType, Owner, Price, Quantity, ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority,
     Sequenced, SessionId, Side, TimeInForce, TradeId,
 };
@@ -75,7 +75,7 @@ impl ReferenceBook {
             Command::Reduce(reduce) => self.reduce(reduce, events),
             Command::Replace(replace) => self.replace(replace, command, events),
             Command::EndOfDay => self.end_of_day(events),
-            _ => unreachable!("sorted out above"),
+            _ => {}
         }
     }
 
@@ -217,7 +217,7 @@ impl ReferenceBook {
     fn take(&mut self, mut taker: Taker, command: &Sequenced<Command>, events: &mut Events) {
         let Taker { order, owner, side, .. } = taker;
         let within_limit = |maker: &RestingOrder| match (taker.order_type, side) {
-            (OrderType::Market, _) => true,
+            (OrderType::Market | OrderType::MarketToLimit, _) => true,
             (OrderType::Limit, Side::Buy) => maker.price <= taker.price,
             (OrderType::Limit, Side::Sell) => maker.price >= taker.price,
         };
@@ -287,6 +287,7 @@ impl ReferenceBook {
                 time_in_force: taker.time_in_force,
                 queued_by: command.sequence,
                 queued_at: command.nanos,
+                special: None,
             });
         }
     }
@@ -356,6 +357,7 @@ impl ReferenceBook {
                 counters.trades += 1;
                 counters.traded += u128::from(quantity.lots());
             }
+            _ => {}
         }
         events.push(kind);
     }
@@ -365,6 +367,8 @@ impl BookView for ReferenceBook {
     fn header(&self) -> BookHeader {
         BookHeader { resting: (self.bids.len() + self.asks.len()) as u64, ..self.header }
     }
+
+    fn visit_stops(&self, _see: impl FnMut(&RestingOrder)) {}
 
     fn visit(&self, side: Side, see: impl FnMut(&RestingOrder)) {
         match side {

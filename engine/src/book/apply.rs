@@ -1,7 +1,7 @@
 //! Commands to events: one function for each command. `docs/matching.md` has the rules in full.
 
 use domain::{
-    CancelOrder, CancelReason, ClientRef, Command, EnterOrder, EventKind, Events, Nanos, OrderId, Quantity,
+    CancelOrder, CancelReason, ClientRef, Command, EnterOrder, EventKind, EventSink, Nanos, OrderId, Quantity,
     ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, Sequence, Sequenced, SessionId, Side,
     TimeInForce,
 };
@@ -18,7 +18,7 @@ impl Book {
     /// When the commands are not this book's, each once and in sequence, which is a programmer's error and
     /// checked in release builds too: a command for another instrument, a sequence that is not above the last,
     /// an order number that is not the next.
-    pub fn apply(&mut self, command: &Sequenced<Command>, events: &mut Events) {
+    pub fn apply<S: EventSink>(&mut self, command: &Sequenced<Command>, events: &mut S) {
         let Sequenced { sequence, nanos, ref command } = *command;
         if command.instrument().is_none() && !command.is_market_wide() {
             return;
@@ -44,14 +44,14 @@ impl Book {
             Command::Reduce(reduce) => self.reduce(reduce, events),
             Command::Replace(replace) => self.replace(replace, sequence, nanos, events),
             Command::EndOfDay => self.end_of_day(events),
-            Command::Rejected(_) | Command::DefineInstrument(_) | Command::DefineSession(_) => {}
+            _ => {}
         }
         if cfg!(debug_assertions) {
             self.check_now_and_then();
         }
     }
 
-    fn enter(&mut self, enter: &EnterOrder, sequence: Sequence, nanos: Nanos, events: &mut Events) {
+    fn enter<S: EventSink>(&mut self, enter: &EnterOrder, sequence: Sequence, nanos: Nanos, events: &mut S) {
         self.orders.count(enter.order.number());
         // Checked against the whole order, before it trades, so that the answer does not depend on the other
         // side of the book.
@@ -90,7 +90,7 @@ impl Book {
         self.execute(incoming, events);
     }
 
-    fn cancel(&mut self, cancel: &CancelOrder, events: &mut Events) {
+    fn cancel<S: EventSink>(&mut self, cancel: &CancelOrder, events: &mut S) {
         match self.find_owned(cancel.order, cancel.owner.session, cancel.owner.client_ref) {
             Some(cell) => self.cancel_resting(cell, cancel.reason, events),
             None => self.say(
@@ -104,7 +104,7 @@ impl Book {
         }
     }
 
-    fn reduce(&mut self, reduce: &ReduceOrder, events: &mut Events) {
+    fn reduce<S: EventSink>(&mut self, reduce: &ReduceOrder, events: &mut S) {
         let ReduceOrder { order, owner, total, kind } = *reduce;
         let Some(cell) = self.find_owned(order, owner.session, owner.client_ref) else {
             let reason = RejectReason::UnknownOrder;
@@ -126,7 +126,7 @@ impl Book {
         }
     }
 
-    fn replace(&mut self, replace: &ReplaceOrder, sequence: Sequence, nanos: Nanos, events: &mut Events) {
+    fn replace<S: EventSink>(&mut self, replace: &ReplaceOrder, sequence: Sequence, nanos: Nanos, events: &mut S) {
         let ReplaceOrder { order: old, original, new_order, owner, order_type, time_in_force, price, .. } =
             *replace;
         assert!(new_order.instrument() == self.instrument, "a replacement in another instrument");
@@ -196,7 +196,7 @@ impl Book {
         }
     }
 
-    fn end_of_day(&mut self, events: &mut Events) {
+    fn end_of_day<S: EventSink>(&mut self, events: &mut S) {
         for side in [Side::Buy, Side::Sell] {
             self.sides[side as usize].remove_where(&mut self.slab, |order| {
                 if order.time_in_force != TimeInForce::Day {
@@ -216,7 +216,7 @@ impl Book {
     }
 
     /// Takes an order out of the book and says so.
-    fn cancel_resting(&mut self, cell: u32, reason: CancelReason, events: &mut Events) {
+    fn cancel_resting<S: EventSink>(&mut self, cell: u32, reason: CancelReason, events: &mut S) {
         let resting = self.slab[cell];
         self.sides[resting.side as usize].unlink(&mut self.slab, cell);
         self.slab.remove(cell);
@@ -234,7 +234,7 @@ impl Book {
     }
 
     #[inline]
-    fn say(&mut self, events: &mut Events, kind: EventKind) {
+    fn say<S: EventSink>(&mut self, events: &mut S, kind: EventKind) {
         say(&mut self.counters, events, kind);
     }
 }

@@ -4,7 +4,7 @@
 //! resting order's price. The same path serves new orders and replacements that have lost their place.
 
 use domain::{
-    AccountId, CancelReason, EventKind, Events, Nanos, OrderId, OrderType, Owner, Price, Quantity, Sequence,
+    AccountId, CancelReason, EventKind, EventSink, Nanos, OrderId, OrderType, Owner, Price, Quantity, Sequence,
     Side, TimeInForce, TradeId,
 };
 
@@ -42,11 +42,11 @@ impl Book {
     /// Trades what can be traded; what is left rests or is canceled. When the order may rest, the caller has
     /// made sure that its side has room for all of it.
     #[inline]
-    pub(super) fn execute(&mut self, mut taker: Incoming, events: &mut Events) {
+    pub(super) fn execute<S: EventSink>(&mut self, mut taker: Incoming, events: &mut S) {
         let key = key_of(taker.side, taker.price);
         let limit = match taker.order_type {
             OrderType::Limit => !key,
-            OrderType::Market => ANY,
+            _ => ANY,
         };
         let makers = &self.sides[taker.side.opposite() as usize];
         if taker.time_in_force == TimeInForce::FillOrKill && !makers.can_fill(limit, taker.leaves) {
@@ -60,14 +60,14 @@ impl Book {
             }
         }
         match taker.order_type {
-            OrderType::Market => self.cancel_rest(&taker, CancelReason::NoLiquidity, events),
+            OrderType::Market | OrderType::MarketToLimit => self.cancel_rest(&taker, CancelReason::NoLiquidity, events),
             OrderType::Limit if taker.time_in_force.rests() => self.rest(&taker, key),
             OrderType::Limit => self.cancel_rest(&taker, CancelReason::ImmediateOrCancel, events),
         }
     }
 
     /// Trades until the order is filled or the other side has nothing left within the limit.
-    fn trade(&mut self, taker: &mut Incoming, limit: i64, events: &mut Events) {
+    fn trade<S: EventSink>(&mut self, taker: &mut Incoming, limit: i64, events: &mut S) {
         let maker_side = taker.side.opposite();
         let makers = &mut self.sides[maker_side as usize];
         while taker.leaves > 0 && makers.best() >= limit {
@@ -123,7 +123,7 @@ impl Book {
     }
 
     /// Says that what is left of an incoming order is gone.
-    fn cancel_rest(&mut self, order: &Incoming, reason: CancelReason, events: &mut Events) {
+    fn cancel_rest<S: EventSink>(&mut self, order: &Incoming, reason: CancelReason, events: &mut S) {
         say(
             &mut self.counters,
             events,

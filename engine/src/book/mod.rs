@@ -1,7 +1,7 @@
 //! The order book of one instrument: a pure function of its own commands.
 //!
 //! ```text
-//!  Sequenced<Command> --> apply --> matching --> Events
+//!  Sequenced<Command> --> apply --> matching --> EventSink
 //!                           |          |
 //!                        orders ---- sides --> levels --> slab
 //!                     (number->cell) (key->level) (queue)  (the orders)
@@ -21,6 +21,7 @@
 //! The rules are in `docs/matching.md`.
 
 mod apply;
+mod books;
 mod invariants;
 mod level;
 mod matching;
@@ -30,13 +31,14 @@ mod side;
 mod slab;
 mod view;
 
-use domain::{EventKind, Events, InstrumentId, OrderId, Price, Quantity, Sequence, Side};
+use domain::{EventKind, EventSink, InstrumentId, OrderId, Price, Quantity, Sequence, Side};
 
 use orders::OrderTable;
+pub use books::Books;
 pub use restore::{BookImage, RestoreError};
 use side::{BookSide, price_of};
 use slab::{Cell, NIL, Slab};
-pub use view::{BookHeader, BookView, Counters, LastTrade, PriceLevel, RestingOrder};
+pub use view::{BookHeader, BookView, Counters, LastTrade, PriceLevel, RestingOrder, Special, Waiting};
 
 /// One instrument's order book.
 ///
@@ -191,6 +193,8 @@ impl BookView for Book {
         }
     }
 
+    fn visit_stops(&self, _see: impl FnMut(&RestingOrder)) {}
+
     fn visit(&self, side: Side, see: impl FnMut(&RestingOrder)) {
         Self::visit(self, side, see);
     }
@@ -209,12 +213,21 @@ fn shown(cell: &Cell) -> RestingOrder {
         time_in_force: cell.time_in_force,
         queued_by: cell.queued_by,
         queued_at: cell.queued_at,
+        special: None,
     }
 }
 
 /// Says what happened, and counts it. Not a method, so that a side can be walked while facts are said.
 #[inline]
-fn say(counters: &mut Counters, events: &mut Events, kind: EventKind) {
+fn say<S: EventSink>(counters: &mut Counters, events: &mut S, kind: EventKind) {
     counters.count(&kind);
     events.push(kind);
+}
+
+impl Book {
+    /// What has been executed on an order that rests, and on those that it replaced.
+    #[must_use]
+    pub fn executed(&self, order: OrderId) -> Option<Quantity> {
+        self.order(order).map(|order| order.executed)
+    }
 }
