@@ -6,9 +6,9 @@
 //! tests only. The rules are in `docs/matching.md`; the comments here quote them.
 
 use domain::{
-    AccountId, CancelOrder, CancelReason, ClientRef, Command, EnterOrder, EventKind, EventSink, Events, InstrumentId,
-    OrderId, OrderType, Owner, Price, Quantity, ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority,
-    Sequenced, SessionId, Side, TimeInForce, TradeId,
+    AccountId, CancelOrder, CancelReason, ClientRef, Command, EnterOrder, EventKind, EventSink, Events,
+    InstrumentId, OrderId, OrderType, Owner, Price, Quantity, ReduceOrder, RejectReason, ReplaceOrder,
+    ReplacePriority, Sequenced, SessionId, Side, TimeInForce, TradeId,
 };
 
 use crate::book::{BookHeader, BookView, LastTrade, RestingOrder};
