@@ -1,8 +1,8 @@
 //! Commands to events: one function for each command. `docs/matching.md` has the rules in full.
 
 use domain::{
-    CancelOrder, CancelReason, ClientRef, Command, EnterOrder, EventKind, EventSink, Nanos, OrderId, Quantity,
-    ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, Sequence, Sequenced, SessionId, Side,
+    CancelOrder, CancelReason, ClientRef, Command, EnterOrder, EventKind, EventSink, Nanos, OrderId,
+    Quantity, ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, Sequence, Sequenced, SessionId, Side,
     TimeInForce,
 };
 
@@ -126,7 +126,13 @@ impl Book {
         }
     }
 
-    fn replace<S: EventSink>(&mut self, replace: &ReplaceOrder, sequence: Sequence, nanos: Nanos, events: &mut S) {
+    fn replace<S: EventSink>(
+        &mut self,
+        replace: &ReplaceOrder,
+        sequence: Sequence,
+        nanos: Nanos,
+        events: &mut S,
+    ) {
         let ReplaceOrder { order: old, original, new_order, owner, order_type, time_in_force, price, .. } =
             *replace;
         assert!(new_order.instrument() == self.instrument, "a replacement in another instrument");

@@ -4,8 +4,8 @@
 //! resting order's price. The same path serves new orders and replacements that have lost their place.
 
 use domain::{
-    AccountId, CancelReason, EventKind, EventSink, Nanos, OrderId, OrderType, Owner, Price, Quantity, Sequence,
-    Side, TimeInForce, TradeId,
+    AccountId, CancelReason, EventKind, EventSink, Nanos, OrderId, OrderType, Owner, Price, Quantity,
+    Sequence, Side, TimeInForce, TradeId,
 };
 
 use super::side::{ANY, key_of, price_of};
@@ -60,7 +60,9 @@ impl Book {
             }
         }
         match taker.order_type {
-            OrderType::Market | OrderType::MarketToLimit => self.cancel_rest(&taker, CancelReason::NoLiquidity, events),
+            OrderType::Market | OrderType::MarketToLimit => {
+                self.cancel_rest(&taker, CancelReason::NoLiquidity, events)
+            }
             OrderType::Limit if taker.time_in_force.rests() => self.rest(&taker, key),
             OrderType::Limit => self.cancel_rest(&taker, CancelReason::ImmediateOrCancel, events),
         }

@@ -33,8 +33,8 @@ mod view;
 
 use domain::{EventKind, EventSink, InstrumentId, OrderId, Price, Quantity, Sequence, Side};
 
-use orders::OrderTable;
 pub use books::Books;
+use orders::OrderTable;
 pub use restore::{BookImage, RestoreError};
 use side::{BookSide, price_of};
 use slab::{Cell, NIL, Slab};
