@@ -8,14 +8,15 @@ use engine::reference::ReferenceBook;
 /// The instrument that single-book tests trade.
 pub(crate) const INSTRUMENT: InstrumentId = InstrumentId(7);
 
-/// The book that is held against the reference where orders are special: the fast one, unless a named import
-/// takes its place.
+/// The book that is held against the reference where orders are special: the fast one, unless the line below puts
+/// another in its place.
+#[allow(dead_code, unused_imports, reason = "an item takes the place of what a glob imports")]
 mod fast {
-    pub(crate) use engine::book::Book as SpecialBook;
+    pub(crate) type SpecialBook = engine::book::Book;
 }
-pub(crate) use engine::reference::ReferenceBook as SpecialBook;
-#[allow(unused_imports, reason = "a named import shadows a glob")]
-pub(crate) use fast::*; // Delete this line when the fast book knows them all.
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use fast::*;
+pub(crate) type SpecialBook = ReferenceBook; // Delete this line when the fast book knows every order.
 
 /// A book that can be tested.
 pub(crate) trait Subject: BookView {
