@@ -47,10 +47,10 @@ impl ReferenceBook {
 
     /// "Earliest expiry first, at one expiry lowest order number first."
     pub(super) fn expire(&mut self, doing: &mut Doing<'_>) {
-        let mut due = self.all_orders();
-        due.retain(|order| {
-            order.instructions.expires != Nanos(0) && order.instructions.expires <= doing.nanos
-        });
+        let [bids, asks] = &self.sides;
+        let orders = [bids, asks, &self.turns, &self.stops].into_iter().flatten();
+        let is_due = |expires: Nanos| expires != Nanos(0) && expires <= doing.nanos;
+        let mut due: Vec<_> = orders.filter(|order| is_due(order.instructions.expires)).cloned().collect();
         due.sort_by_key(|order| (order.instructions.expires, order.id.number()));
         self.cancel_all(&due, CancelReason::Expired, doing);
     }

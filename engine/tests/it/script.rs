@@ -283,7 +283,7 @@ fn asked_price(command: &Command) -> Option<Price> {
 }
 
 /// What a book said, in a line. The limit of an accepted order only when it is another than asked.
-fn told(command: &Command, event: &Event) -> String {
+pub(crate) fn told(command: &Command, event: &Event) -> String {
     match event.kind {
         EventKind::Accepted { order, price, .. } if asked_price(command) == Some(price) => {
             format!("accepted #{}", order.number())
