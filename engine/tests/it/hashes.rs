@@ -26,6 +26,8 @@ impl BookView for Shown {
             Side::Sell => self.asks.iter().for_each(see),
         }
     }
+
+    fn visit_stops(&self, _see: impl FnMut(&RestingOrder)) {}
 }
 
 const BOOK: InstrumentId = InstrumentId(3);
@@ -54,6 +56,7 @@ fn bid() -> RestingOrder {
         time_in_force: TimeInForce::GoodTillCancel,
         queued_by: Sequence(0x17),
         queued_at: Nanos(0x18),
+        special: None,
     }
 }
 
