@@ -1,6 +1,7 @@
 //! What goes over the boundary, in the layout of the referee's header.
 
-/// What a message asks.
+/// What a message of a batch asks.
+#[cfg(feature = "batch")]
 pub(crate) mod kind {
     pub(crate) const NEW: u8 = 0;
     pub(crate) const CANCEL: u8 = 1;
@@ -46,6 +47,7 @@ pub(crate) struct Cancel {
 }
 
 /// One message of a batch (`me_msg_t`): its kind, and the payload of that kind.
+#[cfg(feature = "batch")]
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Message {
@@ -55,6 +57,7 @@ pub(crate) struct Message {
 }
 
 /// `Message::kind` says which.
+#[cfg(feature = "batch")]
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) union Payload {
@@ -115,8 +118,8 @@ impl Report {
 
 const _: () = assert!(size_of::<Order>() == 32);
 const _: () = assert!(size_of::<Cancel>() == 16);
-const _: () = assert!(size_of::<Message>() == 40);
+#[cfg(feature = "batch")]
+const _: () = assert!(size_of::<Message>() == 40 && core::mem::offset_of!(Message, payload) == 8);
 const _: () = assert!(size_of::<Report>() == 64);
-const _: () = assert!(core::mem::offset_of!(Message, payload) == 8);
 const _: () = assert!(core::mem::offset_of!(Report, price_ticks) == 24);
 const _: () = assert!(core::mem::offset_of!(Report, maker_order_id) == 40);
