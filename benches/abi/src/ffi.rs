@@ -15,16 +15,14 @@ use std::{
 };
 
 use domain::{Price, Side};
-use engine::{
-    book::Book,
-    runtime::ring::{Consumer, Producer},
-};
+use engine::book::Book;
 
 #[cfg(feature = "batch")]
 use crate::message::{Message, kind};
 use crate::{
     message::{Cancel, Order, Report},
-    outlet::{Outlet, RingOutlet, touched_ring},
+    outlet::Outlet,
+    ring::{Reader, Writer, ring},
     session::Session,
 };
 
@@ -49,8 +47,8 @@ static TRANSPORT: Transport = Transport { create, push, drain, flush, destroy };
 /// What the handle of our queue points to. Each lock is only ever taken by one thread.
 struct Queue {
     /// Until the engine takes it.
-    writing: Mutex<Option<Producer<Report>>>,
-    reading: Mutex<Consumer<Report>>,
+    writing: Mutex<Option<Writer>>,
+    reading: Mutex<Reader>,
 }
 
 /// Slots of our ring; `None` for the referee's own queue.
@@ -65,7 +63,7 @@ fn slots() -> Option<usize> {
 }
 
 extern "C" fn create(capacity: u32) -> *mut c_void {
-    let (writing, reading) = touched_ring(slots().unwrap_or(SLOTS).max(capacity as usize));
+    let (writing, reading) = ring(slots().unwrap_or(SLOTS).max(capacity as usize));
     Box::into_raw(Box::new(Queue { writing: Mutex::new(Some(writing)), reading: Mutex::new(reading) })).cast()
 }
 
@@ -76,30 +74,23 @@ unsafe fn queue<'a>(queue: *mut c_void) -> &'a Queue {
     unsafe { &*queue.cast::<Queue>() }
 }
 
-/// Not used by our engine, which writes into the ring without a call.
+/// Not used by our engine, which takes the writing end in `engine_init` and needs no call.
 unsafe extern "C" fn push(handle: *mut c_void, report: *const Report) -> c_int {
     // SAFETY: the referee passes a handle of ours and a report to read, which C aligns to 8 bytes only.
     let (queue, report) = unsafe { (queue(handle), report.read_unaligned()) };
     let mut writing = queue.writing.lock().expect("nobody panics with it");
-    let taken = writing.as_mut().is_some_and(|ring| ring.push(report).is_ok() && ring.publish());
-    c_int::from(taken)
+    let Some(writer) = writing.as_mut() else { return 0 };
+    writer.write(report);
+    writer.publish();
+    1
 }
 
 unsafe extern "C" fn drain(handle: *mut c_void, out: *mut Report, max: u32) -> u32 {
     // SAFETY: the referee passes a handle of ours.
     let queue = unsafe { queue(handle) };
     let mut reading = queue.reading.lock().expect("nobody panics with it");
-    let mut count = 0;
-    while count < max {
-        let Some(report) = reading.pop() else { break };
-        // SAFETY: the referee passes room for `max` reports, which C aligns to 8 bytes only.
-        unsafe { out.add(count as usize).write_unaligned(report) };
-        count += 1;
-    }
-    if count > 0 {
-        reading.release();
-    }
-    count
+    // SAFETY: the referee passes room for `max` reports. No more than that many come back, so they fit.
+    unsafe { reading.read(out, max as usize) as u32 }
 }
 
 /// Nothing is left to do: `engine_flush` has published everything.
@@ -130,7 +121,7 @@ impl Outlet for RefereeOutlet {
 
 /// The session, by where its reports go.
 enum Running {
-    Ring(Session<RingOutlet>),
+    Ring(Session<Writer>),
     Referee(Session<RefereeOutlet>),
 }
 
@@ -167,7 +158,7 @@ pub(crate) unsafe extern "C" fn engine_init(_seed: u64, transport: *const Transp
     let running = if ptr::eq(transport, &raw const TRANSPORT) {
         // SAFETY: the caller's promise.
         let writing = unsafe { queue(sink) }.writing.lock().expect("nobody panics with it").take();
-        Running::Ring(Session::new(RingOutlet::new(writing.expect("one engine a queue"))))
+        Running::Ring(Session::new(writing.expect("one engine a queue")))
     } else {
         // SAFETY: the caller's promise.
         let push = unsafe { (*transport).push };

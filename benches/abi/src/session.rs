@@ -10,10 +10,10 @@ use domain::{
     EventSink, InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Quantity, ReplaceOrder,
     ReplacePriority, Sequence, Sequenced, SessionId, Side, TimeInForce,
 };
-use engine::book::{Book, RestingOrder};
+use engine::book::Book;
 
 use crate::{
-    ids::{At, Ids},
+    ids::{Ids, OpenOrder},
     message::{Cancel, Order, Report, said},
     outlet::Outlet,
 };
@@ -79,7 +79,7 @@ impl<O: Outlet> Session<O> {
 
     /// A new order. The ABI has no report that refuses one: a quantity of 0 and the two extremes of the price, which
     /// no order can have, get no report.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self, new: &Order) {
         let Some(price) = Price::new(new.price_ticks) else { return };
         self.desk.at_hand(new.sequence_number, new.side, new.price_ticks);
@@ -101,55 +101,54 @@ impl<O: Outlet> Session<O> {
             echo: Echo::default(),
         }));
         if !self.desk.leaves.is_zero() {
-            self.desk.ids.insert(new.order_id, order.number());
+            self.desk.ids.insert(new.order_id, order, new.side, new.price_ticks);
         }
     }
 
     /// A cancel.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn cancel(&mut self, cancel: &Cancel) {
-        let Some((at, resting)) = self.find(cancel.order_id) else {
+        let Some(at) = self.desk.ids.find(cancel.order_id) else {
             self.desk.refuse(said::CANCEL_REJECT, cancel.sequence_number, cancel.order_id);
             return;
         };
-        self.desk.at_hand(cancel.sequence_number, resting.side as u8, resting.price.ticks());
-        self.desk.ids.remove_at(at);
-        self.apply(Command::Cancel(CancelOrder {
-            order: resting.order,
-            owner: resting.owner,
-            reason: CancelReason::Requested,
-        }));
+        let OpenOrder { order, side, price_ticks, .. } = *self.desk.ids.order(at);
+        self.desk.at_hand(cancel.sequence_number, side, price_ticks);
+        self.desk.ids.remove(at);
+        let owner = owner_of(cancel.order_id);
+        self.apply(Command::Cancel(CancelOrder { order, owner, reason: CancelReason::Requested }));
     }
 
     /// A new price and quantity: another order takes its place, behind those at its price.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn modify(&mut self, modify: &Order) {
-        let (Some((at, resting)), Some(price)) = (self.find(modify.order_id), Price::new(modify.price_ticks))
+        let (Some(at), Some(price)) = (self.desk.ids.find(modify.order_id), Price::new(modify.price_ticks))
         else {
             self.desk.refuse(said::MODIFY_REJECT, modify.sequence_number, modify.order_id);
             return;
         };
-        self.desk.at_hand(modify.sequence_number, resting.side as u8, modify.price_ticks);
+        let OpenOrder { order, side, .. } = *self.desk.ids.order(at);
+        let executed = self.book.executed(order).expect("what the session layer holds for open is open");
+        self.desk.at_hand(modify.sequence_number, side, modify.price_ticks);
         let new_order = self.next_order();
-        // Before the book trades: that may move entries.
-        self.desk.ids.renumber(at, new_order.number());
-        let executed = resting.executed;
+        self.desk.ids.replace(at, new_order, modify.price_ticks);
+        let owner = owner_of(modify.order_id);
         self.apply(Command::Replace(ReplaceOrder {
-            order: resting.order,
-            original: resting.owner.client_ref,
+            order,
+            original: owner.client_ref,
             new_order,
-            owner: resting.owner,
+            owner,
             order_type: OrderType::Limit,
             time_in_force: TimeInForce::GoodTillCancel,
             price,
-            // 32 bits beside what was executed in steps of 32 bits: no stream is long enough for it to wrap.
+            // 32 bits beside what was executed in steps of 32 bits: no stream is long enough for it to overflow.
             total: Quantity(executed.lots() + u64::from(modify.quantity)),
             priority: ReplacePriority::Lose,
             client_order_id: ClientOrderId::BLANK,
             echo: Echo::default(),
         }));
         if self.desk.leaves.is_zero() {
-            self.desk.ids.remove(modify.order_id, new_order.number());
+            self.desk.ids.remove_order(modify.order_id, new_order);
         }
     }
 
@@ -158,23 +157,7 @@ impl<O: Outlet> Session<O> {
         OrderId::new(INSTRUMENT, self.book.next_order_number())
     }
 
-    /// The resting order with a client's id.
-    #[inline]
-    fn find(&self, id: u64) -> Option<(At, RestingOrder)> {
-        let next = self.book.next_order_number();
-        let mut candidate = self.desk.ids.first(id, next);
-        while let Some((at, number)) = candidate {
-            if let Some(resting) = self.book.order(OrderId::new(INSTRUMENT, number))
-                && resting.owner == owner_of(id)
-            {
-                return Some((at, resting));
-            }
-            candidate = self.desk.ids.after(at, id, next);
-        }
-        None
-    }
-
-    #[inline]
+    #[inline(always)]
     fn apply(&mut self, command: Command) {
         self.sequence += 1;
         let command = Sequenced { sequence: Sequence(self.sequence), nanos: Nanos(self.sequence), command };
@@ -183,7 +166,7 @@ impl<O: Outlet> Session<O> {
 }
 
 impl<O: Outlet> Desk<O> {
-    #[inline]
+    #[inline(always)]
     fn at_hand(&mut self, sequence_number: u64, side: u8, price_ticks: i64) {
         self.sequence_number = sequence_number;
         self.side = side;
@@ -242,7 +225,7 @@ impl<O: Outlet> EventSink for Desk<O> {
                 report.taker_order_id = id_of(taker_owner);
                 self.outlet.put(report);
                 if maker_leaves.is_zero() {
-                    self.ids.remove(id_of(maker_owner), maker.number());
+                    self.ids.remove_order(id_of(maker_owner), maker);
                 }
             }
             EventKind::Canceled { owner, quantity, .. } => {
