@@ -1,7 +1,7 @@
 //! What the tests share: one view on every kind of book, and the comparer of two.
 
 use domain::{Command, Event, Events, InstrumentId, OrderId, Sequenced, Side};
-use engine::book::{Book, BookHeader, BookView, PriceLevel, RestingOrder};
+use engine::book::{Book, BookHeader, BookImage, BookView, PriceLevel, RestingOrder};
 use engine::hash::book_hash;
 use engine::reference::ReferenceBook;
 
@@ -24,17 +24,28 @@ pub(crate) trait Subject: BookView {
 
     /// Checks what it can of itself.
     fn check(&self) {}
+
+    /// Makes itself anew from what it shows.
+    fn again(&mut self);
 }
 
 impl Subject for ReferenceBook {
     fn apply(&mut self, command: &Sequenced<Command>, events: &mut Events) {
         Self::apply(self, command, events);
     }
+
+    fn again(&mut self) {
+        *self = Self::showing(self);
+    }
 }
 
 impl Subject for Book {
     fn apply(&mut self, command: &Sequenced<Command>, events: &mut Events) {
         Self::apply(self, command, events);
+    }
+
+    fn again(&mut self) {
+        *self = Self::restore(&BookImage::of(self)).expect("a book shows what a book can be");
     }
 
     /// The invariants, and every query against what `visit` shows.
