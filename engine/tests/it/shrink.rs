@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic;
 
-use domain::{Command, OrderId, Sequenced};
+use domain::{Command, EnterOrder, OrderId, ReplaceOrder, Sequenced};
 
 use crate::support::INSTRUMENT;
 
@@ -70,6 +70,47 @@ fn renumbered(commands: &[Sequenced<Command>]) -> Vec<Sequenced<Command>> {
         *new = next;
     }
     commands
+}
+
+/// A command in a line: what matters to a book.
+pub(crate) fn line(command: &Sequenced<Command>) -> String {
+    let enter = |c: &EnterOrder| {
+        format!(
+            "#{} {:?} {} @ {} {:?} {:?}, session {} calls it {}, account {}",
+            c.order.number(),
+            c.side,
+            c.quantity,
+            c.price,
+            c.order_type,
+            c.time_in_force,
+            c.owner.session.0,
+            c.owner.client_ref.0,
+            c.account.0
+        )
+    };
+    let replace = |c: &ReplaceOrder| {
+        format!(
+            "#{} (called {}) by #{} {} @ {} {:?} {:?} {:?}, session {} calls it {}",
+            c.order.number(),
+            c.original.0,
+            c.new_order.number(),
+            c.total,
+            c.price,
+            c.order_type,
+            c.time_in_force,
+            c.priority,
+            c.owner.session.0,
+            c.owner.client_ref.0
+        )
+    };
+    let asked = match &command.command {
+        Command::Enter(c) => format!("enter {}", enter(c)),
+        Command::EnterSpecial(c) => format!("enter {}, {:?}", enter(&c.enter), c.instructions),
+        Command::Replace(c) => format!("replace {}", replace(c)),
+        Command::ReplaceSpecial(c) => format!("replace {}, {:?}", replace(&c.replace), c.instructions),
+        other => format!("{other:?}"),
+    };
+    format!("{} at {}: {asked}", command.sequence.0, command.nanos.0)
 }
 
 #[test]

@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Instant;
 
 use domain::{
-    Command, Display, EnterSpecial, Events, Execution, Instructions, MassCancel, Nanos, ReplaceSpecial,
-    SelfTrade, SelfTradePolicy, Sequenced, Side, Trigger,
+    Command, Display, EnterSpecial, Event, Events, Execution, Instructions, MassCancel, Nanos,
+    ReplaceSpecial, SelfTrade, SelfTradePolicy, Sequenced, Side, Trigger,
 };
 use engine::book::{BookHeader, BookView, RestingOrder};
 use engine::reference::ReferenceBook;
@@ -22,7 +22,7 @@ use engine::reference::ReferenceBook;
 use crate::agreement::{number, seed};
 use crate::coverage::Coverage;
 use crate::flow::{Flow, SPECIAL_STYLES, Style};
-use crate::shrink::shrunk;
+use crate::shrink::{line, shrunk};
 use crate::support::{INSTRUMENT, Pair, SpecialBook, Subject};
 
 /// How many commands for all styles together.
@@ -33,8 +33,8 @@ fn commands() -> u64 {
 /// The default of an optimised run, in which everything must be seen.
 const FULL: u64 = 8_000_000;
 
-/// After so many commands both books are made anew from what they show.
-const AGAIN: usize = 97;
+/// Before a command whose sequence is a multiple of this, both books are made anew from what they show.
+const AGAIN: u64 = 97;
 
 /// A style's book: its own commands, and nobody else's.
 fn flow(seed: u64, style: usize, book: u64) -> Flow {
@@ -55,7 +55,7 @@ fn run<S: Subject>(
     for _ in 0..length {
         let command = flow.next();
         told.push(command);
-        let events = step(&mut pair, &command, told.len())?;
+        let events = step(&mut pair, &command)?;
         flow.learn(&events);
         coverage.look(&command, &events, &pair.reference);
     }
@@ -63,12 +63,8 @@ fn run<S: Subject>(
 }
 
 /// One command to both books, which are made anew now and then.
-fn step<S: Subject>(
-    pair: &mut Pair<S>,
-    command: &Sequenced<Command>,
-    number: usize,
-) -> Result<Vec<domain::Event>, String> {
-    if number.is_multiple_of(AGAIN) {
+fn step<S: Subject>(pair: &mut Pair<S>, command: &Sequenced<Command>) -> Result<Vec<Event>, String> {
+    if command.sequence.0.is_multiple_of(AGAIN) {
         pair.subject.again();
         pair.reference = ReferenceBook::showing(&pair.subject);
     }
@@ -79,8 +75,8 @@ fn step<S: Subject>(
 fn difference<S: Subject>(subject: S, commands: &[Sequenced<Command>]) -> Option<String> {
     let run = || {
         let mut pair = Pair::new(subject);
-        for (index, command) in commands.iter().enumerate() {
-            step(&mut pair, command, index + 1)?;
+        for command in commands {
+            step(&mut pair, command)?;
         }
         pair.compare_state()
     };
@@ -164,7 +160,7 @@ fn report(seed: u64, style: &str, told: &[Sequenced<Command>], first: &str) -> !
     let Some(last) = difference(empty(), &short) else {
         panic!("SEED={seed}, {style}: {first}\n(which did not happen again)")
     };
-    let list: String = short.iter().map(|command| format!("{command:?}\n")).collect();
+    let list: String = short.iter().map(|command| format!("{}\n", line(command))).collect();
     panic!("SEED={seed}, {style}: {} commands, of {}:\n{list}{last}", short.len(), told.len())
 }
 

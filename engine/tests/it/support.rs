@@ -5,6 +5,8 @@ use engine::book::{Book, BookHeader, BookImage, BookView, PriceLevel, RestingOrd
 use engine::hash::book_hash;
 use engine::reference::ReferenceBook;
 
+use crate::shrink::line;
+
 /// The instrument that single-book tests trade.
 pub(crate) const INSTRUMENT: InstrumentId = InstrumentId(7);
 
@@ -150,15 +152,15 @@ impl<S: Subject> Pair<S> {
         self.reference.apply(command, &mut self.expected);
         if self.said.as_slice() != self.expected.as_slice() {
             let (said, expected) = (kinds(&self.said), kinds(&self.expected));
-            return Err(format!("after {command:?}\nsaid\n{said}instead of\n{expected}"));
+            return Err(format!("after {}\nsaid\n{said}instead of\n{expected}", line(command)));
         }
         if self.subject.header() != self.reference.header() {
             let (is, expected) = (self.subject.header(), self.reference.header());
-            return Err(format!("after {command:?}\nheader {is:?}\ninstead of {expected:?}"));
+            return Err(format!("after {}\nheader {is:?}\ninstead of {expected:?}", line(command)));
         }
         let header = self.reference.header();
         if header.resting <= SMALL || header.counters.commands.is_multiple_of(EVERY) {
-            self.compare_state().map_err(|difference| format!("after {command:?}\n{difference}"))?;
+            self.compare_state().map_err(|difference| format!("after {}\n{difference}", line(command)))?;
         }
         Ok(self.expected.as_slice())
     }
