@@ -4,6 +4,7 @@ mod agreement;
 mod conversations;
 mod coverage;
 mod flow;
+mod fuzz;
 mod gate;
 mod hashes;
 mod restore;
