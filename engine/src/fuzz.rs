@@ -14,7 +14,7 @@ use domain::{
     SelfTrade, SelfTradePolicy, Sequence, Sequenced, SessionId, Side, TimeInForce, Trigger,
 };
 
-use crate::book::{Book, BookImage, BookView};
+use crate::book::{Book, BookImage};
 use crate::hash::book_hash;
 use crate::reference::ReferenceBook;
 
