@@ -62,6 +62,11 @@ impl Books {
         self.books.iter().flatten().map(|book| &**book)
     }
 
+    /// All of them, given up, by instrument.
+    pub fn into_books(self) -> impl Iterator<Item = Book> {
+        self.books.into_iter().flatten().map(|book| *book)
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {
