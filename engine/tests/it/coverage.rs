@@ -174,10 +174,8 @@ impl Coverage {
         for (index, event) in events.iter().enumerate() {
             let before = index.checked_sub(1).map(|before| events[before].kind);
             match event.kind {
-                EventKind::Refreshed { order, .. } => {
-                    if !parts.insert(order) {
-                        self.saw("iceberg: shows several parts in one command");
-                    }
+                EventKind::Refreshed { order, .. } if !parts.insert(order) => {
+                    self.saw("iceberg: shows several parts in one command");
                 }
                 EventKind::Canceled { reason: CancelReason::Expired, .. } => expired += 1,
                 _ => {}
@@ -236,7 +234,7 @@ impl Coverage {
             }
             EventKind::Rejected { reason, .. } => self.saw(&format!("rejected: {reason:?}")),
             EventKind::Traded { maker, taker, taker_leaves, .. } => {
-                self.traded(command, maker, taker, taker_leaves, events)
+                self.traded(command, maker, taker, taker_leaves, events);
             }
             EventKind::Canceled { order, reason, .. } => {
                 let waits = waits(order);
