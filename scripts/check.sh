@@ -38,7 +38,7 @@ readonly STEPS=(
     "fast:every test, optimised (longer random runs, real timing)"
     "loom:every interleaving of the ring, of parking and of waking the disk thread"
     "miri:no undefined behaviour where there is unsafe code"
-    "smoke:seeded mutations against the decoders"
+    "smoke:seeded mutations against the decoders, random bytes as commands"
     "fuzz:coverage-guided fuzzing, shortly"
     "deny:licences, sources and versions of dependencies"
     "interop:other people's SoupBinTCP client and dissector"
@@ -137,6 +137,7 @@ step_smoke() {
     export ITERATIONS=$SMOKE_ITERATIONS
     some_tests cargo test --locked --profile fast-tests -p wire --test it smoke -- --nocapture
     some_tests cargo test --locked --profile fast-tests -p journal --test it fuzz -- --nocapture
+    some_tests cargo test --locked --profile fast-tests -p engine --test it fuzz -- --nocapture
 }
 
 step_fuzz() {

@@ -5,6 +5,8 @@
 //! decide where and when a book runs, never what it says.
 
 pub mod book;
+#[cfg(feature = "reference")]
+pub mod fuzz;
 pub mod hash;
 #[cfg(feature = "reference")]
 pub mod reference;

@@ -33,20 +33,18 @@ impl ReferenceBook {
     pub(super) fn wait(&mut self, mut stop: Order, follows: Option<Option<Price>>, doing: &mut Doing<'_>) {
         (stop.queued_by, stop.queued_at) = (doing.sequence, doing.nanos);
         let last = self.header.last_trade.map(|last| last.price);
-        match stop.instructions.trigger {
+        stop.trigger = match stop.instructions.trigger {
             Trigger::None => unreachable!("it has a trigger"),
-            Trigger::Stop(trigger) => {
-                stop.trigger = Some(trigger);
-                match last {
-                    Some(price) if reaches(price, stop.side, trigger) => self.triggered(stop, price, doing),
-                    _ => self.stops.push(stop),
-                }
-            }
+            Trigger::Stop(trigger) => Some(trigger),
             Trigger::Trailing { ticks } => {
-                let fresh = last.map(|price| trailed(price, stop.side, ticks));
-                stop.trigger = follows.unwrap_or(fresh);
-                self.stops.push(stop);
+                follows.unwrap_or_else(|| last.map(|price| trailed(price, stop.side, ticks)))
             }
+        };
+        match (last, stop.trigger) {
+            (Some(last), Some(trigger)) if reaches(last, stop.side, trigger) => {
+                self.triggered(stop, last, doing);
+            }
+            _ => self.stops.push(stop),
         }
     }
 

@@ -211,6 +211,10 @@ impl Subject for Mistaken {
         (self.mistake.command)(&mut command.command);
         self.book.apply(&command, events);
     }
+
+    fn again(&mut self) {
+        self.book.again();
+    }
 }
 
 #[test]

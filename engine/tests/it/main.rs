@@ -2,10 +2,14 @@
 
 mod agreement;
 mod conversations;
+mod coverage;
 mod flow;
+mod fuzz;
 mod gate;
 mod hashes;
 mod restore;
 mod runtime;
 mod script;
+mod shrink;
+mod special;
 mod support;

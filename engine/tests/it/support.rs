@@ -1,9 +1,11 @@
 //! What the tests share: one view on every kind of book, and the comparer of two.
 
 use domain::{Command, Event, Events, InstrumentId, OrderId, Sequenced, Side};
-use engine::book::{Book, BookHeader, BookView, PriceLevel, RestingOrder};
+use engine::book::{Book, BookHeader, BookImage, BookView, PriceLevel, RestingOrder};
 use engine::hash::book_hash;
 use engine::reference::ReferenceBook;
+
+use crate::shrink::line;
 
 /// The instrument that single-book tests trade.
 pub(crate) const INSTRUMENT: InstrumentId = InstrumentId(7);
@@ -23,17 +25,28 @@ pub(crate) trait Subject: BookView {
 
     /// Checks what it can of itself.
     fn check(&self) {}
+
+    /// Makes itself anew from what it shows.
+    fn again(&mut self);
 }
 
 impl Subject for ReferenceBook {
     fn apply(&mut self, command: &Sequenced<Command>, events: &mut Events) {
         Self::apply(self, command, events);
     }
+
+    fn again(&mut self) {
+        *self = Self::showing(self);
+    }
 }
 
 impl Subject for Book {
     fn apply(&mut self, command: &Sequenced<Command>, events: &mut Events) {
         Self::apply(self, command, events);
+    }
+
+    fn again(&mut self) {
+        *self = Self::restore(&BookImage::of(self)).expect("a book shows what a book can be");
     }
 
     /// The invariants, and every query against what `visit` shows.
@@ -101,6 +114,17 @@ fn state(book: &impl BookView) -> State {
     (book.header(), [orders(book, Side::Buy), orders(book, Side::Sell), stops(book)])
 }
 
+/// A state, an order a line.
+fn listed((header, lists): &State) -> String {
+    let orders = lists.iter().flatten().map(|order| format!("    {order:?}\n"));
+    format!("    {header:?}\n{}", orders.collect::<String>())
+}
+
+/// Events, one a line.
+fn kinds(events: &Events) -> String {
+    events.as_slice().iter().map(|event| format!("    {:?}\n", event.kind)).collect()
+}
+
 /// A book under test beside the reference.
 pub(crate) struct Pair<S> {
     pub(crate) subject: S,
@@ -127,16 +151,16 @@ impl<S: Subject> Pair<S> {
         self.subject.apply(command, &mut self.said);
         self.reference.apply(command, &mut self.expected);
         if self.said.as_slice() != self.expected.as_slice() {
-            let (said, expected) = (self.said.as_slice(), self.expected.as_slice());
-            return Err(format!("after {command:#?}\nsaid {said:#?}\ninstead of {expected:#?}"));
+            let (said, expected) = (kinds(&self.said), kinds(&self.expected));
+            return Err(format!("after {}\nsaid\n{said}instead of\n{expected}", line(command)));
         }
         if self.subject.header() != self.reference.header() {
             let (is, expected) = (self.subject.header(), self.reference.header());
-            return Err(format!("after {command:#?}\nheader {is:#?}\ninstead of {expected:#?}"));
+            return Err(format!("after {}\nheader {is:?}\ninstead of {expected:?}", line(command)));
         }
         let header = self.reference.header();
         if header.resting <= SMALL || header.counters.commands.is_multiple_of(EVERY) {
-            self.compare_state().map_err(|difference| format!("after {command:#?}\n{difference}"))?;
+            self.compare_state().map_err(|difference| format!("after {}\n{difference}", line(command)))?;
         }
         Ok(self.expected.as_slice())
     }
@@ -146,7 +170,7 @@ impl<S: Subject> Pair<S> {
         self.subject.check();
         let (is, expected) = (state(&self.subject), state(&self.reference));
         if is != expected {
-            return Err(format!("holds {is:#?}\ninstead of {expected:#?}"));
+            return Err(format!("holds\n{}instead of\n{}", listed(&is), listed(&expected)));
         }
         if book_hash(&self.subject) != book_hash(&self.reference) {
             return Err("the same state has two hashes".to_owned());

@@ -235,6 +235,32 @@ pub(super) const CONVERSATIONS: &[(&str, &str)] = &[
          = | 1@9223372036854775800#1 | 1#3>=9223372036854775806 1#4<=-9223372036854775807",
     ),
     (
+        "one whose trigger the end of prices cut back to the last trade is triggered as it comes",
+        "s1 sell 2 @ 9223372036854775806
+         > accepted #1
+         s2 buy 1 @ 9223372036854775806
+         > accepted #2
+         > trade 1: 1 @ 9223372036854775806, #1 leaves 1, #2 leaves 0
+         s3 buy 1 @ 5 trailing 1
+         > accepted #3
+         > triggered #3 at 9223372036854775806
+         = 1@5#3 | 1@9223372036854775806#1",
+    ),
+    (
+        "one that waits for a first trade is cut by it, and reached by it when that is the end of prices",
+        "s3 buy 1 @ 5 trailing 18446744073709551615
+         > accepted #1
+         s3 sell 1 @ 5 trailing 18446744073709551615
+         > accepted #2
+         s1 sell 2 @ 9223372036854775806
+         > accepted #3
+         s2 buy 1 @ 9223372036854775806
+         > accepted #4
+         > trade 1: 1 @ 9223372036854775806, #3 leaves 1, #4 leaves 0
+         > triggered #1 at 9223372036854775806
+         = 1@5#1 | 1@9223372036854775806#3 | 1#2<=-9223372036854775807",
+    ),
+    (
         "a plain replacement of a trailing stop goes on from where it is; one with its own begins anew",
         "s1 sell 2 @ 100
          > accepted #1

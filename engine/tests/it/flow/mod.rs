@@ -3,112 +3,24 @@
 
 use domain::{
     AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Echo, EnterOrder, Event,
-    EventKind, Nanos, OrderId, OrderType, Owner, Price, Quantity, ReduceKind, ReduceOrder, ReplaceOrder,
-    ReplacePriority, Sequence, Sequenced, SessionId, Side, TimeInForce,
+    EventKind, Instructions, Nanos, OrderId, OrderType, Owner, Price, Quantity, ReduceKind, ReduceOrder,
+    ReplaceOrder, ReplacePriority, Sequence, Sequenced, SessionId, Side, TimeInForce,
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 
 use crate::support::INSTRUMENT;
 
-/// A style of market.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Style {
-    pub(crate) name: &'static str,
-    pub(crate) prices: Prices,
-    pub(crate) quantities: Quantities,
-    /// Resting orders above which no more are entered.
-    pub(crate) resting_max: usize,
-    /// In a thousand new orders, how many are IOC, FOK or market.
-    pub(crate) takers: u32,
-    /// In ten thousand commands, how many end the day.
-    pub(crate) ends: u32,
-}
+mod special;
+mod styles;
 
-/// Where prices lie.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Prices {
-    /// Within so many ticks of a fixed middle, both sides alike, so that most new orders cross.
-    Around { middle: i64, ticks: i64 },
-    /// Each side on its own side of a middle that walks, overlapping by a few ticks.
-    Walking { ticks: i64 },
-    /// The ends of what a price can be, and zero.
-    Ends,
-}
-
-/// How large orders are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Quantities {
-    /// Between 0 and so many lots.
-    UpTo(u64),
-    /// Around 2^64 - 1 and its fractions, and a few small ones.
-    Huge,
-}
-
-/// Every style that the books are compared in.
-pub(crate) const STYLES: [Style; 7] = [
-    Style {
-        name: "a few prices, everything crosses",
-        prices: Prices::Around { middle: 100, ticks: 3 },
-        quantities: Quantities::UpTo(12),
-        resting_max: 60,
-        takers: 200,
-        ends: 20,
-    },
-    Style {
-        name: "one price, long queues",
-        prices: Prices::Around { middle: -5, ticks: 0 },
-        quantities: Quantities::UpTo(1_000),
-        resting_max: 60,
-        takers: 100,
-        ends: 5,
-    },
-    Style {
-        name: "a walking market",
-        prices: Prices::Walking { ticks: 40 },
-        quantities: Quantities::UpTo(500),
-        resting_max: 60,
-        takers: 150,
-        ends: 3,
-    },
-    Style {
-        name: "a deep, wide book",
-        prices: Prices::Walking { ticks: 100_000 },
-        quantities: Quantities::UpTo(100),
-        resting_max: 1_000,
-        takers: 30,
-        ends: 1,
-    },
-    Style {
-        name: "the ends of prices, usual quantities",
-        prices: Prices::Ends,
-        quantities: Quantities::UpTo(9),
-        resting_max: 50,
-        takers: 100,
-        ends: 10,
-    },
-    Style {
-        name: "the ends of prices and quantities",
-        prices: Prices::Ends,
-        quantities: Quantities::Huge,
-        resting_max: 12,
-        takers: 200,
-        ends: 50,
-    },
-    Style {
-        name: "usual prices, quantities that overflow",
-        prices: Prices::Around { middle: 0, ticks: 8 },
-        quantities: Quantities::Huge,
-        resting_max: 30,
-        takers: 100,
-        ends: 10,
-    },
-];
+pub(crate) use styles::{Prices, Quantities, SPECIAL_STYLES, STYLES, Style};
 
 /// Makes commands, and learns from the events which orders rest.
 pub(crate) struct Flow {
     rng: Xoshiro256StarStar,
     style: Style,
+    commands: u64,
     sequence: u64,
     nanos: u64,
     orders: u64,
@@ -116,7 +28,11 @@ pub(crate) struct Flow {
     middle: i64,
     /// In a hundred orders, how many buy; changes now and then, so that queues build up on either side.
     buyers: u32,
-    /// Orders that rest.
+    /// The last trade's price.
+    last: Option<Price>,
+    /// The last order that was asked for, and its instructions.
+    asked: Option<(OrderId, Instructions)>,
+    /// Orders that rest or wait.
     resting: Vec<Known>,
     /// Some that no longer do, overwritten at random.
     gone: Vec<Known>,
@@ -131,6 +47,8 @@ struct Known {
     price: Price,
     /// What was open when it came to rest.
     quantity: Quantity,
+    /// What it asked for.
+    instructions: Instructions,
 }
 
 /// How many past orders are remembered.
@@ -141,12 +59,15 @@ impl Flow {
         Self {
             rng: Xoshiro256StarStar::seed_from_u64(seed),
             style,
+            commands: 0,
             sequence: 0,
             nanos: 1_700_000_000_000_000_000,
             orders: 0,
             client_refs: 0,
             middle: 0,
             buyers: 50,
+            last: None,
+            asked: None,
             resting: Vec::new(),
             gone: Vec::new(),
         }
@@ -156,6 +77,10 @@ impl Flow {
     pub(crate) fn next(&mut self) -> Sequenced<Command> {
         self.sequence += 1 + self.rng.random_range(0..3);
         self.nanos += self.rng.random_range(0..2_000);
+        self.commands += 1;
+        if !self.gathers() && self.chance(10_000, self.style.specials.leaps) {
+            self.nanos += 50_000;
+        }
         self.middle += self.rng.random_range(-1..=1);
         if self.chance(400, 1) {
             self.buyers = [5, 20, 50, 50, 80, 95][self.rng.random_range(0..6)];
@@ -164,9 +89,18 @@ impl Flow {
         Sequenced { sequence: Sequence(self.sequence), nanos: Nanos(self.nanos), command }
     }
 
+    /// Whether it still lets stops gather.
+    fn gathers(&self) -> bool {
+        self.commands <= self.style.specials.gathers
+    }
+
     fn command(&mut self) -> Command {
-        if self.chance(10_000, self.style.ends) {
-            return Command::EndOfDay;
+        if self.gathers() {
+            if !self.chance(10, 1) {
+                return self.enter();
+            }
+        } else if let Some(command) = self.rare() {
+            return command;
         }
         if self.resting.len() > self.style.resting_max {
             return if self.chance(2, 1) { self.cancel() } else { self.replace() };
@@ -179,31 +113,54 @@ impl Flow {
         }
     }
 
+    /// A command that names no order, now and then.
+    fn rare(&mut self) -> Option<Command> {
+        if self.chance(10_000, self.style.ends) {
+            Some(Command::EndOfDay)
+        } else if self.chance(10_000, self.style.specials.advances) {
+            Some(Command::Advance(INSTRUMENT))
+        } else if self.chance(10_000, self.style.specials.mass_cancels) {
+            Some(self.mass_cancel())
+        } else {
+            None
+        }
+    }
+
     /// Learns what became of a command.
     pub(crate) fn learn(&mut self, events: &[Event]) {
         for event in events {
             match event.kind {
                 EventKind::Accepted { order, owner, side, price, quantity, .. } => {
-                    self.resting.push(Known { order, owner, side, price, quantity });
+                    let instructions = self.asked_for(order, Instructions::NONE);
+                    self.resting.push(Known { order, owner, side, price, quantity, instructions });
                 }
                 EventKind::Replaced { old, order, owner, side, price, leaves, .. } => {
-                    self.forget(old);
-                    self.resting.push(Known { order, owner, side, price, quantity: leaves });
+                    let kept = self.forget(old).instructions;
+                    let instructions = self.asked_for(order, kept);
+                    self.resting.push(Known { order, owner, side, price, quantity: leaves, instructions });
                 }
-                EventKind::Traded { maker, maker_leaves, taker, taker_leaves, .. } => {
+                EventKind::Traded { price, maker, maker_leaves, taker, taker_leaves, .. } => {
+                    self.last = Some(price);
                     for (order, leaves) in [(maker, maker_leaves), (taker, taker_leaves)] {
                         if leaves.is_zero() {
-                            self.forget(order);
+                            let _ = self.forget(order);
                         }
                     }
                 }
-                EventKind::Canceled { order, .. } => self.forget(order),
+                EventKind::Canceled { order, .. } => {
+                    let _ = self.forget(order);
+                }
                 _ => {}
             }
         }
     }
 
-    fn forget(&mut self, order: OrderId) {
+    /// The instructions of an order: those that were asked for with it, or `others`.
+    fn asked_for(&self, order: OrderId, others: Instructions) -> Instructions {
+        self.asked.filter(|asked| asked.0 == order).map_or(others, |asked| asked.1)
+    }
+
+    fn forget(&mut self, order: OrderId) -> Known {
         // Takers are at the end, and so are most of those that go young.
         let at = self
             .resting
@@ -217,12 +174,13 @@ impl Flow {
             let at = self.rng.random_range(0..GONE_MAX);
             self.gone[at] = known;
         }
+        known
     }
 
     fn enter(&mut self) -> Command {
         let side = self.side();
         let (order_type, time_in_force) = self.kind();
-        Command::Enter(EnterOrder {
+        let enter = EnterOrder {
             order: self.next_order(),
             owner: self.next_owner(None),
             account: AccountId(self.rng.next_u32() % 5),
@@ -233,7 +191,9 @@ impl Flow {
             quantity: Quantity(self.quantity()),
             client_order_id: ClientOrderId::BLANK,
             echo: Echo::default(),
-        })
+        };
+        let share = if self.gathers() { 1_000 } else { self.style.specials.orders };
+        if self.chance(1_000, share) { self.enter_special(enter) } else { Command::Enter(enter) }
     }
 
     fn cancel(&mut self) -> Command {
@@ -250,9 +210,10 @@ impl Flow {
     }
 
     fn replace(&mut self) -> Command {
-        let Known { order, owner: original, side, price, quantity } = self.target();
+        let known = self.target();
+        let Known { order, owner: original, side, price, quantity, instructions } = known;
         let (order_type, time_in_force) = self.kind();
-        Command::Replace(ReplaceOrder {
+        let replace = ReplaceOrder {
             order,
             original: original.client_ref,
             new_order: self.next_order(),
@@ -268,7 +229,12 @@ impl Flow {
             },
             client_order_id: ClientOrderId::BLANK,
             echo: Echo::default(),
-        })
+        };
+        if self.chance(1_000, self.style.specials.orders) {
+            self.replace_special(replace, side, instructions)
+        } else {
+            Command::Replace(replace)
+        }
     }
 
     /// An order to do something to, as whoever does it names it: mostly one that rests, by its owner.
@@ -279,11 +245,17 @@ impl Flow {
             side: Side::Buy,
             price: Price::default(),
             quantity: Quantity(1),
+            instructions: Instructions::NONE,
         };
         let mut known = match self.rng.random_range(0..100) {
             0..2 => nobody(0),
             2..4 => nobody(self.orders + self.rng.random_range(1..3_000_000_000)),
             4..8 if !self.gone.is_empty() => self.gone[self.rng.random_range(0..self.gone.len())],
+            // The young more often than the old.
+            8..40 if !self.resting.is_empty() => {
+                let young = self.resting.len().div_ceil(3);
+                self.resting[self.resting.len() - 1 - self.rng.random_range(0..young)]
+            }
             _ if !self.resting.is_empty() => self.resting[self.rng.random_range(0..self.resting.len())],
             _ => nobody(self.orders),
         };
