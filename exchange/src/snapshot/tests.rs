@@ -30,6 +30,7 @@ impl Small {
             lot: 1,
             quantity_max: Quantity(1_000),
             price_max: Price::new(5_000).unwrap(),
+            bounds: domain::OrderBounds::NONE,
         });
         let (mut book, mut events) = (Book::new(InstrumentId(0)), Events::new());
         let mut sessions = Sessions::new();

@@ -145,6 +145,7 @@ impl Random {
                 lot: self.below(u64::from(u32::MAX)) as u32 + 1,
                 quantity_max: Quantity(1 + self.below(1 << 31)),
                 price_max: Price::new(1 + self.below(1 << 31) as i64).expect("a price"),
+                bounds: domain::OrderBounds::NONE,
             }),
             10 => Command::DefineSession(SessionDefinition {
                 session: SessionId(self.next() as u32),
