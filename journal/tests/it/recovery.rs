@@ -572,16 +572,13 @@ fn a_spare_that_is_complete_is_used_and_others_are_removed() {
     assert_eq!(read(dir.path()), all);
 }
 
-/// CRC32C, bit by bit (RFC 3720, appendix B.4).
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0x82F6_3B78 & (crc & 1).wrapping_neg()))
-    })
-}
-
 /// Makes a segment or a spare one of format version 1, which differs in this field only.
 fn make_old(path: &Path) {
     let mut bytes = fs::read(path).expect("reads");
+    // A spare that was not finished has no header.
+    if path.extension().is_some_and(|e| e == "tmp") && bytes.iter().take(12).all(|byte| *byte == 0) {
+        return;
+    }
     assert_eq!(bytes[8..12], [2, 0, 0, 0]);
     bytes[8] = 1;
     let crc = crc32c(&bytes[..4092]);
@@ -625,7 +622,7 @@ fn a_journal_of_version_1_is_read_and_goes_on_as_version_2() {
     journal.close().expect("closes");
     assert_eq!(read(dir.path()), written);
     assert_eq!(version(&segment(dir.path(), count)), 2);
-    assert!(spares().iter().all(|path| version(path) == 2));
+    assert!(spares().iter().all(|path| version(path) != 1));
     let verify = journal::inspect::verify(dir.path()).expect("readable");
     assert_eq!((verify.info.format, verify.problems.len()), (2, 0));
 }

@@ -197,7 +197,7 @@ impl Random {
                 symbol: Symbol::new(["A", "ABC", "ABCDEFGH"][self.below(3) as usize]).expect("a symbol"),
                 tick: self.below(u64::from(u32::MAX)) as u32 + 1,
                 lot: self.below(u64::from(u32::MAX)) as u32 + 1,
-                quantity_max: Quantity(1 + self.below(1 << 31)),
+                quantity_max: Quantity((1 << 20) + self.below(1 << 31)),
                 price_max: Price::new(1 + self.below(1 << 31) as i64).expect("a price"),
                 bounds: self.bounds(),
             }),
