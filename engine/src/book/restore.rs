@@ -24,6 +24,8 @@ pub struct BookImage {
     pub header: BookHeader,
     /// The orders that rest: bids, then asks, each in priority.
     pub orders: Vec<RestingOrder>,
+    /// The stop orders that wait, as [`BookView::visit_stops`] shows them.
+    pub stops: Vec<RestingOrder>,
 }
 
 impl BookImage {
@@ -34,7 +36,9 @@ impl BookImage {
         for side in [Side::Buy, Side::Sell] {
             book.visit(side, |order| orders.push(*order));
         }
-        Self { header: book.header(), orders }
+        let mut stops = Vec::new();
+        book.visit_stops(|order| stops.push(*order));
+        Self { header: book.header(), orders, stops }
     }
 }
 
