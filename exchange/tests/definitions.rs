@@ -116,7 +116,7 @@ fn an_edited_configuration_does_not_change_what_indexes_mean() {
     // A changed definition is refused, with its name and both ticks, in ten-thousandths.
     let refusal = place.run(r#"{ symbol = "DDD" }, { symbol = "BBB" }"#).expect_err("refused");
     assert!(
-        ["instrument BBB", "tick 500", "says 100"].iter().all(|what| refusal.contains(what)),
+        ["instrument BBB", "tick 500", "says tick 100"].iter().all(|what| refusal.contains(what)),
         "{refusal}"
     );
     assert_eq!(place.defined(), ["AAA", "BBB", "CCC"], "a refusal defines nothing");
