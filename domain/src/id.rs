@@ -87,6 +87,14 @@ impl BookScopedId {
         Self(((instrument.0 as u64) << Self::NUMBER_BITS) | number)
     }
 
+    /// Joins two halves that are known to be in their ranges, as those of an id that exists are.
+    #[inline]
+    #[must_use]
+    pub const fn of(instrument: InstrumentId, number: u64) -> Self {
+        debug_assert!(instrument.0 < Self::INSTRUMENTS_MAX && number >> Self::NUMBER_BITS == 0);
+        Self(((instrument.0 as u64) << Self::NUMBER_BITS) | number)
+    }
+
     /// The instrument half.
     #[must_use]
     pub const fn instrument(self) -> InstrumentId {

@@ -1,14 +1,12 @@
-//! Commands to events: one function for each command. `docs/matching.md` has the rules in full.
+//! Commands to events: what every command goes through, and the plain ones. `docs/matching.md` has the rules in full.
 
 use domain::{
-    CancelOrder, CancelReason, ClientRef, Command, EnterOrder, EventKind, EventSink, Nanos, OrderId, Quantity,
-    ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, Sequence, Sequenced, SessionId, Side,
-    TimeInForce,
+    CancelOrder, CancelReason, Command, EnterOrder, EventKind, EventSink, Instructions, InstrumentId, Nanos,
+    OrderType, Owner, Quantity, ReduceOrder, RejectReason, Sequence, Sequenced, TimeInForce,
 };
 
-use super::matching::{Incoming, may_rest};
-use super::side::key_of;
-use super::{Book, say};
+use super::Book;
+use super::matching::{Taker, may_rest};
 
 impl Book {
     /// Applies one command and says what it did. Total: whatever the command asks, the answer is events.
@@ -18,64 +16,128 @@ impl Book {
     /// When the commands are not this book's, each once and in sequence, which is a programmer's error and
     /// checked in release builds too: a command for another instrument, a sequence that is not above the last,
     /// an order number that is not the next.
+    #[inline]
     pub fn apply<S: EventSink>(&mut self, command: &Sequenced<Command>, events: &mut S) {
         let Sequenced { sequence, nanos, ref command } = *command;
+        match command {
+            Command::Enter(enter) => {
+                self.begin(sequence, nanos, enter.order.instrument(), events);
+                self.enter(enter, events);
+            }
+            Command::Cancel(cancel) => {
+                self.begin(sequence, nanos, cancel.order.instrument(), events);
+                self.cancel(cancel, events);
+            }
+            Command::Reduce(reduce) => {
+                self.begin(sequence, nanos, reduce.order.instrument(), events);
+                self.reduce(reduce, events);
+            }
+            Command::Replace(replace) => {
+                self.begin(sequence, nanos, replace.order.instrument(), events);
+                self.replace(replace, events);
+            }
+            _ => {
+                if !self.apply_rare(sequence, nanos, command, events) {
+                    return;
+                }
+            }
+        }
+        self.finish(events);
+    }
+
+    /// Every other command. Says whether it is one for a book.
+    #[cold]
+    #[inline(never)]
+    fn apply_rare<S: EventSink>(
+        &mut self,
+        sequence: Sequence,
+        nanos: Nanos,
+        command: &Command,
+        events: &mut S,
+    ) -> bool {
         if command.instrument().is_none() && !command.is_market_wide() {
-            return;
+            return false;
         }
-        if let Some(instrument) = command.instrument() {
-            assert!(
-                instrument == self.instrument,
-                "a command for {instrument} in the book of {}",
-                self.instrument
-            );
+        self.begin(sequence, nanos, command.instrument().unwrap_or(self.instrument), events);
+        match command {
+            Command::EnterSpecial(special) => {
+                self.enter_special(&special.enter, &special.instructions, events)
+            }
+            Command::ReplaceSpecial(special) => {
+                self.replace_special(&special.replace, Some(&special.instructions), events);
+            }
+            Command::MassCancel(cancel) => self.mass_cancel(cancel, events),
+            Command::EndOfDay => {
+                self.cancel_each(
+                    CancelReason::EndOfDay,
+                    |order| order.time_in_force == TimeInForce::Day,
+                    events,
+                );
+            }
+            Command::Advance(_) => {}
+            Command::Enter(_)
+            | Command::Cancel(_)
+            | Command::Reduce(_)
+            | Command::Replace(_)
+            | Command::Rejected(_)
+            | Command::DefineInstrument(_)
+            | Command::DefineSession(_) => unreachable!("sorted out above"),
         }
+        true
+    }
+
+    /// What comes before each command: it is checked, counted, and what is due is done.
+    #[inline(always)]
+    fn begin<S: EventSink>(
+        &mut self,
+        sequence: Sequence,
+        nanos: Nanos,
+        instrument: InstrumentId,
+        events: &mut S,
+    ) {
+        assert!(
+            instrument == self.instrument,
+            "a command for {instrument} in the book of {}",
+            self.instrument
+        );
         assert!(
             sequence > self.last_sequence,
             "command {sequence} after {}: the book's commands are not in sequence",
             self.last_sequence
         );
         self.last_sequence = sequence;
+        self.now = nanos;
         self.counters.commands += 1;
         events.begin(sequence, nanos, self.instrument);
-        match command {
-            Command::Enter(enter) => self.enter(enter, sequence, nanos, events),
-            Command::Cancel(cancel) => self.cancel(cancel, events),
-            Command::Reduce(reduce) => self.reduce(reduce, events),
-            Command::Replace(replace) => self.replace(replace, sequence, nanos, events),
-            Command::EndOfDay => self.end_of_day(events),
-            _ => {}
+        if nanos >= self.due {
+            self.catch_up(events);
+        }
+    }
+
+    /// What comes after each command: stop orders that it triggered get their turns.
+    #[inline(always)]
+    fn finish<S: EventSink>(&mut self, events: &mut S) {
+        if self.turns > 0 {
+            self.give_turns(events);
         }
         if cfg!(debug_assertions) {
             self.check_now_and_then();
         }
     }
 
-    fn enter<S: EventSink>(&mut self, enter: &EnterOrder, sequence: Sequence, nanos: Nanos, events: &mut S) {
-        self.orders.count(enter.order.number());
-        // Checked against the whole order, before it trades, so that the answer does not depend on the other
-        // side of the book.
-        let fits = !may_rest(enter.order_type, enter.time_in_force)
-            || self.sides[enter.side as usize].open().checked_add(enter.quantity.lots()).is_some();
-        if enter.quantity.is_zero() || !fits {
-            let reason = RejectReason::InvalidQuantity;
-            self.say(events, EventKind::Rejected { order: enter.order, owner: enter.owner, reason });
-            return;
+    #[inline(always)]
+    fn enter<S: EventSink>(&mut self, enter: &EnterOrder, events: &mut S) {
+        if enter.order_type == OrderType::MarketToLimit || enter.time_in_force == TimeInForce::GoodTillDate {
+            return self.enter_special(enter, &Instructions::NONE, events);
         }
-        self.say(
-            events,
-            EventKind::Accepted {
-                order: enter.order,
-                owner: enter.owner,
-                side: enter.side,
-                order_type: enter.order_type,
-                time_in_force: enter.time_in_force,
-                price: enter.price,
-                quantity: enter.quantity,
-            },
-        );
-        let incoming = Incoming {
-            order: enter.order,
+        self.numbers.count(enter.order.number());
+        let needs_room = may_rest(enter.order_type, enter.time_in_force);
+        if !self.has_room(enter, needs_room) {
+            return self.reject(enter, RejectReason::InvalidQuantity, events);
+        }
+        self.accept(enter, events);
+        let mut taker = Taker {
+            number: enter.order.number(),
             owner: enter.owner,
             account: enter.account,
             side: enter.side,
@@ -84,157 +146,115 @@ impl Book {
             price: enter.price,
             leaves: enter.quantity.lots(),
             executed: 0,
-            sequence,
-            nanos,
         };
-        self.execute(incoming, events);
+        self.execute(&mut taker, events);
     }
 
+    /// Whether an order asks for something, and its side has room for all of it if it needs it. Checked against the
+    /// whole order, before it trades, so that the answer does not depend on the other side of the book.
+    #[inline(always)]
+    pub(super) fn has_room(&self, enter: &EnterOrder, needs_room: bool) -> bool {
+        let fits = self.sides[enter.side as usize].open().checked_add(enter.quantity.lots()).is_some();
+        !enter.quantity.is_zero() && (fits || !needs_room)
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn reject<S: EventSink>(&mut self, enter: &EnterOrder, reason: RejectReason, events: &mut S) {
+        self.say(events, EventKind::Rejected { order: enter.order, owner: enter.owner, reason });
+    }
+
+    #[inline(always)]
+    pub(super) fn accept<S: EventSink>(&mut self, enter: &EnterOrder, events: &mut S) {
+        let accepted = EventKind::Accepted {
+            order: enter.order,
+            owner: enter.owner,
+            side: enter.side,
+            order_type: enter.order_type,
+            time_in_force: enter.time_in_force,
+            price: enter.price,
+            quantity: enter.quantity,
+        };
+        self.say(events, accepted);
+    }
+
+    #[inline(always)]
     fn cancel<S: EventSink>(&mut self, cancel: &CancelOrder, events: &mut S) {
-        match self.find_owned(cancel.order, cancel.owner.session, cancel.owner.client_ref) {
-            Some(cell) => self.cancel_resting(cell, cancel.reason, events),
-            None => self.say(
-                events,
-                EventKind::CancelRejected {
-                    order: cancel.order,
-                    owner: cancel.owner,
-                    reason: RejectReason::UnknownOrder,
-                },
-            ),
+        match self.find_owned(cancel.order.number(), cancel.owner) {
+            Some(cell) => self.cancel_cell(cell, cancel.reason, events),
+            None => self.refuse_cancel(cancel, events),
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn refuse_cancel<S: EventSink>(&mut self, cancel: &CancelOrder, events: &mut S) {
+        let CancelOrder { order, owner, .. } = *cancel;
+        self.say(events, EventKind::CancelRejected { order, owner, reason: RejectReason::UnknownOrder });
+    }
+
+    #[inline(always)]
     fn reduce<S: EventSink>(&mut self, reduce: &ReduceOrder, events: &mut S) {
         let ReduceOrder { order, owner, total, kind } = *reduce;
-        let Some(cell) = self.find_owned(order, owner.session, owner.client_ref) else {
+        let Some(cell) = self.find_owned(order.number(), owner) else {
             let reason = RejectReason::UnknownOrder;
-            self.say(events, EventKind::CancelRejected { order, owner, reason });
-            return;
+            return self.say(events, EventKind::CancelRejected { order, owner, reason });
         };
-        let resting = &self.slab[cell];
-        let leaves = total.lots().saturating_sub(resting.executed);
-        if leaves >= resting.leaves {
+        let open = self.open_of(cell);
+        let leaves = total.lots().saturating_sub(self.cells[cell].executed);
+        if leaves >= open {
             let reason = RejectReason::InvalidQuantity;
             self.say(events, EventKind::CancelRejected { order, owner, reason });
         } else if leaves == 0 {
-            self.cancel_resting(cell, CancelReason::Requested, events);
+            self.cancel_cell(cell, CancelReason::Requested, events);
         } else {
-            let quantity = resting.leaves - leaves;
-            self.sides[resting.side as usize].reduce(&mut self.slab, cell, quantity);
-            let (quantity, leaves) = (Quantity(quantity), Quantity(leaves));
+            self.reduce_cell(cell, open - leaves);
+            let (quantity, leaves) = (Quantity(open - leaves), Quantity(leaves));
             self.say(events, EventKind::Reduced { order, owner, quantity, leaves, kind });
-        }
-    }
-
-    fn replace<S: EventSink>(&mut self, replace: &ReplaceOrder, sequence: Sequence, nanos: Nanos, events: &mut S) {
-        let ReplaceOrder { order: old, original, new_order, owner, order_type, time_in_force, price, .. } =
-            *replace;
-        assert!(new_order.instrument() == self.instrument, "a replacement in another instrument");
-        self.orders.count(new_order.number());
-        let Some(cell) = self.find_owned(old, owner.session, original) else {
-            let reason = RejectReason::UnknownOrder;
-            self.say(events, EventKind::ReplaceRejected { old, original, order: new_order, owner, reason });
-            return;
-        };
-        let resting = self.slab[cell];
-        let side = &mut self.sides[resting.side as usize];
-        let leaves = replace.total.lots().saturating_sub(resting.executed);
-        let others = side.open() - resting.leaves;
-        if leaves == 0 || (may_rest(order_type, time_in_force) && others.checked_add(leaves).is_none()) {
-            self.cancel_resting(cell, CancelReason::InvalidReplacement, events);
-            let reason = RejectReason::InvalidQuantity;
-            self.say(events, EventKind::ReplaceRejected { old, original, order: new_order, owner, reason });
-            return;
-        }
-
-        let kept_priority = replace.priority == ReplacePriority::KeepWherePossible
-            && may_rest(order_type, time_in_force)
-            && key_of(resting.side, price) == resting.key
-            && leaves <= resting.leaves;
-        self.orders.remove(old.number());
-        if kept_priority {
-            if leaves < resting.leaves {
-                side.reduce(&mut self.slab, cell, resting.leaves - leaves);
+            if self.cells[cell].is_special() {
+                self.retry_reduced(cell, events);
             }
-            let renewed = &mut self.slab[cell];
-            renewed.order = new_order;
-            renewed.owner = owner;
-            renewed.time_in_force = time_in_force;
-            self.orders.insert(new_order.number(), cell);
-        } else {
-            side.unlink(&mut self.slab, cell);
-            self.slab.remove(cell);
-        }
-        self.say(
-            events,
-            EventKind::Replaced {
-                old,
-                original,
-                order: new_order,
-                owner,
-                side: resting.side,
-                price,
-                leaves: Quantity(leaves),
-                kept_priority,
-            },
-        );
-        if !kept_priority {
-            let incoming = Incoming {
-                order: new_order,
-                owner,
-                account: resting.account,
-                side: resting.side,
-                order_type,
-                time_in_force,
-                price,
-                leaves,
-                executed: resting.executed,
-                sequence,
-                nanos,
-            };
-            self.execute(incoming, events);
         }
     }
 
-    fn end_of_day<S: EventSink>(&mut self, events: &mut S) {
-        for side in [Side::Buy, Side::Sell] {
-            self.sides[side as usize].remove_where(&mut self.slab, |order| {
-                if order.time_in_force != TimeInForce::Day {
-                    return false;
-                }
-                self.orders.remove(order.order.number());
-                let canceled = EventKind::Canceled {
-                    order: order.order,
-                    owner: order.owner,
-                    quantity: Quantity(order.leaves),
-                    reason: CancelReason::EndOfDay,
-                };
-                say(&mut self.counters, events, canceled);
-                true
-            });
+    /// Takes something off an order, which keeps its place and something open.
+    #[inline(always)]
+    pub(super) fn reduce_cell(&mut self, cell: u32, by: u64) {
+        let order = &mut self.cells[cell];
+        if order.is_special() {
+            return self.reduce_special(cell, by);
         }
+        order.open -= by;
+        let (level, side) = (order.level, order.side());
+        self.cells[level].open -= by;
+        self.sides[side as usize].shrink(by);
     }
 
     /// Takes an order out of the book and says so.
-    fn cancel_resting<S: EventSink>(&mut self, cell: u32, reason: CancelReason, events: &mut S) {
-        let resting = self.slab[cell];
-        self.sides[resting.side as usize].unlink(&mut self.slab, cell);
-        self.slab.remove(cell);
-        self.orders.remove(resting.order.number());
-        let (order, owner, quantity) = (resting.order, resting.owner, Quantity(resting.leaves));
-        self.say(events, EventKind::Canceled { order, owner, quantity, reason });
+    #[inline(always)]
+    pub(super) fn cancel_cell<S: EventSink>(&mut self, cell: u32, reason: CancelReason, events: &mut S) {
+        let order = &self.cells[cell];
+        let (order, owner, is_special, open) =
+            (self.id(order.number()), order.owner, order.is_special(), order.open);
+        let quantity = if is_special {
+            self.remove_special(cell)
+        } else {
+            self.remove_plain(cell);
+            open
+        };
+        self.say(events, EventKind::Canceled { order, owner, quantity: Quantity(quantity), reason });
     }
 
-    /// The cell of a resting order, when it is the session's and has that number of the session's.
-    #[inline]
-    fn find_owned(&self, order: OrderId, session: SessionId, client_ref: ClientRef) -> Option<u32> {
-        let cell = self.orders.find(order.number())?;
-        let owner = self.slab[cell].owner;
-        (owner.session == session && owner.client_ref == client_ref).then_some(cell)
+    /// What is open of an order, shown or not.
+    #[inline(always)]
+    pub(super) fn open_of(&self, cell: u32) -> u64 {
+        let order = &self.cells[cell];
+        if order.is_special() { order.open + self.reserve(cell) } else { order.open }
     }
 
-    #[inline]
-    fn say<S: EventSink>(&mut self, events: &mut S, kind: EventKind) {
-        say(&mut self.counters, events, kind);
+    /// The cell of an order, when it is the session's and has that number of the session's.
+    #[inline(always)]
+    pub(super) fn find_owned(&self, number: u64, owner: Owner) -> Option<u32> {
+        self.numbers.find(number).filter(|&cell| self.cells[cell].owner == owner)
     }
 }

@@ -1,22 +1,22 @@
-//! What an incoming order does: trade with the other side, then rest or be gone.
+//! What an incoming plain order does: trade with the other side, then rest or be gone.
 //!
 //! Strict price-time priority: the best price first, at one price the first in the queue; every trade is at the
-//! resting order's price. The same path serves new orders and replacements that have lost their place.
+//! resting order's price. The same path serves new orders and replacements that have lost their place. Where
+//! something special stands in its way it hands over to `special`, which can do all of it, slowly.
 
 use domain::{
-    AccountId, CancelReason, EventKind, EventSink, Nanos, OrderId, OrderType, Owner, Price, Quantity, Sequence,
-    Side, TimeInForce, TradeId,
+    AccountId, CancelReason, EventKind, EventSink, OrderType, Owner, Price, Quantity, SelfTrade, Side,
+    TimeInForce, TradeId,
 };
 
+use super::Book;
+use super::cells::{Cell, NIL};
 use super::side::{ANY, key_of, price_of};
-use super::slab::{Cell, NIL};
-use super::view::LastTrade;
-use super::{Book, say};
 
 /// An order on its way through the book.
 #[derive(Clone, Copy)]
-pub(super) struct Incoming {
-    pub(super) order: OrderId,
+pub(super) struct Taker {
+    pub(super) number: u64,
     pub(super) owner: Owner,
     pub(super) account: AccountId,
     pub(super) side: Side,
@@ -28,111 +28,280 @@ pub(super) struct Incoming {
     pub(super) leaves: u64,
     /// What has been executed on it and on those that it replaced.
     pub(super) executed: u64,
-    pub(super) sequence: Sequence,
-    pub(super) nanos: Nanos,
 }
 
-/// Whether what is not filled at once rests: limit orders that live on.
-#[inline]
+/// Whether what is not filled at once rests.
+#[inline(always)]
 pub(super) const fn may_rest(order_type: OrderType, time_in_force: TimeInForce) -> bool {
-    matches!(order_type, OrderType::Limit) && time_in_force.rests()
+    !matches!(order_type, OrderType::Market) && time_in_force.rests()
+}
+
+/// The limit of an order in the key space of the other side.
+#[inline(always)]
+pub(super) const fn limit_of(order_type: OrderType, side: Side, price: Price) -> i64 {
+    match order_type {
+        OrderType::Market => ANY,
+        OrderType::Limit | OrderType::MarketToLimit => !key_of(side, price),
+    }
 }
 
 impl Book {
     /// Trades what can be traded; what is left rests or is canceled. When the order may rest, the caller has
-    /// made sure that its side has room for all of it.
-    #[inline]
-    pub(super) fn execute<S: EventSink>(&mut self, mut taker: Incoming, events: &mut S) {
-        let key = key_of(taker.side, taker.price);
-        let limit = match taker.order_type {
-            OrderType::Limit => !key,
-            _ => ANY,
-        };
-        let makers = &self.sides[taker.side.opposite() as usize];
-        if taker.time_in_force == TimeInForce::FillOrKill && !makers.can_fill(limit, taker.leaves) {
-            self.cancel_rest(&taker, CancelReason::FillOrKill, events);
+    /// made sure that its side has room for all of it. The order is plain.
+    #[inline(always)]
+    pub(super) fn execute<S: EventSink>(&mut self, taker: &mut Taker, events: &mut S) {
+        let limit = limit_of(taker.order_type, taker.side, taker.price);
+        let makers = taker.side.opposite() as usize;
+        if taker.time_in_force == TimeInForce::FillOrKill && !self.can_fill(taker, limit) {
+            self.cancel_rest(taker, CancelReason::FillOrKill, events);
             return;
         }
-        if makers.best() >= limit {
-            self.trade(&mut taker, limit, events);
+        let mut crossing = self.sides[makers].best() >= limit;
+        if crossing {
+            self.sweep(taker, limit, None, events);
             if taker.leaves == 0 {
                 return;
             }
+            // Only what was passed over can still be there: an all-or-none order.
+            crossing = self.sides[makers].best() >= limit;
         }
-        match taker.order_type {
-            OrderType::Market | OrderType::MarketToLimit => self.cancel_rest(&taker, CancelReason::NoLiquidity, events),
-            OrderType::Limit if taker.time_in_force.rests() => self.rest(&taker, key),
-            OrderType::Limit => self.cancel_rest(&taker, CancelReason::ImmediateOrCancel, events),
+        if !may_rest(taker.order_type, taker.time_in_force) {
+            let reason = match taker.order_type {
+                OrderType::Market => CancelReason::NoLiquidity,
+                OrderType::Limit | OrderType::MarketToLimit => CancelReason::ImmediateOrCancel,
+            };
+            self.cancel_rest(taker, reason, events);
+            return;
+        }
+        self.rest(taker);
+        if crossing {
+            self.retry_all_or_none(taker.side.opposite(), events);
         }
     }
 
     /// Trades until the order is filled or the other side has nothing left within the limit.
-    fn trade<S: EventSink>(&mut self, taker: &mut Incoming, limit: i64, events: &mut S) {
-        let maker_side = taker.side.opposite();
-        let makers = &mut self.sides[maker_side as usize];
-        while taker.leaves > 0 && makers.best() >= limit {
-            let price = price_of(maker_side, makers.best());
-            makers.take_best(&mut self.slab, taker.leaves, |maker, quantity| {
-                taker.leaves -= quantity;
-                // Cannot overflow: leaves + executed, which fits, stays the same.
-                taker.executed += quantity;
-                let trade = TradeId::new(self.instrument, self.counters.trades + 1);
-                let quantity = Quantity(quantity);
-                self.last_trade = Some(LastTrade { trade, price, quantity });
-                if maker.leaves == 0 {
-                    self.orders.remove(maker.order.number());
+    #[inline(never)]
+    pub(super) fn sweep<S: EventSink>(
+        &mut self,
+        taker: &mut Taker,
+        limit: i64,
+        group: Option<SelfTrade>,
+        events: &mut S,
+    ) {
+        let side = taker.side.opposite();
+        while taker.leaves > 0 {
+            let makers = &self.sides[side as usize];
+            let key = makers.best();
+            if key < limit {
+                return;
+            }
+            if group.is_some() || key <= makers.unseen() {
+                return self.careful_sweep(taker, limit, group, events);
+            }
+            self.take_level(taker, side, key, events);
+        }
+    }
+
+    /// Trades with the orders of a level until the taker is filled or the level is gone.
+    #[inline(always)]
+    fn take_level<S: EventSink>(&mut self, taker: &mut Taker, side: Side, key: i64, events: &mut S) {
+        let level = self.sides[side as usize].level(key);
+        let price = price_of(side, key);
+        // What the level and the side do not know yet.
+        let (mut filled, mut gone) = (0, 0);
+        let mut cell = self.cells[level].next;
+        while cell != level {
+            let maker = &mut self.cells[cell];
+            let (shown, next, number, is_special) =
+                (maker.open, maker.next, maker.number(), maker.is_special());
+            let maker_owner = maker.owner;
+            let quantity = shown.min(taker.leaves);
+            // Cannot overflow: leaves + executed, which fits, stays the same.
+            taker.leaves -= quantity;
+            taker.executed += quantity;
+            maker.open = shown - quantity;
+            maker.executed += quantity;
+            filled += quantity;
+            let mut maker_leaves = shown - quantity;
+            if is_special {
+                maker_leaves += self.reserve(cell);
+            }
+            self.trade(taker, number, maker_owner, maker_leaves, price, quantity, events);
+            if shown != quantity {
+                break;
+            }
+            if is_special {
+                // The links and sums must be true before a special order goes, or shows its next part.
+                self.settle_level(side, level, cell, filled, gone);
+                (filled, gone) = (0, 0);
+                if maker_leaves > 0 {
+                    self.refresh(cell, events);
+                } else if self.remove_from_level(cell) {
+                    return;
                 }
-                say(
-                    &mut self.counters,
-                    events,
-                    EventKind::Traded {
-                        trade,
-                        price,
-                        quantity,
-                        taker_side: taker.side,
-                        maker: maker.order,
-                        maker_owner: maker.owner,
-                        maker_leaves: Quantity(maker.leaves),
-                        taker: taker.order,
-                        taker_owner: taker.owner,
-                        taker_leaves: Quantity(taker.leaves),
-                    },
-                );
-            });
+                cell = self.cells[level].next;
+            } else {
+                self.numbers.remove(number);
+                self.cells.put_back(cell);
+                gone += 1;
+                cell = next;
+            }
+            if taker.leaves == 0 {
+                break;
+            }
+        }
+        self.settle_level(side, level, cell, filled, gone);
+        if cell == level {
+            self.sides[side as usize].remove_level(&mut self.cells, level);
+        }
+    }
+
+    /// Tells a level and its side what has been filled, how many orders have gone, and which is the first now.
+    #[inline(always)]
+    fn settle_level(&mut self, side: Side, level: u32, first: u32, filled: u64, gone: u32) {
+        self.sides[side as usize].fill(filled, gone);
+        let settled = &mut self.cells[level];
+        settled.next = first;
+        settled.open -= filled;
+        settled.tally -= gone;
+        self.cells[first].prev = level;
+    }
+
+    /// Says that a trade has happened, with what the maker has left by now, and sees whether it reaches a trigger.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "the two sides of a trade")]
+    pub(super) fn trade<S: EventSink>(
+        &mut self,
+        taker: &Taker,
+        maker: u64,
+        maker_owner: Owner,
+        maker_leaves: u64,
+        price: Price,
+        quantity: u64,
+        events: &mut S,
+    ) {
+        let trade = TradeId::new(self.instrument, self.counters.trades + 1);
+        let quantity = Quantity(quantity);
+        self.last_price = price;
+        self.last_quantity = quantity;
+        self.say(
+            events,
+            EventKind::Traded {
+                trade,
+                price,
+                quantity,
+                taker_side: taker.side,
+                maker: self.id(maker),
+                maker_owner,
+                maker_leaves: Quantity(maker_leaves),
+                taker: self.id(taker.number),
+                taker_owner: taker.owner,
+                taker_leaves: Quantity(taker.leaves),
+            },
+        );
+        if price.ticks() <= self.quiet.0 || price.ticks() >= self.quiet.1 {
+            self.reach(price, events);
         }
     }
 
     /// Queues what is left at its price, behind those that are there.
-    fn rest(&mut self, order: &Incoming, key: i64) {
-        let cell = self.slab.insert(Cell {
-            order: order.order,
-            key,
-            leaves: order.leaves,
+    #[inline(always)]
+    pub(super) fn rest(&mut self, order: &Taker) {
+        let cell = self.cells.take();
+        self.queue(cell, order, order.leaves, order.account.0, false);
+        self.sides[order.side as usize].join(order.leaves);
+        self.numbers.insert(order.number, cell);
+    }
+
+    /// Fills a cell with an order and puts it at the end of its level's queue, showing so much of it.
+    #[inline(always)]
+    pub(super) fn queue(&mut self, cell: u32, order: &Taker, shown: u64, tally: u32, special: bool) {
+        let side = &mut self.sides[order.side as usize];
+        let level = side.level_or_new(&mut self.cells, key_of(order.side, order.price));
+        let queue = &mut self.cells[level];
+        let tail = queue.prev;
+        queue.prev = cell;
+        // Cannot overflow: never more than the side's sum.
+        queue.open += shown;
+        queue.tally += 1;
+        self.cells[tail].next = cell;
+        self.cells[cell] = self.filled_cell(order, shown, tally, special);
+        let placed = &mut self.cells[cell];
+        placed.prev = tail;
+        placed.next = level;
+        placed.level = level;
+    }
+
+    /// A cell for an order; it is in no queue yet.
+    #[inline(always)]
+    pub(super) fn filled_cell(&self, order: &Taker, open: u64, tally: u32, special: bool) -> Cell {
+        Cell {
+            prev: NIL,
+            next: NIL,
+            level: NIL,
+            tally,
+            tag: Cell::order_tag(order.number, order.side, order.time_in_force, special),
+            open,
             executed: order.executed,
             owner: order.owner,
-            account: order.account,
-            next: NIL,
-            prev: NIL,
-            side: order.side,
-            time_in_force: order.time_in_force,
-            queued_by: order.sequence,
-            queued_at: order.nanos,
-        });
-        self.sides[order.side as usize].push(&mut self.slab, cell);
-        self.orders.insert(order.order.number(), cell);
+            queued_by: self.last_sequence.0,
+            queued_at: self.now.0,
+        }
+    }
+
+    /// Takes an order out of its level and out of the book, with what is still open of it, its cell and its number.
+    /// Says whether the level went too.
+    #[inline(always)]
+    pub(super) fn remove_plain(&mut self, cell: u32) -> bool {
+        let order = &self.cells[cell];
+        let (prev, next, level, open) = (order.prev, order.next, order.level, order.open);
+        let (number, side) = (order.number(), order.side());
+        self.cells.detach(prev, next);
+        let queue = &mut self.cells[level];
+        queue.open -= open;
+        queue.tally -= 1;
+        let emptied = queue.tally == 0;
+        self.cells.put_back(cell);
+        self.numbers.remove(number);
+        let side = &mut self.sides[side as usize];
+        side.leave(open);
+        if emptied {
+            side.remove_level(&mut self.cells, level);
+        }
+        emptied
     }
 
     /// Says that what is left of an incoming order is gone.
-    fn cancel_rest<S: EventSink>(&mut self, order: &Incoming, reason: CancelReason, events: &mut S) {
-        say(
-            &mut self.counters,
-            events,
-            EventKind::Canceled {
-                order: order.order,
-                owner: order.owner,
-                quantity: Quantity(order.leaves),
-                reason,
-            },
-        );
+    #[inline(always)]
+    pub(super) fn cancel_rest<S: EventSink>(&mut self, order: &Taker, reason: CancelReason, events: &mut S) {
+        let canceled = EventKind::Canceled {
+            order: self.id(order.number),
+            owner: order.owner,
+            quantity: Quantity(order.leaves),
+            reason,
+        };
+        self.say(events, canceled);
+    }
+
+    /// Whether all of an order can be had at once. Walks the levels' sums from the best, if they are all there is.
+    #[inline(never)]
+    fn can_fill(&self, taker: &Taker, limit: i64) -> bool {
+        let side = taker.side.opposite();
+        let makers = &self.sides[side as usize];
+        if taker.leaves > makers.open() {
+            return false;
+        }
+        if !makers.is_plain() {
+            return self.fillable(side, limit, taker.leaves, None) == taker.leaves;
+        }
+        // The sum cannot overflow: it never passes the side's.
+        let mut found = 0;
+        for (key, level) in makers.levels() {
+            if found >= taker.leaves || key < limit {
+                break;
+            }
+            found += self.cells[level].open;
+        }
+        found >= taker.leaves
     }
 }

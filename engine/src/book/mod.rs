@@ -1,10 +1,12 @@
 //! The order book of one instrument: a pure function of its own commands.
 //!
 //! ```text
-//!  Sequenced<Command> --> apply --> matching --> EventSink
+//!  Sequenced<Command> --> apply --> matching --> Events
 //!                           |          |
-//!                        orders ---- sides --> levels --> slab
-//!                     (number->cell) (key->level) (queue)  (the orders)
+//!                       numbers ---- sides --> window / far --> cells
+//!                    (number->cell)        (key->level)     (orders and levels, in an arena)
+//!                                      |
+//!                                   special: icebergs, unseen orders, stops, expiries
 //! ```
 //!
 //! * [`Book::apply`] takes the instrument's commands in sequence, each once, and says what they did. It reads no
@@ -13,52 +15,84 @@
 //! * There is no error path: a request that cannot be is answered by an event with a
 //!   [`RejectReason`](domain::RejectReason). What panics is a programmer's error: a command for another book,
 //!   twice, or out of sequence.
-//! * One key space serves both sides, see `side`; orders lie in a slab and are linked by index, see `slab` and
-//!   `level`; an order's number finds its cell through a window of pages, see `orders`.
+//! * One key space serves both sides, see `side`; near the best a level is found by index and the best by three
+//!   counts of leading zeros, see `window`; orders and levels are cells of one arena, linked by index, see `cells`;
+//!   an order's number finds its cell through a table that the newest number wraps round, see `numbers`.
+//! * What only special orders need lies in `special`, which a book without them does not have. Plain orders pass it
+//!   by: they ask whether something unseen stands at the price they trade at, and whether the trade's price
+//!   reaches a trigger, and that is all.
 //! * What it can be asked without knowing its insides is [`BookView`]; the naive reference book shows the same.
 //!   What it shows is all that it is: [`Book::restore`] makes the book again from it.
 //!
 //! The rules are in `docs/matching.md`.
 
 mod apply;
+mod arena;
 mod books;
+mod bulk;
+mod cells;
 mod invariants;
-mod level;
 mod matching;
-mod orders;
+mod numbers;
+mod prefetch;
+mod replace;
 mod restore;
 mod side;
-mod slab;
+mod special;
 mod view;
+mod window;
 
-use domain::{EventKind, EventSink, InstrumentId, OrderId, Price, Quantity, Sequence, Side};
+use domain::{
+    AccountId, EventKind, EventSink, InstrumentId, Nanos, OrderId, Price, Quantity, Sequence, Side, TradeId,
+};
 
-use orders::OrderTable;
 pub use books::Books;
+use cells::{Cells, NIL};
+use numbers::Numbers;
 pub use restore::{BookImage, RestoreError};
-use side::{BookSide, price_of};
-use slab::{Cell, NIL, Slab};
+use side::{BookSide, EMPTY, key_of, price_of};
+use special::Specials;
 pub use view::{BookHeader, BookView, Counters, LastTrade, PriceLevel, RestingOrder, Special, Waiting};
 
 /// One instrument's order book.
 ///
-/// Memory: an empty one takes 352 bytes and allocates nothing. The first order costs some 2 KiB (a page of order
-/// numbers, a node of levels, a few cells); from then on an order takes 72 bytes and 4 of its page, a price
-/// level 32.
+/// Memory: an empty one takes less than 1 KiB and allocates nothing. The first order costs some 2 KiB (16 cells, a
+/// window of 128 ticks, 64 numbers); from then on an order takes 64 bytes and some 8 to 64 for its number, a price
+/// level 64 and its place in the window, a special order some 150 more.
 #[derive(Debug)]
+#[repr(C)] // what every command needs comes first, in as few lines as possible
 pub struct Book {
     instrument: InstrumentId,
+    /// Stop orders that have been triggered and wait for their turn.
+    turns: u32,
     last_sequence: Sequence,
+    /// The time of the command that is being applied.
+    now: Nanos,
+    /// From this time on a command finds something to do before what it asks.
+    due: Nanos,
+    numbers: Numbers,
     /// Bids and asks, indexed by `Side as usize`.
     sides: [BookSide; 2],
-    slab: Slab,
-    orders: OrderTable,
     counters: Counters,
-    last_trade: Option<LastTrade>,
+    /// Price and quantity of the last trade, if `counters.trades` is not 0.
+    last_price: Price,
+    last_quantity: Quantity,
+    /// A trade at a price strictly between these reaches and moves no trigger.
+    quiet: (i64, i64),
+    special: Option<Box<Specials>>,
+    /// Turns given by a command, and which command.
+    turns_given: (Sequence, u32),
+    cells: Cells,
 }
 
 // Ten thousand configured instruments are common, and most of them are quiet.
-const _: () = assert!(size_of::<Book>() <= 512);
+const _: () = assert!(size_of::<Book>() <= 1024);
+
+/// No time at all: nothing is due.
+const NEVER: Nanos = Nanos(u64::MAX);
+
+/// Every trade's price is between these.
+const QUIET: (i64, i64) = (i64::MIN, i64::MAX);
 
 impl Book {
     /// An empty book.
@@ -67,25 +101,23 @@ impl Book {
     /// When the instrument is past [`OrderId::INSTRUMENTS_MAX`]: instruments are bounded where they are
     /// configured.
     #[must_use]
-    pub const fn new(instrument: InstrumentId) -> Self {
+    pub fn new(instrument: InstrumentId) -> Self {
         let _ = OrderId::new(instrument, 0);
         Self {
             instrument,
+            turns: 0,
             last_sequence: Sequence(0),
+            now: Nanos(0),
+            due: NEVER,
+            numbers: Numbers::new(),
             sides: [BookSide::new(), BookSide::new()],
-            slab: Slab::new(),
-            orders: OrderTable::new(),
-            counters: Counters {
-                commands: 0,
-                accepted: 0,
-                replaced: 0,
-                reduced: 0,
-                canceled: 0,
-                rejected: 0,
-                trades: 0,
-                traded: 0,
-            },
-            last_trade: None,
+            counters: Counters::default(),
+            last_price: Price::default(),
+            last_quantity: Quantity::ZERO,
+            quiet: QUIET,
+            special: None,
+            turns_given: (Sequence(0), 0),
+            cells: Cells::new(),
         }
     }
 
@@ -104,7 +136,7 @@ impl Book {
     /// The number that the next Enter or Replace must carry; the first is 1.
     #[must_use]
     pub const fn next_order_number(&self) -> u64 {
-        self.orders.last() + 1
+        self.numbers.last() + 1
     }
 
     /// What the book has done so far.
@@ -115,69 +147,160 @@ impl Book {
 
     /// The last trade.
     #[must_use]
-    pub const fn last_trade(&self) -> Option<LastTrade> {
-        self.last_trade
+    pub fn last_trade(&self) -> Option<LastTrade> {
+        let number = self.counters.trades;
+        (number > 0).then(|| LastTrade {
+            trade: TradeId::new(self.instrument, number),
+            price: self.last_price,
+            quantity: self.last_quantity,
+        })
     }
 
-    /// How many orders of a side rest.
+    /// How many orders of a side rest or wait.
     #[must_use]
     pub const fn resting(&self, side: Side) -> u32 {
         self.sides[side as usize].count()
     }
 
-    /// What is open on a side. Never more than 2^64 - 1: an order that would take it past that is refused.
+    /// What is open on a side, shown or not, resting or waiting. Never more than 2^64 - 1: an order that would take it
+    /// past that is refused.
     #[must_use]
     pub const fn open(&self, side: Side) -> Quantity {
         Quantity(self.sides[side as usize].open())
     }
 
-    /// A resting order.
+    /// An order that rests or waits.
     #[must_use]
     pub fn order(&self, order: OrderId) -> Option<RestingOrder> {
-        if order.instrument() != self.instrument {
-            return None;
-        }
-        self.orders.find(order.number()).map(|cell| shown(&self.slab[cell]))
+        self.cell_of(order).map(|cell| self.shown(cell))
     }
 
-    /// The best price of a side and what is open at it.
+    /// What has been executed on an order that rests or waits, and on those that it replaced.
+    #[inline]
+    #[must_use]
+    pub fn executed(&self, order: OrderId) -> Option<Quantity> {
+        self.cell_of(order).map(|cell| Quantity(self.cells[cell].executed))
+    }
+
+    /// The best displayed price of a side and what is shown at it.
     #[must_use]
     pub fn best(&self, side: Side) -> Option<PriceLevel> {
-        self.depth(side, 0)
+        let key = self.sides[side as usize].best_level();
+        if key == EMPTY { None } else { self.at(side, price_of(side, key)) }
     }
 
-    /// The side's level at `index`, counted from 0 at the best price. Takes time proportional to `index`.
+    /// The side's displayed level at `index`, counted from 0 at the best price. Takes time proportional to `index`.
     #[must_use]
     pub fn depth(&self, side: Side, index: usize) -> Option<PriceLevel> {
         self.levels(side).nth(index)
     }
 
-    /// The side's levels, best first.
+    /// The side's displayed levels, best first.
     pub fn levels(&self, side: Side) -> impl Iterator<Item = PriceLevel> {
-        self.sides[side as usize].levels().map(move |(key, level)| PriceLevel {
-            price: price_of(side, key),
-            quantity: Quantity(level.quantity),
-            orders: level.count,
-        })
+        self.sides[side as usize].levels().map(move |(key, level)| self.level(price_of(side, key), level))
     }
 
-    /// What is open at a price.
+    /// What is shown at a price.
     #[must_use]
     pub fn at(&self, side: Side, price: Price) -> Option<PriceLevel> {
-        let level = self.sides[side as usize].level(side::key_of(side, price))?;
-        Some(PriceLevel { price, quantity: Quantity(level.quantity), orders: level.count })
+        let level = self.sides[side as usize].level(key_of(side, price));
+        (level != NIL).then(|| self.level(price, level))
     }
 
-    /// Shows each resting order of a side in priority: best price first, then the first in the queue.
+    /// Shows each resting order of a side in priority, see [`BookView::visit`].
     pub fn visit(&self, side: Side, mut see: impl FnMut(&RestingOrder)) {
-        for (_, level) in self.sides[side as usize].levels() {
-            let mut cell = level.head;
-            while cell != NIL {
-                let order = &self.slab[cell];
-                see(&shown(order));
-                cell = order.next;
+        self.each_resting(side, |cell| see(&self.shown(cell)));
+    }
+
+    /// Shows each stop order that waits, see [`BookView::visit_stops`].
+    pub fn visit_stops(&self, mut see: impl FnMut(&RestingOrder)) {
+        self.each_waiting(|cell| see(&self.shown(cell)));
+    }
+
+    fn level(&self, price: Price, level: u32) -> PriceLevel {
+        let level = &self.cells[level];
+        PriceLevel { price, quantity: Quantity(level.open), orders: level.tally }
+    }
+
+    #[inline]
+    fn cell_of(&self, order: OrderId) -> Option<u32> {
+        if order.instrument() != self.instrument {
+            return None;
+        }
+        self.numbers.find(order.number())
+    }
+
+    /// The id of an order's number.
+    #[inline(always)]
+    fn id(&self, number: u64) -> OrderId {
+        OrderId::of(self.instrument, number)
+    }
+
+    /// What can be seen of an order.
+    fn shown(&self, cell: u32) -> RestingOrder {
+        let order = &self.cells[cell];
+        let mut seen = RestingOrder {
+            order: self.id(order.number()),
+            owner: order.owner,
+            account: AccountId(order.tally),
+            side: order.side(),
+            price: Price::default(),
+            leaves: Quantity(order.open),
+            executed: Quantity(order.executed),
+            time_in_force: order.time_in_force(),
+            queued_by: Sequence(order.queued_by),
+            queued_at: Nanos(order.queued_at),
+            special: None,
+        };
+        match &self.special {
+            Some(special) if order.is_special() => special.show(order, &mut seen),
+            _ => seen.price = price_of(seen.side, self.cells[order.level].key()),
+        }
+        seen
+    }
+
+    /// Shows the cell of each resting order of a side in priority: at one price the level's queue, then hidden
+    /// orders, then all-or-none ones.
+    fn each_resting(&self, side: Side, mut see: impl FnMut(u32)) {
+        let mut levels = self.sides[side as usize].levels().peekable();
+        let special = self.special.as_deref();
+        let mut hidden = special.into_iter().flat_map(|special| special.hidden(side)).peekable();
+        let mut all_or_none = special.into_iter().flat_map(|special| special.all_or_none(side)).peekable();
+        loop {
+            let level_key = levels.peek().map_or(EMPTY, |(key, _)| *key);
+            let unseen = |next: Option<&(i64, u32)>| next.map_or(EMPTY, |(key, _)| *key);
+            let key = level_key.max(unseen(hidden.peek())).max(unseen(all_or_none.peek()));
+            if key == EMPTY {
+                return;
+            }
+            if let Some((_, level)) = levels.next_if(|(at, _)| *at == key) {
+                let mut cell = self.cells[level].next;
+                while cell != level {
+                    see(cell);
+                    cell = self.cells[cell].next;
+                }
+            }
+            while let Some((_, cell)) = hidden.next_if(|(at, _)| *at == key) {
+                see(cell);
+            }
+            while let Some((_, cell)) = all_or_none.next_if(|(at, _)| *at == key) {
+                see(cell);
             }
         }
+    }
+
+    /// Shows the cell of each stop order that waits: those whose turn is next, then by trigger.
+    fn each_waiting(&self, see: impl FnMut(u32)) {
+        if let Some(special) = &self.special {
+            special.waiting().for_each(see);
+        }
+    }
+
+    /// Says what happened, and counts it.
+    #[inline(always)]
+    fn say<S: EventSink>(&mut self, events: &mut S, kind: EventKind) {
+        self.counters.count(&kind);
+        events.push(kind);
     }
 }
 
@@ -188,46 +311,16 @@ impl BookView for Book {
             last_sequence: self.last_sequence,
             next_order_number: self.next_order_number(),
             counters: self.counters,
-            last_trade: self.last_trade,
-            resting: u64::from(self.slab.live()),
+            last_trade: self.last_trade(),
+            resting: u64::from(self.numbers.live()),
         }
     }
-
-    fn visit_stops(&self, _see: impl FnMut(&RestingOrder)) {}
 
     fn visit(&self, side: Side, see: impl FnMut(&RestingOrder)) {
         Self::visit(self, side, see);
     }
-}
 
-/// What can be seen of an order.
-fn shown(cell: &Cell) -> RestingOrder {
-    RestingOrder {
-        order: cell.order,
-        owner: cell.owner,
-        account: cell.account,
-        side: cell.side,
-        price: price_of(cell.side, cell.key),
-        leaves: Quantity(cell.leaves),
-        executed: Quantity(cell.executed),
-        time_in_force: cell.time_in_force,
-        queued_by: cell.queued_by,
-        queued_at: cell.queued_at,
-        special: None,
-    }
-}
-
-/// Says what happened, and counts it. Not a method, so that a side can be walked while facts are said.
-#[inline]
-fn say<S: EventSink>(counters: &mut Counters, events: &mut S, kind: EventKind) {
-    counters.count(&kind);
-    events.push(kind);
-}
-
-impl Book {
-    /// What has been executed on an order that rests, and on those that it replaced.
-    #[must_use]
-    pub fn executed(&self, order: OrderId) -> Option<Quantity> {
-        self.order(order).map(|order| order.executed)
+    fn visit_stops(&self, see: impl FnMut(&RestingOrder)) {
+        Self::visit_stops(self, see);
     }
 }

@@ -3,7 +3,7 @@
 //! 1. The header is held against itself: counters that no history of commands could have led to are refused.
 //! 2. Orders are put at the end of their level's queue, in the order given, each checked against the header,
 //!    the orders before it, and its side's sum.
-//! 3. The table of numbers is filled from the lowest up, and both sides' best prices are compared.
+//! 3. Stop orders take their places, and both sides' best prices are compared.
 //!
 //! The image comes from outside, so nothing in it is believed: what cannot be is an error, never a panic, and
 //! memory follows the orders given. What can be is taken: whether it is also what was is for the [state
@@ -11,11 +11,14 @@
 
 use core::fmt;
 
-use domain::{InstrumentId, OrderId, Side};
+use domain::{
+    Display, Execution, Instructions, InstrumentId, Nanos, OrderId, OrderType, Price, Side, TimeInForce,
+    Trigger,
+};
 
+use super::matching::Taker;
 use super::side::{EMPTY, key_of};
-use super::slab::{Cell, NIL};
-use super::{Book, BookHeader, BookView, RestingOrder};
+use super::{Book, BookHeader, BookView, RestingOrder, Special, Waiting};
 
 /// All that a book holds, as [`BookView`] shows it: enough to go on alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,57 +77,62 @@ impl Book {
     /// # Errors
     /// When the image is no book's: see [`RestoreError`].
     pub fn restore(image: &BookImage) -> Result<Self, RestoreError> {
-        check_header(&image.header, image.orders.len())?;
+        let all = image.orders.len() + image.stops.len();
+        check_header(&image.header, all)?;
         let mut book = Self::new(image.header.instrument);
         book.last_sequence = image.header.last_sequence;
         book.counters = image.header.counters;
-        book.last_trade = image.header.last_trade;
-        let mut numbers = Vec::with_capacity(image.orders.len());
-        for order in &image.orders {
-            check_order(&image.header, order).map_err(|what| RestoreError::Order(order.order, what))?;
-            numbers.push((order.order.number(), book.queue(order)?));
+        if let Some(last) = image.header.last_trade {
+            (book.last_price, book.last_quantity) = (last.price, last.quantity);
         }
-        numbers.sort_unstable();
-        if let Some(pair) = numbers.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            let order = OrderId::new(book.instrument, pair[0].0);
-            return Err(RestoreError::Order(order, "it is there twice"));
+        book.numbers.start_after(image.header.next_order_number - 1, all);
+        for (orders, waits) in [(&image.orders, false), (&image.stops, true)] {
+            for order in orders {
+                let wrong = |what| RestoreError::Order(order.order, what);
+                check_order(&image.header, order, waits).map_err(wrong)?;
+                book.put(order).map_err(wrong)?;
+            }
         }
-        book.orders.fill(image.header.next_order_number - 1, &numbers);
-        let [bids, asks] = &book.sides;
+        let [bid, ask] = [Side::Buy, Side::Sell].map(|side| book.best_uncrossable(side));
         // The best ask in the bids' key space is !best.
-        if bids.best() != EMPTY && asks.best() != EMPTY && bids.best() >= !asks.best() {
+        if bid != EMPTY && ask != EMPTY && bid >= !ask {
             return Err(RestoreError::Crossed);
         }
         Ok(book)
     }
 
-    /// Queues an order behind those at its price. Returns its cell.
-    fn queue(&mut self, order: &RestingOrder) -> Result<u32, RestoreError> {
-        let wrong = |what| Err(RestoreError::Order(order.order, what));
-        let side = &mut self.sides[order.side as usize];
-        let key = key_of(order.side, order.price);
+    /// Gives an order its place, behind those that have been put there.
+    fn put(&mut self, order: &RestingOrder) -> Result<(), &'static str> {
+        if self.numbers.find(order.order.number()).is_some() {
+            return Err("it is there twice");
+        }
+        let side = &self.sides[order.side as usize];
         if side.open().checked_add(order.leaves.lots()).is_none() {
-            return wrong("its side's sum would not fit in 64 bits");
+            return Err("its side's sum would not fit in 64 bits");
         }
-        if side.level(key).is_some_and(|level| self.slab[level.tail].queued_by >= order.queued_by) {
-            return wrong("it is behind one that was queued after it");
-        }
-        let cell = self.slab.insert(Cell {
-            order: order.order,
-            key,
-            leaves: order.leaves.lots(),
-            executed: order.executed.lots(),
+        let taker = Taker {
+            number: order.order.number(),
             owner: order.owner,
             account: order.account,
-            next: NIL,
-            prev: NIL,
             side: order.side,
+            order_type: order.special.map_or(OrderType::Limit, |special| special.order_type),
             time_in_force: order.time_in_force,
-            queued_by: order.queued_by,
-            queued_at: order.queued_at,
-        });
-        side.push(&mut self.slab, cell);
-        Ok(cell)
+            price: order.price,
+            leaves: order.leaves.lots(),
+            executed: order.executed.lots(),
+        };
+        match &order.special {
+            None => self.rest(&taker),
+            Some(special) => self.put_special(&taker, special)?,
+        }
+        let cell = self.numbers.find(taker.number).expect("it has just got a cell");
+        self.cells[cell].queued_by = order.queued_by.0;
+        self.cells[cell].queued_at = order.queued_at.0;
+        let before = self.cells[cell].prev;
+        if self.cells[cell].level != before && self.cells[before].queued_by > order.queued_by.0 {
+            return Err("it is behind one that was queued after it");
+        }
+        Ok(())
     }
 }
 
@@ -162,7 +170,7 @@ fn check_header(header: &BookHeader, orders: usize) -> Result<(), RestoreError> 
             "more orders rest or were canceled than were accepted",
         ),
         (header.resting == orders as u64, "another number of orders than rest"),
-        (orders < NIL as usize, "more orders than cells"),
+        (orders < 1 << 30, "more orders than cells"),
         (numbers.contains(&(counters.trades.wrapping_add(1))), "the trades are out of range"),
         (
             counters.traded <= u128::from(counters.trades) * u128::from(u64::MAX),
@@ -173,8 +181,11 @@ fn check_header(header: &BookHeader, orders: usize) -> Result<(), RestoreError> 
     rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, what)| Err(RestoreError::Header(what)))
 }
 
-/// What holds of every resting order, whatever else rests.
-fn check_order(header: &BookHeader, order: &RestingOrder) -> Result<(), &'static str> {
+/// What holds of every order, whatever else there is.
+fn check_order(header: &BookHeader, order: &RestingOrder, waits: bool) -> Result<(), &'static str> {
+    let is_dated = order.time_in_force == TimeInForce::GoodTillDate;
+    let expires = order.special.map_or(Nanos(0), |special| special.instructions.expires);
+    let waiting = order.special.map_or(Waiting::No, |special| special.waiting);
     let rules = [
         (order.order.instrument() == header.instrument, "it is another book's"),
         ((1..header.next_order_number).contains(&order.order.number()), "its number has not been given yet"),
@@ -182,9 +193,58 @@ fn check_order(header: &BookHeader, order: &RestingOrder) -> Result<(), &'static
         (order.leaves.checked_add(order.executed).is_some(), "open and executed do not fit in 64 bits"),
         (order.time_in_force.rests(), "its time in force does not"),
         (
+            is_dated == (expires != Nanos(0)),
+            "it has a date without being good till date, or the other way round",
+        ),
+        (waits == (waiting != Waiting::No), "it waits among those that rest, or the other way round"),
+        (
             order.queued_by.0 > 0 && order.queued_by <= header.last_sequence,
             "it was queued by a command that the book has not seen",
         ),
+    ];
+    rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, what)| Err(what))?;
+    order.special.map_or(Ok(()), |special| check_special(header, order, &special))
+}
+
+/// What holds of every special order.
+fn check_special(header: &BookHeader, order: &RestingOrder, special: &Special) -> Result<(), &'static str> {
+    let Instructions { trigger, display, execution, .. } = special.instructions;
+    let rests = special.waiting == Waiting::No;
+    let is_limit = special.order_type == OrderType::Limit;
+    let is_whole = execution == Execution::AllOrNone;
+    let display_fits = match display {
+        Display::Full => true,
+        Display::Iceberg { peak, spread, .. } => is_limit && u64::from(spread) < peak.lots(),
+        Display::Hidden => is_limit,
+    };
+    let shown_fits = match display {
+        _ if !rests || is_whole => special.shown.is_zero(),
+        Display::Full => special.shown == order.leaves,
+        Display::Iceberg { .. } => !special.shown.is_zero() && special.shown <= order.leaves,
+        Display::Hidden => special.shown.is_zero(),
+    };
+    let last = header.last_trade.map(|last| key_of(order.side, last.price));
+    let waits_for = |price: Price| last.is_none_or(|last| key_of(order.side, price) > last);
+    let waiting_fits = match (special.waiting, trigger) {
+        (Waiting::No | Waiting::ForTurn, Trigger::None) => true,
+        (Waiting::ForTrigger(Some(at)), Trigger::Stop(price)) => at == price && waits_for(at),
+        (Waiting::ForTrigger(Some(at)), Trigger::Trailing { ticks }) => ticks > 0 && waits_for(at),
+        (Waiting::ForTrigger(None), Trigger::Trailing { ticks }) => ticks > 0 && last.is_none(),
+        _ => false,
+    };
+    let execution_fits = match execution {
+        Execution::Any => true,
+        Execution::Minimum(minimum) => !rests && !minimum.is_zero(),
+        Execution::AllOrNone => is_limit && display == Display::Full,
+        Execution::PostOnly(_) => is_limit && rests,
+    };
+    let rules = [
+        (!rests || special.instructions != Instructions::NONE, "it is special and asks for nothing"),
+        (!rests || is_limit, "it rests without a limit"),
+        (display_fits, "its display makes no sense"),
+        (shown_fits, "what it shows is not what its display says"),
+        (waiting_fits, "what it waits for is not what its trigger says"),
+        (execution_fits, "its execution makes no sense"),
     ];
     rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, what)| Err(what))
 }

@@ -4,20 +4,29 @@
 //! So on both sides the larger key is the better price, and one code path serves both. A price limit in the
 //! other side's key space is `!key`. Prices leave both extremes of an `i64` out, and so do keys: `i64::MIN` is
 //! the best key of an empty side, which nothing crosses.
+//!
+//! **Near and far.** Levels near the best lie in a [`Window`]; the others, wherever they are, in an ordered map.
+//! Where the window lies never changes what the side says, only how fast: operations on far levels are counted, and
+//! when they have cost about as much as laying the window anew, that is done, around the levels there are and
+//! the far keys used since. So neither a price that runs away nor orders a hundred dollars off make a side slow, and
+//! the memory that somebody can pin is in proportion to the work he has paid for: at most 4 KiB of index for a
+//! level or for 8 operations on far levels, 1 MiB in all.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use domain::{Price, Side};
 
-use super::level::Level;
-use super::slab::{Cell, NIL, Slab};
+use super::cells::{Cell, Cells, NIL};
+use super::window::{WIDTH_MAX, WIDTH_MIN, Window};
 
 /// The best key of an empty side.
 pub(super) const EMPTY: i64 = i64::MIN;
 
 /// The limit of an order that takes any price: every key crosses it, an empty side does not.
 pub(super) const ANY: i64 = i64::MIN + 1;
+
+/// Ticks of the window for each level, at most: 4 KiB of its index.
+const WIDTH_PER_LEVEL: u64 = 1_024;
 
 /// All ones for asks, all zeros for bids.
 #[inline]
@@ -26,13 +35,13 @@ const fn mask(side: Side) -> i64 {
 }
 
 /// A price in the key space of a side.
-#[inline]
+#[inline(always)]
 pub(super) const fn key_of(side: Side, price: Price) -> i64 {
     price.ticks() ^ mask(side)
 }
 
 /// The price of a key.
-#[inline]
+#[inline(always)]
 pub(super) fn price_of(side: Side, key: i64) -> Price {
     Price::new(key ^ mask(side)).expect("keys are made from prices, which leave the extremes out")
 }
@@ -40,164 +49,334 @@ pub(super) fn price_of(side: Side, key: i64) -> Price {
 /// One side of a book.
 #[derive(Debug)]
 pub(super) struct BookSide {
-    levels: BTreeMap<i64, Level>,
-    /// The largest key of `levels`, [`EMPTY`] when there is none.
+    /// The best key at which something could trade: of the levels and of what is unseen. [`EMPTY`] when there is
+    /// none.
     best: i64,
-    /// Sum of the levels' quantities. An order that would take it past a `u64` is refused.
+    /// The best key of far levels and of what is unseen.
+    outer: i64,
+    window: Window,
+    /// Sum of all that is open on this side: levels, reserves, unseen and waiting orders. An order that would take it
+    /// past a `u64` is refused.
     open: u64,
-    /// Sum of the levels' counts.
+    /// Orders of all these kinds.
     count: u32,
+    /// Orders that make the levels' sums less than the whole truth: icebergs, unseen ones.
+    veiled: u32,
+    /// The best key of unseen orders: hidden and all-or-none.
+    unseen: i64,
+    far: Option<Box<Far>>,
+}
+
+/// Levels outside the window, and how much they are used.
+#[derive(Debug)]
+struct Far {
+    levels: BTreeMap<i64, u32>,
+    /// Operations since the window was laid.
+    work: u64,
+    /// Of those, by the length in bits of the distance from the best.
+    distances: [u32; 65],
 }
 
 impl BookSide {
     /// An empty side; allocates nothing.
-    pub(super) const fn new() -> Self {
-        Self { levels: BTreeMap::new(), best: EMPTY, open: 0, count: 0 }
+    pub(super) fn new() -> Self {
+        Self {
+            best: EMPTY,
+            outer: EMPTY,
+            window: Window::default(),
+            open: 0,
+            count: 0,
+            veiled: 0,
+            unseen: EMPTY,
+            far: None,
+        }
     }
 
-    /// The best key, [`EMPTY`] when there is none.
-    #[inline]
+    /// The best key at which something could trade, seen or not; [`EMPTY`] when there is none.
+    #[inline(always)]
     pub(super) const fn best(&self) -> i64 {
         self.best
     }
 
+    /// The best key of unseen orders.
+    #[inline(always)]
+    pub(super) const fn unseen(&self) -> i64 {
+        self.unseen
+    }
+
+    /// The best key of a level.
+    pub(super) fn best_level(&self) -> i64 {
+        self.window.best(EMPTY).max(self.best_far())
+    }
+
     /// Sum of what is open.
+    #[inline(always)]
     pub(super) const fn open(&self) -> u64 {
         self.open
     }
 
-    /// Orders that rest.
+    /// Orders.
     pub(super) const fn count(&self) -> u32 {
         self.count
     }
 
-    /// The levels, best first.
-    pub(super) fn levels(&self) -> impl Iterator<Item = (i64, &Level)> {
-        self.levels.iter().rev().map(|(key, level)| (*key, level))
+    /// Whether the levels' sums are all that can trade.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.veiled == 0
     }
 
-    /// The level of a key.
-    pub(super) fn level(&self, key: i64) -> Option<&Level> {
-        self.levels.get(&key)
-    }
-
-    /// Appends an order at its key. The caller has made sure that the side has room for its leaves.
-    #[inline]
-    pub(super) fn push(&mut self, slab: &mut Slab, cell: u32) {
-        let order = &slab[cell];
-        let (key, leaves) = (order.key, order.leaves);
-        self.open = self.open.checked_add(leaves).expect("room on the side is checked on entry");
+    /// An order joins the side. The caller has made sure that there is room for what is open of it.
+    #[inline(always)]
+    pub(super) fn join(&mut self, open: u64) {
+        self.open = self.open.checked_add(open).expect("room on the side is checked on entry");
         self.count += 1;
-        self.best = self.best.max(key);
-        self.levels.entry(key).or_insert(Level::EMPTY).push(slab, cell);
     }
 
-    /// Takes an order out of its queue. Its cell stays as it is.
-    #[inline]
-    pub(super) fn unlink(&mut self, slab: &mut Slab, cell: u32) {
-        let order = &slab[cell];
-        let (key, leaves) = (order.key, order.leaves);
-        self.open -= leaves;
+    /// An order leaves the side, with what was still open of it.
+    #[inline(always)]
+    pub(super) fn leave(&mut self, open: u64) {
+        self.open -= open;
         self.count -= 1;
-        let Entry::Occupied(mut entry) = self.levels.entry(key) else {
-            unreachable!("a resting order has a level")
-        };
-        entry.get_mut().unlink(slab, cell);
-        if entry.get().count == 0 {
-            entry.remove();
-            if key == self.best {
-                self.find_best();
-            }
-        }
     }
 
-    /// Takes `by` off an order that keeps its place. `by` is less than its leaves.
-    #[inline]
-    pub(super) fn reduce(&mut self, slab: &mut Slab, cell: u32, by: u64) {
-        let order = &mut slab[cell];
-        debug_assert!(by < order.leaves, "a resting order keeps something open");
-        order.leaves -= by;
+    /// So many orders leave after having been filled, and so much was filled.
+    #[inline(always)]
+    pub(super) fn fill(&mut self, quantity: u64, gone: u32) {
+        self.open -= quantity;
+        self.count -= gone;
+    }
+
+    /// Something that is open is open no more; no order leaves.
+    #[inline(always)]
+    pub(super) fn shrink(&mut self, by: u64) {
         self.open -= by;
-        self.levels.get_mut(&order.key).expect("a resting order has a level").quantity -= by;
     }
 
-    /// Whether `wanted` can be had at `limit` or better. Walks the levels' sums from the best.
-    pub(super) fn can_fill(&self, limit: i64, wanted: u64) -> bool {
-        if wanted > self.open {
-            return false;
-        }
-        // The sum cannot overflow: it never passes `open`.
-        let mut found = 0;
-        for (key, level) in self.levels() {
-            if found >= wanted || key < limit {
-                break;
-            }
-            found += level.quantity;
-        }
-        found >= wanted
+    /// Orders whose shown quantity is not all of it.
+    pub(super) const fn veiled(&self) -> u32 {
+        self.veiled
     }
 
-    /// Fills orders of the best level, oldest first, until `wanted` is had or the level is gone. For each fill
-    /// calls `filled` with the order as the fill leaves it and how much it gave; then frees the cell of an order
-    /// that has nothing left. The side must not be empty.
-    #[inline]
-    pub(super) fn take_best(&mut self, slab: &mut Slab, wanted: u64, mut filled: impl FnMut(&Cell, u64)) {
-        let mut entry = self.levels.last_entry().expect("the caller has seen a best price");
-        let level = entry.get_mut();
-        let mut missing = wanted;
-        while missing > 0 && level.head != NIL {
-            let cell = level.head;
-            let order = &mut slab[cell];
-            let quantity = missing.min(order.leaves);
-            order.leaves -= quantity;
-            // Cannot overflow: leaves + executed, which fits, stays the same.
-            order.executed += quantity;
-            missing -= quantity;
-            level.quantity -= quantity;
-            let (gone, next) = (order.leaves == 0, order.next);
-            filled(order, quantity);
-            if gone {
-                slab.remove(cell);
-                level.head = next;
-                level.count -= 1;
-                self.count -= 1;
-            }
+    /// One more, or one less, whose shown quantity is not all of it.
+    pub(super) fn veil(&mut self, by: i32) {
+        self.veiled = self.veiled.checked_add_signed(by).expect("as many as there are");
+    }
+
+    /// The best key of unseen orders has changed.
+    pub(super) fn set_unseen(&mut self, best: i64) {
+        self.unseen = best;
+        self.find_outer();
+        self.find_best();
+    }
+
+    /// The level of a key, `NIL` when there is none.
+    #[inline(always)]
+    pub(super) fn level(&self, key: i64) -> u32 {
+        let place = self.window.place(key);
+        if place < self.window.width() { self.window.get(place) } else { self.far_level(key) }
+    }
+
+    /// The level of a key, made if there is none.
+    #[inline(always)]
+    pub(super) fn level_or_new(&mut self, cells: &mut Cells, key: i64) -> u32 {
+        let place = self.window.place(key);
+        if place >= self.window.width() {
+            return self.far_level_or_new(cells, key);
         }
-        if level.head == NIL {
-            entry.remove();
-            self.find_best();
+        let level = self.window.get(place);
+        if level != NIL {
+            return level;
+        }
+        let level = new_level(cells, key);
+        self.window.set(place, level);
+        self.best = self.best.max(key);
+        level
+    }
+
+    /// Frees a level that has no order any more.
+    #[inline(always)]
+    pub(super) fn remove_level(&mut self, cells: &mut Cells, level: u32) {
+        let key = cells[level].key();
+        cells.put_back(level);
+        let place = self.window.place(key);
+        if place < self.window.width() {
+            self.window.clear(place);
         } else {
-            slab[level.head].prev = NIL;
+            self.remove_far_level(cells, key);
         }
-        self.open -= wanted - missing;
+        self.find_best();
     }
 
-    /// Takes out every order that `gone` names, best level first, each level oldest first. `gone` sees the order
-    /// as it rests; afterwards its cell is free.
-    pub(super) fn remove_where(&mut self, slab: &mut Slab, mut gone: impl FnMut(&Cell) -> bool) {
-        let mut emptied = false;
-        for level in self.levels.values_mut().rev() {
-            let mut cell = level.head;
-            while cell != NIL {
-                let next = slab[cell].next;
-                if gone(&slab[cell]) {
-                    self.open -= slab[cell].leaves;
-                    self.count -= 1;
-                    level.unlink(slab, cell);
-                    slab.remove(cell);
+    /// The levels' keys and cells, best first.
+    pub(super) fn levels(&self) -> impl Iterator<Item = (i64, u32)> {
+        let mut far = self.far.iter().flat_map(|far| far.levels.iter().rev()).peekable();
+        let mut place = self.window.next_below(self.window.width());
+        core::iter::from_fn(move || {
+            let near = place.map(|place| (self.window.key(place), self.window.get(place)));
+            match (near, far.peek()) {
+                (Some(near), Some((key, _))) if **key > near.0 => {
+                    far.next().map(|(key, level)| (*key, *level))
                 }
-                cell = next;
+                (Some(near), _) => {
+                    place = place.and_then(|place| self.window.next_below(place));
+                    Some(near)
+                }
+                (None, _) => far.next().map(|(key, level)| (*key, *level)),
             }
-            emptied |= level.count == 0;
+        })
+    }
+
+    /// For a prefetch: where a key's slot is, if it is near.
+    #[inline(always)]
+    pub(super) fn slot_address(&self, key: i64) -> *const u32 {
+        self.window.address(self.window.place(key))
+    }
+
+    #[inline(always)]
+    fn find_best(&mut self) {
+        self.best = self.window.best(EMPTY).max(self.outer);
+    }
+
+    fn best_far(&self) -> i64 {
+        self.far.as_ref().and_then(|far| far.levels.last_key_value()).map_or(EMPTY, |(key, _)| *key)
+    }
+
+    #[cold]
+    fn find_outer(&mut self) {
+        self.outer = self.best_far().max(self.unseen);
+    }
+
+    #[cold]
+    fn far_level(&self, key: i64) -> u32 {
+        self.far.as_ref().and_then(|far| far.levels.get(&key)).copied().unwrap_or(NIL)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn far_level_or_new(&mut self, cells: &mut Cells, key: i64) -> u32 {
+        if self.window.is_empty() && self.far.as_ref().is_none_or(|far| far.levels.is_empty()) {
+            // Nothing to move, so the window goes where the first level is.
+            if self.window.width() == 0 {
+                self.window.lay(low_for(key, WIDTH_MIN), WIDTH_MIN);
+            } else {
+                self.window.slide(low_for(key, self.window.width()));
+            }
+            return self.level_or_new(cells, key);
         }
-        if emptied {
-            self.levels.retain(|_, level| level.count > 0);
+        let mut level = self.far_level(key);
+        if level == NIL {
+            level = new_level(cells, key);
+            self.far_mut().levels.insert(key, level);
+            self.find_outer();
             self.find_best();
         }
+        self.count_far_work(cells, key);
+        level
     }
 
-    #[inline]
-    fn find_best(&mut self) {
-        self.best = self.levels.last_key_value().map_or(EMPTY, |(key, _)| *key);
+    #[cold]
+    #[inline(never)]
+    fn remove_far_level(&mut self, cells: &Cells, key: i64) {
+        self.far_mut().levels.remove(&key);
+        self.find_outer();
+        self.count_far_work(cells, key);
     }
+
+    fn far_mut(&mut self) -> &mut Far {
+        self.far.get_or_insert_with(|| Box::new(Far { levels: BTreeMap::new(), work: 0, distances: [0; 65] }))
+    }
+
+    /// Counts an operation on a far level, and lays the window anew when there have been enough.
+    fn count_far_work(&mut self, cells: &Cells, key: i64) {
+        let (best, width) = (self.best_level(), self.window.width());
+        let far = self.far_mut();
+        far.work += 1;
+        far.distances[length(best.saturating_sub(key))] += 1;
+        if far.work > 32 + far.levels.len() as u64 + width / 256 {
+            self.lay_window(cells);
+        }
+    }
+
+    /// Lays the window around the levels and the far keys used since it was laid.
+    fn lay_window(&mut self, cells: &Cells) {
+        let best = self.best_level();
+        let far = self.far_mut();
+        let mut distances = core::mem::replace(&mut far.distances, [0; 65]);
+        let worked = core::mem::take(&mut far.work);
+        if best == EMPTY {
+            return;
+        }
+        let mut levels = 0;
+        for (key, _) in self.levels() {
+            distances[length(best.saturating_sub(key))] += 1;
+            levels += 1;
+        }
+        let width = width_for(&distances, levels + worked / 8);
+        let low = low_for(best, width);
+        if width == self.window.width() && self.window.place(best) / (width / 8) == 6 {
+            return; // It would lie where it lies, give or take an eighth.
+        }
+        let all: Vec<(i64, u32)> = self.levels().collect();
+        self.window.lay(low, width);
+        let far = self.far_mut();
+        far.levels.clear();
+        for (key, level) in all {
+            debug_assert_eq!(cells[level].key(), key);
+            let place = self.window.place(key);
+            if place < width {
+                self.window.set(place, level);
+            } else {
+                self.far_mut().levels.insert(key, level);
+            }
+        }
+        self.find_outer();
+        self.find_best();
+    }
+
+    /// What must hold of the side by itself; `unseen` is the best key of its unseen orders.
+    pub(super) fn check(&self, unseen: i64) {
+        self.window.check();
+        assert_eq!(self.unseen, unseen, "the best unseen key is stale");
+        assert_eq!(self.outer, self.best_far().max(unseen), "the best outer key is stale");
+        assert_eq!(self.best, self.best_level().max(unseen), "the best key is stale");
+        for key in self.far.iter().flat_map(|far| far.levels.keys()) {
+            assert!(self.window.place(*key) >= self.window.width(), "far key {key} is in the window");
+        }
+    }
+}
+
+/// A level without orders.
+#[inline(always)]
+fn new_level(cells: &mut Cells, key: i64) -> u32 {
+    let level = cells.take();
+    cells[level] = Cell::level(level, key);
+    level
+}
+
+/// How many bits a distance takes; 0 for none and for keys better than the best.
+const fn length(distance: i64) -> usize {
+    if distance <= 0 { 0 } else { 64 - distance.leading_zeros() as usize }
+}
+
+/// Where a window starts that has its best level three quarters up: prices come and go below the best, and the best
+/// itself moves both ways.
+fn low_for(best: i64, width: u64) -> i64 {
+    best.saturating_sub((width / 4 * 3) as i64).clamp(i64::MIN + 1, i64::MAX - width as i64)
+}
+
+/// The narrowest window that covers nearly as much as the widest one allowed: seven eighths of it. A window of
+/// width `W` covers distances below `W / 2`.
+fn width_for(distances: &[u32; 65], paid: u64) -> u64 {
+    let most = (paid.saturating_mul(WIDTH_PER_LEVEL) + 1).next_power_of_two() / 2;
+    let most = most.clamp(WIDTH_MIN, WIDTH_MAX);
+    let covered = |width: u64| {
+        let bits = width.trailing_zeros() as usize - 1;
+        distances[..=bits].iter().map(|&n| u64::from(n)).sum::<u64>()
+    };
+    let enough = covered(most) - covered(most) / 8;
+    let mut width = WIDTH_MIN;
+    while width < most && covered(width) < enough {
+        width *= 2;
+    }
+    width
 }

@@ -199,6 +199,10 @@ impl BookView for Mistaken {
     fn visit(&self, side: Side, see: impl FnMut(&RestingOrder)) {
         self.book.visit(side, see);
     }
+
+    fn visit_stops(&self, see: impl FnMut(&RestingOrder)) {
+        self.book.visit_stops(see);
+    }
 }
 
 impl Subject for Mistaken {

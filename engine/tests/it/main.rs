@@ -3,6 +3,7 @@
 mod agreement;
 mod conversations;
 mod flow;
+mod gate;
 mod hashes;
 mod restore;
 mod runtime;

@@ -8,6 +8,16 @@ use engine::reference::ReferenceBook;
 /// The instrument that single-book tests trade.
 pub(crate) const INSTRUMENT: InstrumentId = InstrumentId(7);
 
+/// The book that is held against the reference where orders are special: the fast one, unless the line below puts
+/// another in its place.
+#[allow(dead_code, unused_imports, reason = "an item takes the place of what a glob imports")]
+mod fast {
+    pub(crate) type SpecialBook = engine::book::Book;
+}
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use fast::*;
+pub(crate) type SpecialBook = ReferenceBook; // Delete this line when the fast book knows every order.
+
 /// A book that can be tested.
 pub(crate) trait Subject: BookView {
     fn apply(&mut self, command: &Sequenced<Command>, events: &mut Events);
@@ -30,21 +40,16 @@ impl Subject for Book {
     /// The invariants, and every query against what `visit` shows.
     fn check(&self) {
         self.check_invariants();
+        let waiting = stops(self);
         for side in [Side::Buy, Side::Sell] {
             let orders = orders(self, side);
-            let mut levels: Vec<PriceLevel> = Vec::new();
-            for order in &orders {
+            let waiting = || waiting.iter().filter(move |order| order.side == side);
+            for order in orders.iter().chain(waiting()) {
                 assert_eq!(self.order(order.order), Some(*order));
                 let elsewhere = OrderId::new(InstrumentId(INSTRUMENT.0 ^ 1), order.order.number());
                 assert_eq!(self.order(elsewhere), None);
-                match levels.last_mut().filter(|level| level.price == order.price) {
-                    Some(level) => {
-                        level.quantity = level.quantity.checked_add(order.leaves).expect("levels fit");
-                        level.orders += 1;
-                    }
-                    None => levels.push(PriceLevel { price: order.price, quantity: order.leaves, orders: 1 }),
-                }
             }
+            let levels = levels(self, side);
             assert_eq!(self.levels(side).collect::<Vec<_>>(), levels);
             assert_eq!(self.best(side), levels.first().copied());
             assert_eq!(self.depth(side, levels.len()), None);
@@ -53,7 +58,8 @@ impl Subject for Book {
                 assert_eq!(self.at(side, worst.price).as_ref(), Some(worst));
             }
             assert_eq!(self.resting(side) as usize, orders.len());
-            assert_eq!(self.open(side).lots(), orders.iter().map(|order| order.leaves.lots()).sum::<u64>());
+            let open = orders.iter().chain(waiting()).map(|order| order.leaves.lots()).sum::<u64>();
+            assert_eq!(self.open(side).lots(), open);
         }
     }
 }
@@ -65,9 +71,35 @@ pub(crate) fn orders(book: &impl BookView, side: Side) -> Vec<RestingOrder> {
     orders
 }
 
+/// The stops that wait.
+pub(crate) fn stops(book: &impl BookView) -> Vec<RestingOrder> {
+    let mut orders = Vec::new();
+    book.visit_stops(|order| orders.push(*order));
+    orders
+}
+
+/// What is shown of a side, best price first: "only that is part of its price level's quantity".
+pub(crate) fn levels(book: &impl BookView, side: Side) -> Vec<PriceLevel> {
+    let mut levels: Vec<PriceLevel> = Vec::new();
+    book.visit(side, |order| {
+        let shown = order.special.map_or(order.leaves, |special| special.shown);
+        match levels.last_mut().filter(|level| level.price == order.price) {
+            _ if shown.is_zero() => {}
+            Some(level) => {
+                level.quantity = level.quantity.checked_add(shown).expect("levels fit");
+                level.orders += 1;
+            }
+            None => levels.push(PriceLevel { price: order.price, quantity: shown, orders: 1 }),
+        }
+    });
+    levels
+}
+
 /// All that a book shows.
-fn state(book: &impl BookView) -> (BookHeader, Vec<RestingOrder>, Vec<RestingOrder>) {
-    (book.header(), orders(book, Side::Buy), orders(book, Side::Sell))
+pub(crate) type State = (BookHeader, [Vec<RestingOrder>; 3]);
+
+fn state(book: &impl BookView) -> State {
+    (book.header(), [orders(book, Side::Buy), orders(book, Side::Sell), stops(book)])
 }
 
 /// A book under test beside the reference.
