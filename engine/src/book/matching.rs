@@ -56,14 +56,11 @@ impl Book {
             self.cancel_rest(taker, CancelReason::FillOrKill, events);
             return;
         }
-        let mut crossing = self.sides[makers].best() >= limit;
-        if crossing {
+        if self.sides[makers].best() >= limit {
             self.sweep(taker, limit, None, events);
             if taker.leaves == 0 {
                 return;
             }
-            // Only what was passed over can still be there: an all-or-none order.
-            crossing = self.sides[makers].best() >= limit;
         }
         if !may_rest(taker.order_type, taker.time_in_force) {
             let reason = match taker.order_type {
@@ -74,7 +71,8 @@ impl Book {
             return;
         }
         self.rest(taker);
-        if crossing {
+        // Only all-or-none orders can be where the sides cross.
+        if self.sides[makers].best() >= !self.sides[taker.side as usize].best() {
             self.retry_all_or_none(taker.side.opposite(), events);
         }
     }

@@ -42,6 +42,8 @@ mod special;
 mod view;
 mod window;
 
+use core::fmt;
+
 use domain::{
     AccountId, EventKind, EventSink, InstrumentId, Nanos, OrderId, Price, Quantity, Sequence, Side, TradeId,
 };
@@ -59,7 +61,6 @@ pub use view::{BookHeader, BookView, Counters, LastTrade, PriceLevel, RestingOrd
 /// Memory: an empty one takes less than 1 KiB and allocates nothing. The first order costs some 2 KiB (16 cells, a
 /// window of 128 ticks, 64 numbers); from then on an order takes 64 bytes and some 8 to 64 for its number, a price
 /// level 64 and its place in the window, a special order some 150 more.
-#[derive(Debug)]
 #[repr(C)] // what every command needs comes first, in as few lines as possible
 pub struct Book {
     instrument: InstrumentId,
@@ -301,6 +302,17 @@ impl Book {
     fn say<S: EventSink>(&mut self, events: &mut S, kind: EventKind) {
         self.counters.count(&kind);
         events.push(kind);
+    }
+}
+
+impl fmt::Debug for Book {
+    /// What it holds in short: a book in full is a screen for each order.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Book")
+            .field("header", &self.header())
+            .field("best_bid", &self.best(Side::Buy))
+            .field("best_ask", &self.best(Side::Sell))
+            .finish_non_exhaustive()
     }
 }
 

@@ -122,7 +122,7 @@ fn what_no_book_shows_is_refused() {
     refused("queued after it", &|image| {
         image.orders[1].price = image.orders[0].price;
         image.orders[1].side = image.orders[0].side;
-        image.orders[1].queued_by = image.orders[0].queued_by;
+        image.orders[1].queued_by = Sequence(image.orders[0].queued_by.0 - 1);
     });
     refused("best bid", &|image| image.orders[0].price = Price::MAX);
 }

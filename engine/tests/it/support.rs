@@ -16,7 +16,6 @@ mod fast {
 }
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use fast::*;
-pub(crate) type SpecialBook = ReferenceBook; // Delete this line when the fast book knows every order.
 
 /// A book that can be tested.
 pub(crate) trait Subject: BookView {
@@ -57,7 +56,7 @@ impl Subject for Book {
                 assert_eq!(self.depth(side, levels.len() - 1).as_ref(), Some(worst));
                 assert_eq!(self.at(side, worst.price).as_ref(), Some(worst));
             }
-            assert_eq!(self.resting(side) as usize, orders.len());
+            assert_eq!(self.resting(side) as usize, orders.len() + waiting().count());
             let open = orders.iter().chain(waiting()).map(|order| order.leaves.lots()).sum::<u64>();
             assert_eq!(self.open(side).lots(), open);
         }

@@ -164,7 +164,11 @@ impl Book {
         if is_market_to_limit {
             let best = self.best_tradable(makers, taker.leaves);
             if best == EMPTY {
-                return self.cancel_rest(taker, CancelReason::NoLiquidity, events);
+                let reason = match instructions.execution {
+                    Execution::Minimum(_) => CancelReason::MinimumQuantity,
+                    _ => CancelReason::NoLiquidity,
+                };
+                return self.cancel_rest(taker, reason, events);
             }
             taker.order_type = OrderType::Limit;
             taker.price = price_of(makers, best);
