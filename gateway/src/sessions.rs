@@ -5,6 +5,8 @@
 //! [`Sessions::on_event`] when a book has spoken. Reports get their numbers here, and nowhere else.
 
 mod image;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
