@@ -269,6 +269,14 @@ fn second_pass(
         }
         let command =
             record.command().map_err(|error| format!("at position {}: {error}", record.position))?;
+        if let Some(instrument) = command.command.instrument()
+            && instrument.0 as usize >= sequencer.instruments()
+        {
+            return Err(format!(
+                "at position {}: instrument {instrument} was never defined",
+                record.position
+            ));
+        }
         wait_for_room(sequencer)?;
         sessions.on_command(&command, |report| {
             completed += 1;

@@ -121,6 +121,11 @@ impl Sequencer {
         self.agenda.ready().next().is_some()
     }
 
+    /// How many instruments there are.
+    pub(crate) fn instruments(&self) -> usize {
+        self.lines.len()
+    }
+
     /// Whether the log has room for the reports of an event.
     #[inline]
     pub(crate) fn log_has_room(&mut self) -> bool {
