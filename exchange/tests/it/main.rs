@@ -15,6 +15,7 @@ mod client;
 mod commands;
 mod conversations;
 mod crash;
+mod desk;
 mod faults;
 mod hostile;
 mod lobster;
