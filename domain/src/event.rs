@@ -303,7 +303,8 @@ impl EventSink for Events {
             index: self.index,
             kind,
         });
-        self.index += 1;
+        // A command says fewer than 2^32 events: each needs an order, which needs a cell.
+        self.index = self.index.wrapping_add(1);
     }
 }
 

@@ -72,6 +72,8 @@ pub struct BookScopedId(pub u64);
 impl BookScopedId {
     /// Bits of the number within the instrument.
     pub const NUMBER_BITS: u32 = 44;
+    /// No order and no trade: numbers count from 1.
+    pub const NONE: Self = Self(0);
     /// Instruments that an id can name.
     pub const INSTRUMENTS_MAX: u32 = 1 << (64 - Self::NUMBER_BITS);
 

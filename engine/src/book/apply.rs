@@ -107,7 +107,8 @@ impl Book {
         );
         self.last_sequence = sequence;
         self.now = nanos;
-        self.counters.commands += 1;
+        // 2^64 commands would take 2^64 sequences, which are counted with a check.
+        self.counters.commands = self.counters.commands.wrapping_add(1);
         events.begin(sequence, nanos, self.instrument);
         if nanos >= self.due {
             self.catch_up(events);
@@ -127,27 +128,31 @@ impl Book {
 
     #[inline(always)]
     fn enter<S: EventSink>(&mut self, enter: &EnterOrder, events: &mut S) {
+        let is_limit = enter.order_type == OrderType::Limit;
+        let is_common = matches!(enter.time_in_force, TimeInForce::Day | TimeInForce::GoodTillCancel);
+        if !is_limit | !is_common {
+            return self.enter_other(enter, events);
+        }
+        self.numbers.count(enter.order.number());
+        if !self.has_room(enter, true) {
+            return self.reject(enter, RejectReason::InvalidQuantity, events);
+        }
+        self.accept(enter, events);
+        self.execute_resting(&Taker::of(enter), events);
+    }
+
+    /// Every order but a limit order for the day or until it is canceled.
+    #[inline(never)]
+    fn enter_other<S: EventSink>(&mut self, enter: &EnterOrder, events: &mut S) {
         if enter.order_type == OrderType::MarketToLimit || enter.time_in_force == TimeInForce::GoodTillDate {
             return self.enter_special(enter, &Instructions::NONE, events);
         }
         self.numbers.count(enter.order.number());
-        let needs_room = may_rest(enter.order_type, enter.time_in_force);
-        if !self.has_room(enter, needs_room) {
+        if !self.has_room(enter, may_rest(enter.order_type, enter.time_in_force)) {
             return self.reject(enter, RejectReason::InvalidQuantity, events);
         }
         self.accept(enter, events);
-        let mut taker = Taker {
-            number: enter.order.number(),
-            owner: enter.owner,
-            account: enter.account,
-            side: enter.side,
-            order_type: enter.order_type,
-            time_in_force: enter.time_in_force,
-            price: enter.price,
-            leaves: enter.quantity.lots(),
-            executed: 0,
-        };
-        self.execute(&mut taker, events);
+        self.execute(&mut Taker::of(enter), events);
     }
 
     /// Whether an order asks for something, and its side has room for all of it if it needs it. Checked against the
@@ -234,15 +239,14 @@ impl Book {
     #[inline(always)]
     pub(super) fn cancel_cell<S: EventSink>(&mut self, cell: u32, reason: CancelReason, events: &mut S) {
         let order = &self.cells[cell];
-        let (order, owner, is_special, open) =
-            (self.id(order.number()), order.owner, order.is_special(), order.open);
-        let quantity = if is_special {
-            self.remove_special(cell)
+        let (number, owner, mut open) = (order.number(), order.owner, order.open);
+        if order.is_special() {
+            open = self.remove_special(cell);
         } else {
             self.remove_plain(cell);
-            open
-        };
-        self.say(events, EventKind::Canceled { order, owner, quantity: Quantity(quantity), reason });
+        }
+        let (order, quantity) = (self.id(number), Quantity(open));
+        self.say(events, EventKind::Canceled { order, owner, quantity, reason });
     }
 
     /// What is open of an order, shown or not.

@@ -21,8 +21,11 @@ use std::alloc::{alloc, dealloc, handle_alloc_error};
 /// Cells of the first segment.
 const FIRST: u32 = 16;
 
-/// Segments; all together hold 2^31 cells.
-const SEGMENTS: usize = 28;
+/// Segments; all together hold 2^32 cells.
+const SEGMENTS: usize = 29;
+
+/// Segments that may be used, so that the number of a cell past the last is a `u32` too.
+const USABLE: usize = 28;
 
 /// Cells of one type, appended and never removed.
 ///
@@ -46,7 +49,8 @@ unsafe impl<T: Copy + Sync> Sync for Arena<T> {}
 /// The segment of a cell.
 #[inline(always)]
 const fn segment_of(cell: u32) -> usize {
-    (28 - (cell | (FIRST - 1)).leading_zeros()) as usize
+    // Below 29 for any `u32`, which the compiler sees: no bounds check remains.
+    (cell | (FIRST - 1)).ilog2() as usize - (FIRST.ilog2() as usize - 1)
 }
 
 /// A segment's first cell.
@@ -89,13 +93,13 @@ impl<T: Copy> Arena<T> {
     /// Where a cell lies, or some address when there is none: for a prefetch, which may name any address.
     #[inline(always)]
     pub(super) fn address(&self, cell: u32) -> *const T {
-        self.segments[segment_of(cell & (u32::MAX >> 1))].wrapping_add(cell as usize)
+        self.segments[segment_of(cell)].wrapping_add(cell as usize)
     }
 
     #[cold]
     fn grow(&mut self) {
         let segment = segment_of(self.room);
-        assert!(segment < SEGMENTS, "a book holds fewer than 2^31 cells");
+        assert!(segment < USABLE, "a book holds fewer than 2^31 cells");
         let layout = Self::layout(segment);
         // SAFETY: the layout's size is not 0: segments have cells, and `T` is no zero-sized type (see `layout`).
         let base = unsafe { alloc(layout) }.cast::<T>();
@@ -114,7 +118,7 @@ impl<T: Copy> Arena<T> {
 
 impl<T: Copy> Drop for Arena<T> {
     fn drop(&mut self) {
-        for segment in 0..SEGMENTS {
+        for segment in 0..USABLE {
             if self.room > first_of(segment) {
                 let base = self.segments[segment].wrapping_add(first_of(segment) as usize);
                 // SAFETY: allocated by `grow` with this layout (invariant 1), and not freed before.
@@ -174,7 +178,7 @@ mod tests {
     #[test]
     fn segments_meet_without_gap_or_overlap() {
         let mut next = 0u32;
-        for segment in 0..SEGMENTS {
+        for segment in 0..USABLE {
             assert_eq!(first_of(segment), next);
             assert_eq!(
                 (segment_of(next), segment_of(next + size_of_segment(segment) - 1)),

@@ -162,18 +162,43 @@ impl Cells {
         self.arena.push(Cell::FREE)
     }
 
-    /// Frees a cell. What it holds, but for its tag and `next`, stays readable until the next [`take`](Self::take).
+    /// Frees a cell and gives what it held.
     #[inline(always)]
-    pub(super) fn put_back(&mut self, cell: u32) {
+    pub(super) fn put_back(&mut self, cell: u32) -> Cell {
         let slot = &mut self.arena[cell];
+        let held = *slot;
         slot.tag = 0;
         slot.next = self.free;
         self.free = cell;
+        held
     }
 
     /// Cells that have been made, cell 0 among them.
     pub(super) const fn made(&self) -> u32 {
         self.arena.len()
+    }
+
+    /// For a prefetch: the cell that is taken next, if it is a used one.
+    #[inline(always)]
+    pub(super) fn next_address(&self) -> *const Cell {
+        self.arena.address(self.free)
+    }
+
+    /// Where the list of segments is: for a prefetch.
+    #[inline(always)]
+    pub(super) const fn start(&self) -> *const Self {
+        core::ptr::from_ref(self)
+    }
+
+    /// What a cell is linked to; `NIL`s for one that was never made.
+    #[inline(always)]
+    pub(super) fn links(&self, cell: u32) -> (u32, u32, u32) {
+        if cell < self.arena.len() {
+            let cell = &self.arena[cell];
+            (cell.prev, cell.next, cell.level)
+        } else {
+            (NIL, NIL, NIL)
+        }
     }
 
     /// For a prefetch.

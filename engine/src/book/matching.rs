@@ -5,8 +5,8 @@
 //! something special stands in its way it hands over to `special`, which can do all of it, slowly.
 
 use domain::{
-    AccountId, CancelReason, EventKind, EventSink, OrderType, Owner, Price, Quantity, SelfTrade, Side,
-    TimeInForce, TradeId,
+    AccountId, CancelReason, EnterOrder, EventKind, EventSink, OrderType, Owner, Price, Quantity, SelfTrade,
+    Side, TimeInForce, TradeId,
 };
 
 use super::Book;
@@ -30,6 +30,24 @@ pub(super) struct Taker {
     pub(super) executed: u64,
 }
 
+impl Taker {
+    /// A new order.
+    #[inline(always)]
+    pub(super) const fn of(enter: &EnterOrder) -> Self {
+        Self {
+            number: enter.order.number(),
+            owner: enter.owner,
+            account: enter.account,
+            side: enter.side,
+            order_type: enter.order_type,
+            time_in_force: enter.time_in_force,
+            price: enter.price,
+            leaves: enter.quantity.lots(),
+            executed: 0,
+        }
+    }
+}
+
 /// Whether what is not filled at once rests.
 #[inline(always)]
 pub(super) const fn may_rest(order_type: OrderType, time_in_force: TimeInForce) -> bool {
@@ -46,9 +64,23 @@ pub(super) const fn limit_of(order_type: OrderType, side: Side, price: Price) ->
 }
 
 impl Book {
+    /// What [`execute`](Self::execute) does, for the commonest order: a limit order that rests until it is canceled, or
+    /// for the day. In most cases nothing stands at its limit, and it goes straight to its queue.
+    #[inline(always)]
+    pub(super) fn execute_resting<S: EventSink>(&mut self, taker: &Taker, events: &mut S) {
+        let makers = &self.sides[taker.side.opposite() as usize];
+        if makers.best() >= !key_of(taker.side, taker.price) {
+            return self.execute(&mut { *taker }, events);
+        }
+        self.rest(taker);
+        if self.sides[taker.side.opposite() as usize].best() >= !self.sides[taker.side as usize].best() {
+            self.retry_all_or_none(taker.side.opposite(), events);
+        }
+    }
+
     /// Trades what can be traded; what is left rests or is canceled. When the order may rest, the caller has
     /// made sure that its side has room for all of it. The order is plain.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn execute<S: EventSink>(&mut self, taker: &mut Taker, events: &mut S) {
         let limit = limit_of(taker.order_type, taker.side, taker.price);
         let makers = taker.side.opposite() as usize;
@@ -208,7 +240,12 @@ impl Book {
         let cell = self.cells.take();
         self.queue(cell, order, order.leaves, order.account.0, false);
         self.sides[order.side as usize].join(order.leaves);
-        self.numbers.insert(order.number, cell);
+        // Only a triggered stop comes to rest later than by the command that gave its number.
+        if order.number == self.numbers.last() {
+            self.numbers.insert_last(cell);
+        } else {
+            self.numbers.insert(order.number, cell);
+        }
     }
 
     /// Fills a cell with an order and puts it at the end of its level's queue, showing so much of it.
@@ -221,13 +258,10 @@ impl Book {
         queue.prev = cell;
         // Cannot overflow: never more than the side's sum.
         queue.open += shown;
-        queue.tally += 1;
+        queue.tally = queue.tally.wrapping_add(1);
         self.cells[tail].next = cell;
-        self.cells[cell] = self.filled_cell(order, shown, tally, special);
-        let placed = &mut self.cells[cell];
-        placed.prev = tail;
-        placed.next = level;
-        placed.level = level;
+        let place = Cell { prev: tail, next: level, level, ..self.filled_cell(order, shown, tally, special) };
+        self.cells[cell] = place;
     }
 
     /// A cell for an order; it is in no queue yet.
@@ -251,20 +285,17 @@ impl Book {
     /// Says whether the level went too.
     #[inline(always)]
     pub(super) fn remove_plain(&mut self, cell: u32) -> bool {
-        let order = &self.cells[cell];
-        let (prev, next, level, open) = (order.prev, order.next, order.level, order.open);
-        let (number, side) = (order.number(), order.side());
-        self.cells.detach(prev, next);
-        let queue = &mut self.cells[level];
-        queue.open -= open;
+        let order = self.cells.put_back(cell);
+        self.cells.detach(order.prev, order.next);
+        let queue = &mut self.cells[order.level];
+        queue.open -= order.open;
         queue.tally -= 1;
         let emptied = queue.tally == 0;
-        self.cells.put_back(cell);
-        self.numbers.remove(number);
-        let side = &mut self.sides[side as usize];
-        side.leave(open);
+        self.numbers.remove(order.number());
+        let side = &mut self.sides[order.side() as usize];
+        side.leave(order.open);
         if emptied {
-            side.remove_level(&mut self.cells, level);
+            side.remove_level(&mut self.cells, order.level);
         }
         emptied
     }

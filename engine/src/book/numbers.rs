@@ -60,8 +60,9 @@ impl Numbers {
     /// from here on would name the wrong order.
     #[inline(always)]
     pub(super) fn count(&mut self, number: u64) {
+        // Numbers have 44 bits, so this does not wrap.
         assert!(
-            number == self.last + 1,
+            number == self.last.wrapping_add(1),
             "order number {number} after {}: the book's commands are not in sequence",
             self.last
         );
@@ -109,6 +110,16 @@ impl Numbers {
         } else {
             self.insert_far(number, cell);
         }
+    }
+
+    /// The order counted last has a cell from now on.
+    #[inline(always)]
+    pub(super) fn insert_last(&mut self, cell: u32) {
+        // A cell each, of which there are fewer than 2^32.
+        self.live = self.live.wrapping_add(1);
+        // There is a table, and this slot was made free, when it was counted.
+        let slot = self.last as usize & self.near.len().wrapping_sub(1);
+        self.near[slot] = cell;
     }
 
     /// An order that had a cell has none any more.

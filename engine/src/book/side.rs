@@ -46,8 +46,9 @@ pub(super) fn price_of(side: Side, key: i64) -> Price {
     Price::new(key ^ mask(side)).expect("keys are made from prices, which leave the extremes out")
 }
 
-/// One side of a book.
+/// One side of a book: two lines.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct BookSide {
     /// The best key at which something could trade: of the levels and of what is unseen. [`EMPTY`] when there is
     /// none.
@@ -129,7 +130,8 @@ impl BookSide {
     #[inline(always)]
     pub(super) fn join(&mut self, open: u64) {
         self.open = self.open.checked_add(open).expect("room on the side is checked on entry");
-        self.count += 1;
+        // An order takes a cell, and there are fewer than 2^32.
+        self.count = self.count.wrapping_add(1);
     }
 
     /// An order leaves the side, with what was still open of it.
@@ -196,8 +198,7 @@ impl BookSide {
     /// Frees a level that has no order any more.
     #[inline(always)]
     pub(super) fn remove_level(&mut self, cells: &mut Cells, level: u32) {
-        let key = cells[level].key();
-        cells.put_back(level);
+        let key = cells.put_back(level).key();
         let place = self.window.place(key);
         if place < self.window.width() {
             self.window.clear(place);
@@ -226,10 +227,10 @@ impl BookSide {
         })
     }
 
-    /// For a prefetch: where a key's slot is, if it is near.
+    /// The levels near the best: for a prefetch.
     #[inline(always)]
-    pub(super) fn slot_address(&self, key: i64) -> *const u32 {
-        self.window.address(self.window.place(key))
+    pub(super) const fn window(&self) -> &Window {
+        &self.window
     }
 
     #[inline(always)]

@@ -60,19 +60,19 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Counts an event.
+    /// Counts an event. Wrapping, for none of these can reach 2^64 (see above) and a check costs at every event.
     #[inline]
     pub(crate) fn count(&mut self, kind: &EventKind) {
         match kind {
-            EventKind::Accepted { .. } => self.accepted += 1,
-            EventKind::Replaced { .. } => self.replaced += 1,
-            EventKind::Reduced { .. } => self.reduced += 1,
-            EventKind::Canceled { .. } => self.canceled += 1,
+            EventKind::Accepted { .. } => self.accepted = self.accepted.wrapping_add(1),
+            EventKind::Replaced { .. } => self.replaced = self.replaced.wrapping_add(1),
+            EventKind::Reduced { .. } => self.reduced = self.reduced.wrapping_add(1),
+            EventKind::Canceled { .. } => self.canceled = self.canceled.wrapping_add(1),
             EventKind::Rejected { .. }
             | EventKind::ReplaceRejected { .. }
-            | EventKind::CancelRejected { .. } => self.rejected += 1,
+            | EventKind::CancelRejected { .. } => self.rejected = self.rejected.wrapping_add(1),
             EventKind::Traded { quantity, .. } => {
-                self.trades += 1;
+                self.trades = self.trades.wrapping_add(1);
                 self.traded += u128::from(quantity.lots());
             }
             EventKind::Triggered { .. }

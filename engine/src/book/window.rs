@@ -49,10 +49,17 @@ impl Window {
         self.index[place as usize]
     }
 
-    /// For a prefetch.
+    /// Where a key's slot is, or some address: for a prefetch.
     #[inline(always)]
-    pub(super) fn address(&self, place: u64) -> *const u32 {
-        self.index.as_ptr().wrapping_add(place as usize & self.index.len().wrapping_sub(1))
+    pub(super) fn address(&self, key: i64) -> *const u32 {
+        self.index.as_ptr().wrapping_add(self.place(key) as usize & self.index.len().wrapping_sub(1))
+    }
+
+    /// The level of a key in the window, of some other or `NIL` for one outside: for a prefetch.
+    #[inline(always)]
+    pub(super) fn guess(&self, key: i64) -> u32 {
+        let place = self.place(key) as usize & self.index.len().wrapping_sub(1);
+        self.index.get(place).copied().unwrap_or(NIL)
     }
 
     /// A place gets a level.

@@ -12,6 +12,7 @@
 //! Absent here: stealing and migration (the placement is fixed at start), and any clock.
 
 mod idle;
+mod outlet;
 mod parking;
 mod pin;
 mod placement;
@@ -40,8 +41,9 @@ pub use self::{
     worker::Wake,
 };
 use self::{
+    outlet::Outlet,
     ring::{Consumer, Producer},
-    shard::{Shard, ShardCounters, Sink},
+    shard::{Shard, ShardCounters},
     worker::{Control, Shared, WorkerSetup},
 };
 use crate::book::Book;
@@ -175,18 +177,15 @@ impl Runtime {
             let book_of = |id: InstrumentId| given[id.0 as usize].take().unwrap_or_else(|| Book::new(id));
             let books = placement.books_of(id).map(book_of).collect();
             let (commands, consumer) = ring::ring(config.command_slots);
-            let (sink, events) = if config.hash_events {
-                (Sink::Hash, None)
+            let (outlet, events, probe) = if config.hash_events {
+                (Outlet::to_hash(placement.instruments()), None, None)
             } else {
                 let (producer, consumer) = ring::ring(config.event_slots);
-                (Sink::Ring(producer), Some(consumer))
-            };
-            let probe = match &sink {
-                Sink::Ring(ring) => Some(ring.probe()),
-                Sink::Hash => None,
+                let probe = producer.probe();
+                (Outlet::to_ring(producer), Some(consumer), Some(probe))
             };
             let shared = Arc::new(Shared {
-                shard: std::sync::Mutex::new(Shard::new(consumer, sink, placement.instruments(), books)),
+                shard: std::sync::Mutex::new(Shard::new(consumer, outlet, books)),
                 parking: Parking::new(),
                 blocked: AtomicBool::new(false),
                 counters: ShardCounters::default(),

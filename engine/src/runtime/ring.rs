@@ -156,16 +156,51 @@ impl<T: Copy + Send> Consumer<T> {
     /// The oldest item, left where it is.
     #[inline]
     pub fn peek(&mut self) -> Option<T> {
+        self.readable(1).first().copied()
+    }
+
+    /// The oldest items, left where they are: at least one if one is visible, at most `max`, and only those that lie
+    /// in one piece.
+    #[inline]
+    pub fn readable(&mut self, max: usize) -> &[T] {
         if self.next == self.tail_seen {
             self.tail_seen = self.shared.tail.0.load(Ordering::Acquire);
-            if self.next == self.tail_seen {
-                return None;
-            }
         }
-        let slot = &self.shared.slots[self.next & (self.shared.slots.len() - 1)];
-        // SAFETY: `next < tail`, so the producer has written this slot and published it, and will not write it
-        // again before `head` passes it (steps 2 and 3).
-        Some(slot.with(|cell| unsafe { (*cell).assume_init() }))
+        let slots = &self.shared.slots;
+        let first = self.next & (slots.len() - 1);
+        let len = self.tail_seen.wrapping_sub(self.next).min(slots.len() - first).min(max);
+        Self::items(slots, first, len)
+    }
+
+    /// Takes items that [`readable`](Self::readable) has shown.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    #[inline]
+    pub fn take(&mut self, items: usize) {
+        assert!(items <= self.tail_seen.wrapping_sub(self.next), "only what is visible can be taken");
+        self.next = self.next.wrapping_add(items);
+    }
+
+    /// The items of published slots; the caller makes sure that `next <= slot < tail` for each of them.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    fn items(slots: &[UnsafeCell<MaybeUninit<T>>], first: usize, len: usize) -> &[T] {
+        let slots = &slots[first..first + len];
+        // SAFETY: the producer has written these slots and published them, and will not write them again before
+        // `head` passes them (steps 2 and 3), which takes `release`, which takes `&mut self`. The cell types are
+        // transparent, so a slot is an item.
+        unsafe { core::slice::from_raw_parts(slots.as_ptr().cast::<T>(), slots.len()) }
+    }
+
+    /// As above; loom watches each cell by itself, so one at a time.
+    #[cfg(loom)]
+    fn items(slots: &[UnsafeCell<MaybeUninit<T>>], first: usize, len: usize) -> &[T] {
+        if len == 0 {
+            return &[];
+        }
+        // SAFETY: as above.
+        slots[first].with(|cell| core::slice::from_ref(unsafe { (*cell).assume_init_ref() }))
     }
 
     /// Gives the slots of everything taken so far back to the producer.
@@ -215,6 +250,41 @@ mod tests {
         assert!(tx.publish());
         assert!(!tx.publish());
         assert_eq!((rx.pop(), rx.pop(), rx.pop()), (Some(1), Some(2), None));
+    }
+
+    #[test]
+    fn items_are_read_where_they_are_in_one_piece_at_a_time() {
+        let (mut tx, mut rx) = ring(4);
+        assert_eq!(rx.readable(8), &[] as &[u64]);
+        for n in 0..3 {
+            tx.push(n).unwrap();
+        }
+        tx.publish();
+        assert_eq!(rx.readable(2), &[0, 1]);
+        assert_eq!(rx.readable(8).len(), 3);
+        rx.take(2);
+        assert_eq!(rx.peek(), Some(2));
+        assert_eq!(rx.readable(8), &[2]);
+        rx.take(1);
+        rx.release();
+        for n in 3..6 {
+            tx.push(n).unwrap();
+        }
+        tx.publish();
+        assert_eq!(rx.readable(8), &[3], "up to the end of the ring");
+        rx.take(1);
+        assert_eq!(rx.readable(8), &[4, 5]);
+        rx.take(2);
+        assert_eq!(rx.pop(), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "only what is visible")]
+    fn more_than_is_visible_cannot_be_taken() {
+        let (mut tx, mut rx) = ring(4);
+        tx.push(1).unwrap();
+        assert_eq!(rx.pop(), None);
+        rx.take(1);
     }
 
     #[test]

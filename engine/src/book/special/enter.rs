@@ -30,17 +30,7 @@ impl Book {
         events: &mut S,
     ) {
         self.numbers.count(enter.order.number());
-        let mut taker = Taker {
-            number: enter.order.number(),
-            owner: enter.owner,
-            account: enter.account,
-            side: enter.side,
-            order_type: enter.order_type,
-            time_in_force: enter.time_in_force,
-            price: enter.price,
-            leaves: enter.quantity.lots(),
-            executed: 0,
-        };
+        let mut taker = Taker::of(enter);
         if !self.has_room(enter, taker.needs_room(instructions)) {
             return self.reject(enter, RejectReason::InvalidQuantity, events);
         }
