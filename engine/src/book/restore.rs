@@ -123,7 +123,7 @@ impl Book {
         };
         match &order.special {
             None => self.rest(&taker),
-            Some(special) => self.put_special(&taker, special)?,
+            Some(special) => self.put_special(&taker, special, order.queued_by)?,
         }
         let cell = self.numbers.find(taker.number).expect("it has just got a cell");
         self.cells[cell].queued_by = order.queued_by.0;

@@ -3,7 +3,7 @@
 
 use domain::{
     CancelReason, Display, EnterOrder, EventKind, EventSink, Execution, Instructions, OrderType, PostOnly,
-    Price, Quantity, RejectReason, Side, TimeInForce, Trigger,
+    Price, Quantity, RejectReason, Sequence, Side, TimeInForce, Trigger,
 };
 
 use super::super::cells::NIL;
@@ -231,6 +231,11 @@ impl Book {
 
     /// Gives an order a cell, a record and a place.
     pub(super) fn place(&mut self, taker: &Taker, instructions: &Instructions, place: Place) {
+        self.place_as_of(taker, instructions, place, self.last_sequence);
+    }
+
+    /// The same, for an order that came with a command that may have been an earlier one.
+    fn place_as_of(&mut self, taker: &Taker, instructions: &Instructions, place: Place, came_by: Sequence) {
         let shown = match instructions.display {
             Display::Iceberg { peak, .. } if place == Place::Level => peak.lots().min(taker.leaves),
             _ => taker.leaves,
@@ -243,7 +248,11 @@ impl Book {
             key: key_of(taker.side, taker.price),
             reserve: taker.leaves - shown,
             refreshes: 0,
-            rank: special.next_rank(),
+            rank: match place {
+                // A command brings one order at most, so this is a rank, and one that a restored book knows too.
+                Place::Trigger(_) => came_by.0,
+                _ => special.next_rank(),
+            },
             place,
         };
         let tally = special.add_record(record);
@@ -311,6 +320,7 @@ impl Book {
         &mut self,
         taker: &Taker,
         special: &Special,
+        came_by: Sequence,
     ) -> Result<(), &'static str> {
         let instructions = &special.instructions;
         let place = match (special.waiting, instructions.execution, instructions.display) {
@@ -326,7 +336,7 @@ impl Book {
         if trails && self.trailing_stops() >= TRAILING_MAX {
             return Err("too many trailing stops wait");
         }
-        self.place(taker, instructions, place);
+        self.place_as_of(taker, instructions, place, came_by);
         let cell = self.numbers.find(taker.number).expect("it has just got a cell");
         let record = self.record_mut(cell);
         record.refreshes = special.refreshes;

@@ -30,7 +30,8 @@ pub(super) struct Specials {
     records: Vec<Record>,
     /// Records that are not in use.
     free: Vec<u32>,
-    /// Counts places given, so that at one key the older comes first.
+    /// Counts places given, so that at one key the older comes first. (Orders that wait for a trigger have the
+    /// sequence of the command that brought them.)
     rank: u64,
     /// By `(!key, rank)`, which puts the best first.
     hidden: [BTreeMap<(i64, u64), u32>; 2],

@@ -128,13 +128,18 @@ impl Book {
         for side in [Side::Buy, Side::Sell] {
             for &cell in &special.trailing[side as usize] {
                 let Record { instructions, place, .. } = special.records[self.cells[cell].tally as usize];
-                if let (Trigger::Trailing { ticks }, Place::Trigger(trigger)) = (instructions.trigger, place)
-                {
-                    let nearest = trigger.saturating_sub_unsigned(ticks);
-                    match side {
-                        Side::Buy => low = low.max(nearest),
-                        Side::Sell => high = high.min(!nearest),
-                    }
+                let (Trigger::Trailing { ticks }, Place::Trigger(trigger)) = (instructions.trigger, place)
+                else {
+                    unreachable!("it trails")
+                };
+                if trigger == i64::MAX {
+                    // The first trade, wherever it is, gives it its trigger.
+                    return (i64::MAX, i64::MIN);
+                }
+                let nearest = trigger.saturating_sub_unsigned(ticks);
+                match side {
+                    Side::Buy => low = low.max(nearest),
+                    Side::Sell => high = high.min(!nearest),
                 }
             }
         }
