@@ -160,8 +160,9 @@ impl Agenda {
 #[cfg(test)]
 mod tests {
     use domain::{
-        AccountId, CancelReason, ClientOrderId, ClientRef, Echo, EnterOrder, Instructions, OrderType, Owner,
-        Price, Quantity, RejectReason, ReplaceOrder, ReplacePriority, Sequence, SessionId,
+        AccountId, CancelReason, ClientOrderId, ClientRef, Echo, EnterOrder, Events, Instructions, OrderType,
+        Owner, Price, Quantity, RejectReason, ReplaceOrder, ReplacePriority, Sequence, Sequenced, SessionId,
+        Trigger,
     };
 
     use super::*;
@@ -273,6 +274,58 @@ mod tests {
         assert_eq!(agenda.by_time.first(), Some(&(Nanos(10), order(0, 5))));
         agenda.on_event(&canceled(order(0, 5)), || true);
         assert_eq!(agenda, Agenda::default());
+    }
+
+    /// Commands and events, folded, come to what the books show: a snapshot needs no agenda.
+    #[test]
+    fn what_is_due_can_be_read_off_the_books() {
+        let mut agenda = Agenda::default();
+        let mut books = [Book::new(InstrumentId(0)), Book::new(InstrumentId(1))];
+        let (mut sequence, mut events) = (0, Events::new());
+        let mut put = |command: Command, agenda: &mut Agenda, books: &mut [Book]| {
+            sequence += 1;
+            let sequenced = Sequenced { sequence: Sequence(sequence), nanos: Nanos(sequence), command };
+            agenda.on_command(&command);
+            events.clear();
+            let book = &mut books[command.instrument().unwrap().0 as usize];
+            book.apply(&sequenced, &mut events);
+            events.as_slice().iter().for_each(|event| agenda.on_event(event, || true));
+            assert_eq!(*agenda, Agenda::of(books), "after {command:?}");
+        };
+        let Command::EnterSpecial(dated) = enter(order(0, 1), 5_000) else { unreachable!() };
+        let stop = |number, expires| {
+            let trigger = Trigger::Stop(Price::new(7).unwrap());
+            let instructions = Instructions { trigger, ..dated.instructions };
+            let instructions = Instructions { expires: Nanos(expires), ..instructions };
+            let enter = EnterOrder { order: order(0, number), ..dated.enter };
+            Command::EnterSpecial(EnterSpecial { enter, instructions })
+        };
+        let plain = |number, side, ticks| {
+            let (order, price) = (order(0, number), Price::new(ticks).unwrap());
+            let time_in_force = TimeInForce::GoodTillCancel;
+            Command::Enter(EnterOrder { order, side, price, time_in_force, ..dated.enter })
+        };
+        put(Command::EnterSpecial(dated), &mut agenda, &mut books);
+        put(enter(order(1, 1), 3), &mut agenda, &mut books);
+        put(enter(order(1, 2), 300), &mut agenda, &mut books);
+        // It has expired when it comes.
+        put(enter(order(1, 3), 4), &mut agenda, &mut books);
+        put(replace(order(0, 1), order(0, 2), TimeInForce::GoodTillDate), &mut agenda, &mut books);
+        put(plain(3, Side::Sell, 7), &mut agenda, &mut books);
+        // More stops than a command gives turns, one with a date of its own.
+        for number in 4..304 {
+            put(stop(number, 5_000 + u64::from(number == 9)), &mut agenda, &mut books);
+        }
+        assert!(agenda.ready.is_empty());
+        put(plain(304, Side::Buy, 7), &mut agenda, &mut books);
+        for _ in 0..2 {
+            assert_eq!((ready(&agenda), agenda.expiries.len()), (vec![0], 302));
+            put(Command::Advance(InstrumentId(0)), &mut agenda, &mut books);
+        }
+        assert_eq!((ready(&agenda), agenda.expiries.len()), (vec![], 302));
+        // One of them trades away.
+        put(plain(305, Side::Sell, 5), &mut agenda, &mut books);
+        assert_eq!(agenda.expiries.len(), 301);
     }
 
     #[test]

@@ -189,7 +189,7 @@ fn a_paused_book_is_gone_on_with() {
     desk.put(Command::Enter(desk.order(0, 2, Side::Buy)));
     desk.close();
 
-    // The process dies between the trade and what follows it; then there is a snapshot while some wait.
+    // As if the process had died between the trade and what follows it.
     let venue = home.start();
     eventually("all have had their turns", || count(&home, RecordKind::Advance) == 2);
     venue.client("CAROL").round_trip(100, "AAPL");
