@@ -132,6 +132,7 @@ fn instrument() -> Instrument {
         lot: 1,
         quantity_max: Quantity(999_999),
         price_max: Price::new(19_999_999).expect("it is a price"),
+        bounds: domain::OrderBounds::NONE,
     }
 }
 

@@ -129,8 +129,10 @@ step_miri() {
         "${miri[@]}" --version >/dev/null 2>&1 ||
             absent "this toolchain has no Miri; to install it: rustup toolchain install nightly --component miri,rust-src"
     fi
-    # The ring is the unsafe code that Miri can run; it has no memory-mapped files.
+    # The ring and the book's arena are the unsafe code that Miri can run; it has no memory-mapped files.
     some_tests "${miri[@]}" test --locked -p engine --lib runtime::ring
+    some_tests "${miri[@]}" test --locked -p engine --lib book::
+    some_tests "${miri[@]}" test --locked -p engine --test it conversations::
 }
 
 step_smoke() {

@@ -11,6 +11,8 @@ pub mod disk;
 pub mod echo;
 pub mod flow;
 pub mod machine;
+pub mod passes;
 pub mod process;
 pub mod report;
 pub mod servers;
+pub mod workload;

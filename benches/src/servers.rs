@@ -240,5 +240,6 @@ fn instrument(index: u32) -> Instrument {
         lot: 1,
         quantity_max: Quantity(999_999),
         price_max: Price::new(19_999_999).expect("far from the ends"),
+        bounds: domain::OrderBounds::NONE,
     }
 }

@@ -105,6 +105,10 @@ pub struct EnterOrder {
     pub order: OrderId,
     /// Whose it is.
     pub owner: Owner,
+    /// The limit; no meaning for a market order.
+    pub price: Price,
+    /// How much.
+    pub quantity: Quantity,
     /// Who it is for.
     pub account: AccountId,
     /// Buy or sell.
@@ -113,14 +117,10 @@ pub struct EnterOrder {
     pub order_type: OrderType,
     /// How long it lives.
     pub time_in_force: TimeInForce,
-    /// The limit; no meaning for a market order.
-    pub price: Price,
-    /// How much.
-    pub quantity: Quantity,
-    /// The client's own text.
-    pub client_order_id: ClientOrderId,
     /// What the client said that the engine does not read.
     pub echo: Echo,
+    /// The client's own text.
+    pub client_order_id: ClientOrderId,
 }
 
 /// Cancel what is left of an order.
@@ -178,27 +178,27 @@ pub enum ReplacePriority {
 pub struct ReplaceOrder {
     /// The order to be replaced.
     pub order: OrderId,
-    /// The session's number of the order to be replaced.
-    pub original: ClientRef,
     /// The new order's id: the instrument's next number.
     pub new_order: OrderId,
     /// Whose it is, with the new order's number.
     pub owner: Owner,
-    /// How the new order is priced.
-    pub order_type: OrderType,
-    /// How long the new order lives.
-    pub time_in_force: TimeInForce,
     /// The new limit.
     pub price: Price,
     /// The new whole size, counting what has been executed on the order and on those that it replaced. At or
     /// below that, the old order is canceled and no new one is made.
     pub total: Quantity,
+    /// The session's number of the order to be replaced.
+    pub original: ClientRef,
+    /// How the new order is priced.
+    pub order_type: OrderType,
+    /// How long the new order lives.
+    pub time_in_force: TimeInForce,
     /// Whether the place in the queue may be kept.
     pub priority: ReplacePriority,
-    /// The client's own text for the new order.
-    pub client_order_id: ClientOrderId,
     /// What the client said that the engine does not read.
     pub echo: Echo,
+    /// The client's own text for the new order.
+    pub client_order_id: ClientOrderId,
 }
 
 /// Enter an order that asks for more than a plain one. With [`Instructions::NONE`] it does what

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{InstrumentId, Price, Quantity};
+use crate::{InstrumentId, OrderType, Price, Quantity, RejectReason};
 
 /// An instrument's name: up to 8 bytes of printable ASCII without spaces, padded with spaces.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +65,33 @@ pub struct Instrument {
     pub quantity_max: Quantity,
     /// The highest price an order may carry; the lowest is one tick.
     pub price_max: Price,
+    /// How small an order may be, and how much it may be worth.
+    pub bounds: OrderBounds,
+}
+
+/// Bounds of an order besides the largest quantity and the highest price. They hold for what is entered and for
+/// what a replacement asks for as its whole size; a reduction, and what trading leaves, may fall below them.
+///
+/// Notional is price × quantity, in ticks × lots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderBounds {
+    /// The smallest order, in lots; above 0, at most the largest.
+    pub quantity_min: Quantity,
+    /// The smallest notional; 0 bounds nothing.
+    pub notional_min: u64,
+    /// The largest notional; above 0, not below the smallest. `u64::MAX` bounds nothing.
+    pub notional_max: u64,
+}
+
+impl OrderBounds {
+    /// One lot, and any notional.
+    pub const NONE: Self = Self { quantity_min: Quantity(1), notional_min: 0, notional_max: u64::MAX };
+}
+
+impl Default for OrderBounds {
+    fn default() -> Self {
+        Self::NONE
+    }
 }
 
 /// Why an instrument's definition makes no sense.
@@ -80,6 +107,12 @@ pub enum InstrumentError {
     PriceMaxNotPositive,
     /// `price_max` × `quantity_max` does not fit in an `i64`, so notionals could overflow.
     NotionalOverflow,
+    /// The smallest quantity is 0, or above the largest.
+    QuantityMin,
+    /// The largest notional is 0, or below the smallest.
+    NotionalMax,
+    /// No order can be worth the smallest notional.
+    NotionalMin,
 }
 
 impl fmt::Display for InstrumentError {
@@ -90,6 +123,11 @@ impl fmt::Display for InstrumentError {
             Self::ZeroQuantityMax => "the largest quantity must be above 0",
             Self::PriceMaxNotPositive => "the highest price must be at least one tick",
             Self::NotionalOverflow => "the highest price times the largest quantity must fit in 63 bits",
+            Self::QuantityMin => "the smallest quantity must be above 0 and at most the largest",
+            Self::NotionalMax => "the largest notional must be above 0 and not below the smallest",
+            Self::NotionalMin => {
+                "the smallest notional must be at most the highest price times the largest quantity"
+            }
         })
     }
 }
@@ -114,11 +152,48 @@ impl Instrument {
         if self.price_max.ticks() < 1 {
             return Err(InstrumentError::PriceMaxNotPositive);
         }
-        i64::try_from(self.quantity_max.lots())
+        let largest = i64::try_from(self.quantity_max.lots())
             .ok()
             .and_then(|lots| lots.checked_mul(self.price_max.ticks()))
             .ok_or(InstrumentError::NotionalOverflow)?;
+        let OrderBounds { quantity_min, notional_min, notional_max } = self.bounds;
+        if quantity_min.is_zero() || quantity_min > self.quantity_max {
+            return Err(InstrumentError::QuantityMin);
+        }
+        if notional_max == 0 || notional_max < notional_min {
+            return Err(InstrumentError::NotionalMax);
+        }
+        if notional_min > largest.unsigned_abs() {
+            return Err(InstrumentError::NotionalMin);
+        }
         Ok(self)
+    }
+
+    /// Holds what an order asks for against the bounds. Only a `Limit` order has a notional: the price of any other
+    /// is not known until it trades, so its quantity alone is checked. A stop-limit order has its limit's.
+    ///
+    /// # Errors
+    /// `InvalidQuantity`, `NotionalTooSmall` or `NotionalTooLarge`, the first that holds.
+    #[inline]
+    pub fn check_bounds(
+        &self,
+        order_type: OrderType,
+        price: Price,
+        quantity: Quantity,
+    ) -> Result<(), RejectReason> {
+        let OrderBounds { quantity_min, notional_min, notional_max } = self.bounds;
+        if quantity < quantity_min || quantity > self.quantity_max {
+            return Err(RejectReason::InvalidQuantity);
+        }
+        if order_type == OrderType::Limit {
+            // A price below 0 is worth as much to whom it is paid.
+            match price.ticks().unsigned_abs().checked_mul(quantity.lots()) {
+                Some(notional) if notional < notional_min => return Err(RejectReason::NotionalTooSmall),
+                Some(notional) if notional <= notional_max => {}
+                Some(_) | None => return Err(RejectReason::NotionalTooLarge),
+            }
+        }
+        Ok(())
     }
 
     /// Ticks of a price in ten-thousandths; `None` when it is off the tick, not positive or above the highest.
@@ -138,7 +213,8 @@ impl Instrument {
         u64::try_from(price.ticks()).ok()?.checked_mul(u64::from(self.tick))
     }
 
-    /// Lots of a number of units; `None` when it is zero, not a multiple of the lot, or above the largest.
+    /// Lots of a number of units; `None` when it is zero, not a multiple of the lot, or above the largest. (What an
+    /// order may be at least is [`check_bounds`](Self::check_bounds)' to say: a reduction may go below.)
     #[must_use]
     pub fn quantity_from_units(&self, units: u64) -> Option<Quantity> {
         let lot = u64::from(self.lot);
@@ -168,6 +244,7 @@ mod tests {
             lot: 10,
             quantity_max: Quantity(1_000),
             price_max: Price::new(19_999_999).unwrap(),
+            bounds: OrderBounds::NONE,
         }
     }
 
@@ -199,6 +276,50 @@ mod tests {
         assert_eq!(
             Instrument { quantity_max: Quantity(u64::MAX), ..cent() }.validated(),
             Err(InstrumentError::NotionalOverflow)
+        );
+    }
+
+    #[test]
+    fn bounds_that_make_no_sense_are_named() {
+        let with = |quantity_min, notional_min, notional_max| {
+            let bounds = OrderBounds { quantity_min: Quantity(quantity_min), notional_min, notional_max };
+            Instrument { bounds, ..cent() }.validated().map(|_| ())
+        };
+        assert_eq!(with(1_000, 19_999_999_000, 19_999_999_000), Ok(()));
+        assert_eq!(with(0, 0, u64::MAX), Err(InstrumentError::QuantityMin));
+        assert_eq!(with(1_001, 0, u64::MAX), Err(InstrumentError::QuantityMin));
+        assert_eq!(with(1, 0, 0), Err(InstrumentError::NotionalMax));
+        assert_eq!(with(1, 6, 5), Err(InstrumentError::NotionalMax));
+        assert_eq!(with(1, 19_999_999_001, u64::MAX), Err(InstrumentError::NotionalMin));
+    }
+
+    #[test]
+    fn orders_out_of_bounds_are_refused() {
+        let bounds = OrderBounds { quantity_min: Quantity(5), notional_min: 100, notional_max: 1_000 };
+        let check = |order_type, ticks, lots| {
+            Instrument { bounds, ..cent() }.check_bounds(
+                order_type,
+                Price::new(ticks).unwrap(),
+                Quantity(lots),
+            )
+        };
+        assert_eq!(check(OrderType::Limit, 20, 5), Ok(()));
+        assert_eq!(check(OrderType::Limit, 200, 5), Ok(()));
+        assert_eq!(check(OrderType::Limit, 20, 4), Err(RejectReason::InvalidQuantity));
+        assert_eq!(check(OrderType::Limit, 1, 1_001), Err(RejectReason::InvalidQuantity));
+        assert_eq!(check(OrderType::Limit, 19, 5), Err(RejectReason::NotionalTooSmall));
+        assert_eq!(check(OrderType::Limit, 201, 5), Err(RejectReason::NotionalTooLarge));
+        assert_eq!(check(OrderType::Limit, -200, 5), Ok(()));
+        assert_eq!(check(OrderType::Limit, i64::MAX - 1, 1_000), Err(RejectReason::NotionalTooLarge));
+        // Without a price there is no notional.
+        for order_type in [OrderType::Market, OrderType::MarketToLimit] {
+            assert_eq!(check(order_type, 0, 5), Ok(()));
+            assert_eq!(check(order_type, 0, 4), Err(RejectReason::InvalidQuantity));
+        }
+        let unbounded = Instrument { bounds: OrderBounds::NONE, quantity_max: Quantity(u64::MAX), ..cent() };
+        assert_eq!(
+            unbounded.check_bounds(OrderType::Limit, Price::MAX, Quantity(u64::MAX)),
+            Err(RejectReason::NotionalTooLarge)
         );
     }
 

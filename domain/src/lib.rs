@@ -26,7 +26,7 @@ pub use id::{
     ShardId, TradeId, UserName,
 };
 pub use instructions::{Display, Execution, Instructions, PostOnly, SelfTrade, SelfTradePolicy, Trigger};
-pub use instrument::{Instrument, InstrumentError, Symbol};
+pub use instrument::{Instrument, InstrumentError, OrderBounds, Symbol};
 pub use order::{OrderType, Side, TimeInForce};
 pub use price::{Price, Quantity};
 pub use reject::RejectReason;

@@ -13,18 +13,23 @@
 
 use core::fmt;
 
-use domain::{Event, EventKind, Owner, ReduceKind, Side};
+use domain::{
+    Display, Event, EventKind, Execution, Instructions, Owner, PostOnly, ReduceKind, Side, Trigger,
+};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
-use crate::book::{BookHeader, BookView, RestingOrder};
+use crate::book::{BookHeader, BookView, RestingOrder, Special, Waiting};
 
-/// The version of the bytes that are hashed; it is among them.
+/// The version of the bytes that are hashed; it is among them. What makes an order special stands behind the bytes that
+/// every order has, so books and events without any have the bytes that they had before there were special orders.
 pub const FORMAT: u32 = 1;
 
 /// Bytes of the header.
 const HEADER: usize = 128;
-/// Bytes of an order.
+/// Bytes that every order has.
 const ORDER: usize = 64;
+/// Bytes that a special order has besides.
+const SPECIAL: usize = 72;
 /// Bytes of the longest event, a trade.
 const EVENT_MAX: usize = 98;
 
@@ -52,9 +57,16 @@ impl fmt::Display for StateHash {
 pub fn book_hash<B: BookView>(book: &B) -> StateHash {
     let mut hash = Xxh3::new();
     hash.update(header_bytes(&book.header()).as_slice());
+    let mut add = |order: &RestingOrder| {
+        hash.update(order_bytes(order).as_slice());
+        if let Some(special) = &order.special {
+            hash.update(special_bytes(special).as_slice());
+        }
+    };
     for side in [Side::Buy, Side::Sell] {
-        book.visit(side, |order| hash.update(order_bytes(order).as_slice()));
+        book.visit(side, &mut add);
     }
+    book.visit_stops(&mut add);
     StateHash(hash.digest())
 }
 
@@ -144,9 +156,43 @@ fn header_bytes(header: &BookHeader) -> Bytes<HEADER> {
 fn order_bytes(order: &RestingOrder) -> Bytes<ORDER> {
     let mut to = Bytes::new();
     to.u64(order.order.0).owner(order.owner).u32(order.account.0);
-    to.u8(order.side as u8).u8(order.time_in_force as u8).put([0; 2]);
+    to.u8(order.side as u8).u8(order.time_in_force as u8).u8(u8::from(order.special.is_some())).u8(0);
     to.i64(order.price.ticks()).u64(order.leaves.lots()).u64(order.executed.lots());
     to.u64(order.queued_by.0).u64(order.queued_at.0);
+    to
+}
+
+fn special_bytes(special: &Special) -> Bytes<SPECIAL> {
+    let Special { instructions, order_type, shown, refreshes, waiting } = *special;
+    let Instructions { trigger, display, execution, self_trade, expires } = instructions;
+    let (trigger, trigger_value) = match trigger {
+        Trigger::None => (0, 0),
+        Trigger::Stop(price) => (1, price.ticks()),
+        Trigger::Trailing { ticks } => (2, ticks as i64),
+    };
+    let (display, peak, spread, seed) = match display {
+        Display::Full => (0, 0, 0, 0),
+        Display::Iceberg { peak, spread, seed } => (1, peak.lots(), spread, seed),
+        Display::Hidden => (2, 0, 0, 0),
+    };
+    let (execution, minimum) = match execution {
+        Execution::Any => (0, 0),
+        Execution::Minimum(quantity) => (1, quantity.lots()),
+        Execution::AllOrNone => (2, 0),
+        Execution::PostOnly(PostOnly::Reject) => (3, 0),
+        Execution::PostOnly(PostOnly::Slide) => (4, 0),
+    };
+    let (group, policy) = self_trade.map_or((0, 0), |of| (of.group.get(), of.policy as u8));
+    let (waiting, reached_at) = match waiting {
+        Waiting::No => (0, None),
+        Waiting::ForTrigger(price) => (1, price),
+        Waiting::ForTurn => (2, None),
+    };
+    let mut to = Bytes::new();
+    to.u8(order_type as u8).u8(trigger).u8(display).u8(execution).u8(policy);
+    to.u8(waiting).u8(u8::from(reached_at.is_some())).u8(0);
+    to.i64(trigger_value).u64(peak).u64(minimum).u64(expires.0).u32(spread).u32(seed).u32(group);
+    to.u32(refreshes).u64(shown.lots()).i64(reached_at.map_or(0, |price| price.ticks()));
     to
 }
 
@@ -197,7 +243,24 @@ fn event_bytes(event: &Event) -> Bytes<EVENT_MAX> {
         EventKind::CancelRejected { order, owner, reason } => {
             to.u8(8).u64(order.0).owner(owner).u8(reason as u8);
         }
-        _ => {}
+        EventKind::Triggered { order, owner, price } => {
+            to.u8(9).u64(order.0).owner(owner).i64(price.ticks());
+        }
+        EventKind::Refreshed { order, owner, shown, leaves } => {
+            to.u8(10).u64(order.0).owner(owner).u64(shown.lots()).u64(leaves.lots());
+        }
+        EventKind::Restated { order, owner, price, leaves } => {
+            to.u8(11).u64(order.0).owner(owner).i64(price.ticks()).u64(leaves.lots());
+        }
+        EventKind::Decremented { order, owner, quantity, leaves } => {
+            to.u8(12).u64(order.0).owner(owner).u64(quantity.lots()).u64(leaves.lots());
+        }
+        EventKind::MassCanceled { owner, canceled } => {
+            to.u8(13).owner(owner).u32(canceled);
+        }
+        EventKind::Paused { triggered } => {
+            to.u8(14).u32(triggered);
+        }
     }
     to
 }

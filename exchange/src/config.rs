@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{BookScopedId, Instrument, InstrumentId, Price, Quantity, Symbol, UserName};
+use domain::{BookScopedId, Instrument, InstrumentId, OrderBounds, Price, Quantity, Symbol, UserName};
 use engine::runtime::{Idle, PlacementPolicy};
 use serde::Deserialize;
 use wire::soup::{Password, Username};
@@ -73,6 +73,16 @@ struct InstrumentDefaults {
     lot: u32,
     quantity_max: u64,
     price_max: String,
+    #[serde(default = "one_lot")]
+    quantity_min: u64,
+    #[serde(default)]
+    notional_min: String,
+    #[serde(default)]
+    notional_max: String,
+}
+
+const fn one_lot() -> u64 {
+    1
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -83,6 +93,9 @@ struct InstrumentFile {
     lot: Option<u32>,
     quantity_max: Option<u64>,
     price_max: Option<String>,
+    quantity_min: Option<u64>,
+    notional_min: Option<String>,
+    notional_max: Option<String>,
 }
 
 /// A user who may log in.
@@ -258,13 +271,32 @@ fn instruments(defaults: &InstrumentDefaults, list: &[InstrumentFile]) -> Result
                 .ok_or_else(|| {
                     say(format!("price_max \"{price_text}\" is no price with up to 4 decimals"))
                 })?;
+            let lot = entry.lot.unwrap_or(defaults.lot);
+            // What one tick times one lot is worth, in ten-thousandths; an order is worth a multiple of it.
+            let worth = u64::from(tick).saturating_mul(u64::from(lot)).max(1);
+            let notional = |key: &str, text: &str, none: u64, round: fn(u64, u64) -> u64| match text {
+                "" => Ok(none),
+                text => decimal_e4(text)
+                    .map(|e4| round(e4, worth))
+                    .ok_or_else(|| say(format!("{key} \"{text}\" is no amount with up to 4 decimals"))),
+            };
+            let text = entry.notional_min.as_ref().unwrap_or(&defaults.notional_min);
+            let none = OrderBounds::NONE;
+            let notional_min = notional("notional_min", text, none.notional_min, u64::div_ceil)?;
+            let text = entry.notional_max.as_ref().unwrap_or(&defaults.notional_max);
+            let notional_max = notional("notional_max", text, none.notional_max, |e4, worth| e4 / worth)?;
             let instrument = Instrument {
                 id: InstrumentId(index),
                 symbol,
                 tick,
-                lot: entry.lot.unwrap_or(defaults.lot),
+                lot,
                 quantity_max: Quantity(entry.quantity_max.unwrap_or(defaults.quantity_max)),
                 price_max,
+                bounds: OrderBounds {
+                    quantity_min: Quantity(entry.quantity_min.unwrap_or(defaults.quantity_min)),
+                    notional_min,
+                    notional_max,
+                },
             };
             let units = instrument.quantity_to_units(instrument.quantity_max);
             if units.is_none_or(|units| units >= 1_000_000) {
@@ -317,6 +349,49 @@ mod tests {
         assert!(with("name = \"DEV2\"", "name = \"dev1\"").contains("twice"));
         assert!(with("tick = \"0.01\"", "tick = \"0.00001\"").contains("0.00001"));
         assert!(with("end_of_day_utc = \"\"", "end_of_day_utc = \"24:00\"").contains("21:00"));
+        let bounded =
+            |bounds: &str| with("{ symbol = \"NVDA\" }", &format!("{{ symbol = \"NVDA\", {bounds} }}"));
+        for (bounds, says) in [
+            ("quantity_min = 0", "smallest quantity must be above 0"),
+            ("quantity_min = 1000000", "at most the largest"),
+            ("notional_min = \"1,5\"", "notional_min \"1,5\" is no amount"),
+            ("notional_max = \"many\"", "notional_max \"many\" is no amount"),
+            ("notional_max = \"0.009\"", "largest notional must be above 0"),
+            ("notional_min = \"10.01\", notional_max = \"10\"", "not below the smallest"),
+            ("notional_min = \"200000000000\"", "highest price times the largest quantity"),
+        ] {
+            let said = bounded(bounds);
+            assert!(said.contains("instrument \"NVDA\"") && said.contains(says), "{bounds}: {said}");
+        }
+    }
+
+    #[test]
+    fn notionals_are_counted_in_ticks_times_lots() {
+        // The bounds in the defaults, and how they stand in the file.
+        let lines = "quantity_min = 1\n";
+        let notionals = "notional_min = \"\"\nnotional_max = \"\"\n";
+        assert!(DEFAULT.contains(lines) && DEFAULT.contains(notionals));
+        let nvda = "{ symbol = \"NVDA\" }";
+        let with = |instrument: &str, defaults: [&str; 2]| {
+            let text = DEFAULT.replace(lines, defaults[0]).replace(notionals, defaults[1]);
+            let config = Config::parse(&text.replace(nvda, instrument)).unwrap();
+            let found = config.instruments.iter().find(|i| i.symbol == Symbol::new("NVDA").unwrap());
+            found.unwrap().bounds
+        };
+        assert_eq!(with(nvda, [lines, notionals]), OrderBounds::NONE);
+        // They may be left out.
+        assert_eq!(with(nvda, ["", ""]), OrderBounds::NONE);
+        // Ticks of five cents, lots of 10: half a unit of currency each. Bounds between two multiples exclude both.
+        let lots = "{ symbol = \"NVDA\", tick = \"0.05\", lot = 10, quantity_max = 9, notional_min = \"1.01\", \
+                    notional_max = \"2.99\", quantity_min = 2 }";
+        let bounds = OrderBounds { quantity_min: Quantity(2), notional_min: 3, notional_max: 5 };
+        assert_eq!(with(lots, ["", ""]), bounds);
+        // An instrument says otherwise than the defaults, also that there is no bound.
+        let defaults = ["quantity_min = 5\n", "notional_min = \"3\"\nnotional_max = \"7.5\"\n"];
+        let bounds = OrderBounds { quantity_min: Quantity(5), notional_min: 300, notional_max: 750 };
+        assert_eq!(with(nvda, defaults), bounds);
+        let unbounded = "{ symbol = \"NVDA\", quantity_min = 1, notional_min = \"\", notional_max = \"\" }";
+        assert_eq!(with(unbounded, defaults), OrderBounds::NONE);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The front: the one thread that polls sockets, sequences, journals, drains events and sends reports.
 //!
-//! One turn: poll → receive (decode, check, sequence, route) → let books run → drain events (number, log, encode) →
-//! commit the log → send what the gate lets through. Nothing in a turn waits for anything but the poll.
+//! One turn: poll → tell books of the time that are due → receive (decode, check, sequence, route) → let books run →
+//! drain events (number, log, encode) → commit the log → send what the gate lets through. Nothing in a turn waits for
+//! anything but the poll, and the poll waits no longer than until a book is due.
 
 use std::{
     sync::{
@@ -191,7 +192,8 @@ impl Front {
                 self.sequencer.sequence(Command::EndOfDay);
             }
         }
-        let mut worked = self.gateway.receive(&mut self.sequencer);
+        let mut worked = self.sequencer.advance_due() > 0;
+        worked |= self.gateway.receive(&mut self.sequencer);
         self.sequencer.runtime.publish();
         worked |= self.drain() > 0;
         let committed = self.sequencer.commit();
@@ -209,6 +211,7 @@ impl Front {
             || self.gateway.is_gated()
             || self.sequencer.runtime.has_events()
             || !self.sequencer.runtime.is_quiescent()
+            || self.sequencer.has_due()
     }
 
     fn poll(&mut self, timeout: Option<Duration>) -> Result<(), String> {
@@ -234,7 +237,9 @@ impl Front {
             // A full ring is emptied by its shard, a full tail by the disk thread; only the latter calls.
             Duration::from_millis(1)
         } else {
-            self.gateway.patience().min(Duration::from_secs(1))
+            // What is due and found no room is tried again soon.
+            let due = self.sequencer.due_in().map_or(Duration::MAX, |due| due.max(Duration::from_millis(1)));
+            self.gateway.patience().min(Duration::from_secs(1)).min(due)
         };
         let result = self.poll(Some(timeout));
         self.wake.retract();

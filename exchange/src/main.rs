@@ -1,6 +1,7 @@
 //! The exchange: one binary. Here its parts are put together, and nowhere else.
 #![forbid(unsafe_code)]
 
+mod agenda;
 mod child;
 mod cli;
 mod config;

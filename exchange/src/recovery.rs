@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Command, Instrument, InstrumentId, Nanos, Sequence, SessionDefinition, SessionId};
+use domain::{Command, Instrument, InstrumentId, Nanos, OrderBounds, Sequence, SessionDefinition, SessionId};
 use engine::{
     book::Book,
     hash::StateHash,
@@ -26,9 +26,10 @@ use journal::{AckPolicy, Journal, Mark, Reader, RecordKind, Recovery};
 use log::warn;
 
 use crate::{
+    agenda::Agenda,
     config::Config,
     front::combined,
-    sequencer::{Past, Sequencer},
+    sequencer::{Line, Past, Sequencer},
     snapshot::{self, Loaded, MarketWide},
     wake::FrontWake,
 };
@@ -115,11 +116,17 @@ pub(crate) fn recover(
     for instrument in (0..count).map(InstrumentId).skip(books.len()) {
         books.push(market_wide.book(instrument)?);
     }
-    let next_order = books.iter().map(Book::next_order_number).collect();
+    let line = |book: &Book| Line {
+        next_order: book.next_order_number(),
+        last_sequence: book.last_sequence(),
+        last_nanos: Nanos(0),
+    };
+    let lines = books.iter().map(line).collect();
+    let agenda = Agenda::of(&books);
     let placement = Placement::new(config.placement, count, shards);
     let wake: Arc<dyn Wake> = Arc::clone(wake) as Arc<dyn Wake>;
     let runtime = Runtime::resume(&runtime(placement), &wake, books).map_err(|error| error.to_string())?;
-    let past = Past { last_sequence, last_nanos, next_order, market_wide };
+    let past = Past { last_sequence, last_nanos, lines, market_wide, agenda };
     let mut sequencer = Sequencer::new(runtime, appender, ack, past);
 
     let (executed, reports_completed) = second_pass(&reader, mark, &mut sequencer, &mut sessions)?;
@@ -262,6 +269,14 @@ fn second_pass(
         }
         let command =
             record.command().map_err(|error| format!("at position {}: {error}", record.position))?;
+        if let Some(instrument) = command.command.instrument()
+            && instrument.0 as usize >= sequencer.instruments()
+        {
+            return Err(format!(
+                "at position {}: instrument {instrument} was never defined",
+                record.position
+            ));
+        }
         wait_for_room(sequencer)?;
         sessions.on_command(&command, |report| {
             completed += 1;
@@ -325,18 +340,12 @@ fn check_instruments(defined: &Instruments, configured: &[Instrument]) -> Result
             Some(known) if Instrument { id: known.id, ..*instrument } == *known => {}
             Some(known) => {
                 return Err(format!(
-                    "instrument {}: the journal defines it with tick {}, lot {}, quantity_max {}, price_max {} (in \
-                     ten-thousandths, units, lots, ticks), and the configuration says {}, {}, {}, {}. A definition \
-                     does not change: restore it, or use another symbol or data directory",
+                    "instrument {}: the journal defines it with {}, and the configuration says {} (in \
+                     ten-thousandths, units, lots, ticks, ticks times lots). A definition does not change: restore \
+                     it, or use another symbol or data directory",
                     known.symbol,
-                    known.tick,
-                    known.lot,
-                    known.quantity_max,
-                    known.price_max,
-                    instrument.tick,
-                    instrument.lot,
-                    instrument.quantity_max,
-                    instrument.price_max,
+                    written(known),
+                    written(instrument),
                 ));
             }
             None => {
@@ -347,6 +356,22 @@ fn check_instruments(defined: &Instruments, configured: &[Instrument]) -> Result
         }
     }
     Ok(new)
+}
+
+/// A definition, field by field.
+fn written(instrument: &Instrument) -> String {
+    let Instrument { id: _, symbol: _, tick, lot, quantity_max, price_max, bounds } = instrument;
+    let OrderBounds { quantity_min, notional_min, notional_max } = bounds;
+    let mut text = format!(
+        "tick {tick}, lot {lot}, quantity_max {quantity_max}, price_max {price_max}, quantity_min {quantity_min}"
+    );
+    if *notional_min > OrderBounds::NONE.notional_min {
+        text += &format!(", notional_min {notional_min}");
+    }
+    if *notional_max < OrderBounds::NONE.notional_max {
+        text += &format!(", notional_max {notional_max}");
+    }
+    text
 }
 
 fn define_sessions(

@@ -26,7 +26,7 @@ use std::{collections::BTreeMap, path::Path};
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use domain::{InstrumentId, Nanos, OrderId, Owner, Sequence, SessionId, Side};
 use engine::{
-    book::{Book, BookHeader, BookImage, Counters},
+    book::{Book, BookHeader, BookImage, BookView, Counters, RestingOrder},
     hash::{StateHash, book_hash},
 };
 use gateway::{Instruments, Sessions};
@@ -35,7 +35,7 @@ use journal::{
     snapshot::{self, Header},
 };
 
-use self::rows::{Body, BookRow, InstrumentRow, SessionRow};
+use self::rows::{Body, BodyV1, BookRow, InstrumentRow, SessionRow};
 
 /// No body is longer, in either direction. The larger part of one is 4 bytes for each report ever numbered.
 const BODY_MAX: usize = 8 << 30;
@@ -64,7 +64,8 @@ impl MarketWide {
             counters: Counters { commands: self.commands, ..Counters::default() },
             ..BookHeader::default()
         };
-        Book::restore(&BookImage { header, orders: Vec::new() }).map_err(|error| error.to_string())
+        Book::restore(&BookImage { header, orders: Vec::new(), stops: Vec::new() })
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -100,6 +101,7 @@ pub(crate) fn write(appender: &Appender, state: &State<'_>) -> Result<u64, Strin
     }
     let bytes = encode(state)?;
     let header = Header {
+        version: snapshot::VERSION,
         cluster: appender.cluster(),
         mark: appender.mark(),
         last_sequence: appender.last_sequence(),
@@ -143,8 +145,13 @@ pub(crate) fn load(path: &Path, cluster: ClusterId) -> Result<Loaded, String> {
 
 /// What a body says, if that can be.
 fn decode(header: &Header, bytes: &[u8]) -> Result<Loaded, String> {
-    let (body, read): (Body<'static>, usize) =
-        bincode::serde::decode_from_slice(bytes, CODEC).map_err(|error| format!("its body: {error}"))?;
+    let (body, read): (Body<'static>, usize) = if header.version == 1 {
+        bincode::serde::decode_from_slice::<BodyV1, _>(bytes, CODEC)
+            .map(|(body, read)| (Body::from(body), read))
+    } else {
+        bincode::serde::decode_from_slice(bytes, CODEC)
+    }
+    .map_err(|error| format!("its body: {error}"))?;
     if read != bytes.len() {
         return Err(format!("its body says all in {read} of {} bytes", bytes.len()));
     }
@@ -195,7 +202,7 @@ fn hash_of(books: &[Book]) -> StateHash {
     books.iter().fold(StateHash::default(), |sum, book| sum.combine(book_hash(book)))
 }
 
-/// With nothing in flight, an order rests in a book exactly when it lives in its session.
+/// With nothing in flight, an order rests or waits in a book exactly when it lives in its session.
 fn agree(books: &[Book], sessions: &Sessions) -> Result<(), String> {
     let mut live: BTreeMap<OrderId, Owner> = BTreeMap::new();
     for (id, session) in sessions.iter() {
@@ -206,15 +213,17 @@ fn agree(books: &[Book], sessions: &Sessions) -> Result<(), String> {
     let of_sessions: usize = sessions.iter().map(|(_, session)| session.orders.len()).sum();
     let mut resting = 0;
     let mut stranger = None;
+    let mut see = |order: &RestingOrder| {
+        resting += 1;
+        if live.get(&order.order) != Some(&order.owner) {
+            stranger.get_or_insert(order.order);
+        }
+    };
     for book in books {
         for side in [Side::Buy, Side::Sell] {
-            book.visit(side, |order| {
-                resting += 1;
-                if live.get(&order.order) != Some(&order.owner) {
-                    stranger.get_or_insert(order.order);
-                }
-            });
+            BookView::visit(book, side, &mut see);
         }
+        book.visit_stops(&mut see);
     }
     match stranger {
         Some(order) => Err(format!("order {order} rests, and its session does not know it")),

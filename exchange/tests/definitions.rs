@@ -116,10 +116,37 @@ fn an_edited_configuration_does_not_change_what_indexes_mean() {
     // A changed definition is refused, with its name and both ticks, in ten-thousandths.
     let refusal = place.run(r#"{ symbol = "DDD" }, { symbol = "BBB" }"#).expect_err("refused");
     assert!(
-        ["instrument BBB", "tick 500", "says 100"].iter().all(|what| refusal.contains(what)),
+        ["instrument BBB", "tick 500", "says tick 100"].iter().all(|what| refusal.contains(what)),
         "{refusal}"
     );
     assert_eq!(place.defined(), ["AAA", "BBB", "CCC"], "a refusal defines nothing");
+}
+
+/// With bounds or without, from the journal alone or from a snapshot: a definition is what it was.
+#[test]
+fn bounds_are_part_of_the_definition() {
+    let place = Place::new();
+    let bounded = r#"{ symbol = "AAA", quantity_min = 5, notional_max = "1000" }, { symbol = "BBB" }"#;
+    place.run(bounded).expect("a new directory");
+    let again = place.run(bounded).expect("unchanged");
+    assert!(again["snapshot_sequence"].is_u64(), "{again}");
+    for (other, says) in [
+        (r#"{ symbol = "AAA" }"#, "quantity_min 5, notional_max 100000, and the configuration says"),
+        (r#"{ symbol = "AAA", quantity_min = 5, notional_max = "999.99" }"#, "notional_max 99999 "),
+        (bounded.replace("}, {", r#", notional_min = "1" }, {"#).as_str(), "notional_min 100,"),
+        (bounded.replace("\"BBB\"", r#""BBB", quantity_min = 2"#).as_str(), "instrument BBB"),
+    ] {
+        let refusal = place.run(other).expect_err("refused");
+        assert!(refusal.contains(says), "{other}: {refusal}");
+    }
+    for snapshot in fs::read_dir(place.path("data")).expect("a directory") {
+        let path = snapshot.expect("an entry").path();
+        if path.extension().is_some_and(|e| e == "snap") {
+            fs::remove_file(path).expect("removes");
+        }
+    }
+    let replayed = place.run(bounded).expect("unchanged");
+    assert_eq!((&replayed["snapshot_sequence"], &replayed["state"]), (&Value::Null, &again["state"]));
 }
 
 /// All books of a replay see a market-wide command, those among them that were defined later. A book that joins those

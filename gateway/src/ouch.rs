@@ -230,9 +230,10 @@ fn sized_and_priced(
         .ok_or(RejectReason::InvalidQuantity)?;
     let order_type = codes::order_type(price);
     let price = match order_type {
-        OrderType::Market => Price::default(),
         OrderType::Limit => instrument.price_from_e4(price).ok_or(RejectReason::InvalidPrice)?,
+        OrderType::Market | OrderType::MarketToLimit => Price::default(),
     };
+    instrument.check_bounds(order_type, price, quantity)?;
     Ok((quantity, order_type, price))
 }
 

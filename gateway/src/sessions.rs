@@ -5,12 +5,15 @@
 //! [`Sessions::on_event`] when a book has spoken. Reports get their numbers here, and nowhere else.
 
 mod image;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use domain::{
-    ClientRef, Command, Event, EventKind, InstrumentId, Liquidity, Nanos, OrderId, Owner, PreRejected,
-    ReduceKind, Report, ReportKind, Sequence, Sequenced, SessionDefinition, SessionId, SystemCode, UserName,
+    ClientRef, Command, EnterOrder, EnterSpecial, Event, EventKind, InstrumentId, Liquidity, MassCancel,
+    Nanos, OrderId, OrderType, Owner, PreRejected, ReduceKind, ReplaceOrder, ReplaceSpecial, Report,
+    ReportKind, Sequence, Sequenced, SessionDefinition, SessionId, SystemCode, UserName,
 };
 use journal::{Position, session_log::SessionIndex};
 
@@ -167,38 +170,14 @@ impl Sessions {
     /// A command has been sequenced. `log` takes the reports that it causes without a book's doing.
     pub fn on_command(&mut self, command: &Sequenced<Command>, mut log: impl FnMut(&Report) -> Position) {
         match &command.command {
-            Command::Enter(enter) => {
-                let session = self.of(enter.owner);
-                session.consumed = session.consumed.max(enter.owner.client_ref);
-                session.orders.insert(
-                    enter.owner.client_ref,
-                    LiveOrder {
-                        order: enter.order,
-                        side: enter.side,
-                        order_type: enter.order_type,
-                        time_in_force: enter.time_in_force,
-                        price: enter.price,
-                        quantity: enter.quantity,
-                        echo: enter.echo,
-                        client_order_id: enter.client_order_id,
-                    },
-                );
+            Command::Enter(enter) | Command::EnterSpecial(EnterSpecial { enter, .. }) => self.enter(enter),
+            Command::Replace(replace) | Command::ReplaceSpecial(ReplaceSpecial { replace, .. }) => {
+                self.replace(replace);
             }
-            Command::Replace(replace) => {
-                let session = self.of(replace.owner);
-                // The old order may have died since the request was checked; its book will say so.
-                let Some(old) = session.order(replace.original) else { return };
-                let new = LiveOrder {
-                    order: replace.new_order,
-                    side: old.side,
-                    order_type: replace.order_type,
-                    time_in_force: replace.time_in_force,
-                    price: replace.price,
-                    quantity: replace.total,
-                    echo: domain::Echo { side: old.echo.side, ..replace.echo },
-                    client_order_id: replace.client_order_id,
-                };
-                session.replacing.insert((replace.owner.client_ref, replace.new_order), new);
+            // It uses up its number. The orders that it takes go when their books say so, whoever's they are.
+            Command::MassCancel(MassCancel { owner, .. }) => {
+                let session = self.of(*owner);
+                session.consumed = session.consumed.max(owner.client_ref);
             }
             Command::Rejected(PreRejected { session, client_ref, client_order_id, reason }) => {
                 let id = *session;
@@ -215,8 +194,48 @@ impl Sessions {
                 let kind = ReportKind::System(SystemCode::StartOfDay);
                 self.number_command(command, definition.session, kind, &mut log);
             }
-            Command::Cancel(_) | Command::Reduce(_) | Command::DefineInstrument(_) | Command::EndOfDay => {}
+            Command::Cancel(_)
+            | Command::Reduce(_)
+            | Command::DefineInstrument(_)
+            | Command::EndOfDay
+            | Command::Advance(_) => {}
         }
+    }
+
+    /// An order is about to be; it lives from here on, as far as its session goes.
+    fn enter(&mut self, enter: &EnterOrder) {
+        let session = self.of(enter.owner);
+        session.consumed = session.consumed.max(enter.owner.client_ref);
+        session.orders.insert(
+            enter.owner.client_ref,
+            LiveOrder {
+                order: enter.order,
+                side: enter.side,
+                order_type: enter.order_type,
+                time_in_force: enter.time_in_force,
+                price: enter.price,
+                quantity: enter.quantity,
+                echo: enter.echo,
+                client_order_id: enter.client_order_id,
+            },
+        );
+    }
+
+    fn replace(&mut self, replace: &ReplaceOrder) {
+        let session = self.of(replace.owner);
+        // The old order may have died since the request was checked; its book will say so.
+        let Some(old) = session.order(replace.original) else { return };
+        let new = LiveOrder {
+            order: replace.new_order,
+            side: old.side,
+            order_type: replace.order_type,
+            time_in_force: replace.time_in_force,
+            price: replace.price,
+            quantity: replace.total,
+            echo: domain::Echo { side: old.echo.side, ..replace.echo },
+            client_order_id: replace.client_order_id,
+        };
+        session.replacing.insert((replace.owner.client_ref, replace.new_order), new);
     }
 
     /// A session asked which number it may use next. The answer is numbered, and caused by no command.
@@ -244,7 +263,9 @@ impl Sessions {
         let mut cause = Cause::of(event);
         match event.kind {
             EventKind::Accepted { order, owner, order_type, time_in_force, price, quantity, .. } => {
-                let Some(live) = self.of(owner).orders.get(owner.client_ref) else { return };
+                let Some(live) = self.of(owner).orders.get_mut(owner.client_ref) else { return };
+                // A tick or more away from the limit asked for, when a post-only order slid.
+                live.price = price;
                 let (echo, client_order_id) = (live.echo, live.client_order_id);
                 let kind = ReportKind::Accepted {
                     client_ref: owner.client_ref,
@@ -324,6 +345,7 @@ impl Sessions {
                     // Modified, perhaps, after the replacement was sequenced and before this.
                     live.echo.side = replaced.echo.side;
                 }
+                live.price = price;
                 session.orders.insert(owner.client_ref, live);
                 let kind = ReportKind::Replaced {
                     original,
@@ -343,6 +365,24 @@ impl Sessions {
                 self.of(owner).replacing.remove(&(owner.client_ref, order));
             }
             EventKind::CancelRejected { .. } => {}
+            // Part of it is gone, and the rest goes on: what a canceled part is to a client.
+            EventKind::Decremented { order, owner, quantity, .. } => {
+                let reason = domain::CancelReason::SelfTrade;
+                let kind = ReportKind::Canceled { client_ref: owner.client_ref, order, quantity, reason };
+                self.number_event(&mut cause, owner.session, kind, &mut log);
+            }
+            EventKind::Restated { order, owner, price, .. } => {
+                let live = self.of(owner).orders.get_mut(owner.client_ref);
+                if let Some(live) = live.filter(|live| live.order == order) {
+                    live.order_type = OrderType::Limit;
+                    live.price = price;
+                }
+            }
+            // Nothing that a session counts has changed, and OUCH as it is spoken here has no message for them.
+            EventKind::Triggered { .. }
+            | EventKind::Refreshed { .. }
+            | EventKind::MassCanceled { .. }
+            | EventKind::Paused { .. } => {}
         }
     }
 

@@ -10,7 +10,7 @@ use crate::codec;
 use crate::error::{Damage, OpenError};
 use crate::record::{Position, RecordKind};
 use crate::recovery::{self, Beyond, Cut, Scan, Verdict};
-use crate::segment::{ClusterId, FORMAT_VERSION, HEADER_BYTES};
+use crate::segment::{ClusterId, HEADER_BYTES};
 use crate::tail;
 use crate::walk::{self, Batch, Piece};
 
@@ -273,7 +273,7 @@ fn run(dir: &Path, deep: bool) -> Result<Verify, OpenError> {
     };
     let info = Info {
         cluster: like.cluster,
-        format: FORMAT_VERSION,
+        format: last.header.version,
         epoch: last.header.epoch,
         capacity: like.capacity,
         segments: segments

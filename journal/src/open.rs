@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::preparer::Preparer;
 use crate::record::{Position, STRETCH};
 use crate::recovery::{self, Found, Recovery, Scan};
-use crate::segment::{self, ClusterId, HEADER_BYTES, SegmentHeader, Spare, io_error};
+use crate::segment::{self, ClusterId, FORMAT_VERSION, HEADER_BYTES, SegmentHeader, Spare, io_error};
 use crate::shared::{OnProgress, Shared};
 use crate::storage::{self, Files, Storage, write_all};
 use crate::tail::{self, TailHeader};
@@ -202,6 +202,7 @@ fn check(options: &Options) -> Result<(), OpenError> {
 fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened, OpenError> {
     let cluster = ClusterId::draw().map_err(|e| io_error("draw an id for", dir, e))?;
     let header = SegmentHeader {
+        version: FORMAT_VERSION,
         cluster,
         epoch: 1,
         index: 0,
@@ -256,6 +257,14 @@ fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, Ope
         .open(&path)
         .map_err(|e| io_error("open for writing", &path, e))?;
 
+    // Before any record is written that an older program does not know: it must refuse the journal, not take such a
+    // record for a torn one.
+    if header.version != FORMAT_VERSION {
+        header.version = FORMAT_VERSION;
+        write_all(storage, &file, &header.encode(), 0)
+            .and_then(|()| storage.sync(&file))
+            .map_err(|e| io_error("write the header of", &path, e))?;
+    }
     if let Some(cut) = &cut {
         let from = segments_end - header.base();
         segment::erase(storage, &file, from, from + cut.bytes).map_err(|e| io_error("cut", &path, e))?;

@@ -57,6 +57,14 @@ pub enum RecordKind {
     DefineInstrument = 7,
     /// `Command::DefineSession`.
     DefineSession = 8,
+    /// `Command::EnterSpecial`.
+    EnterSpecial = 9,
+    /// `Command::ReplaceSpecial`.
+    ReplaceSpecial = 10,
+    /// `Command::MassCancel`.
+    MassCancel = 11,
+    /// `Command::Advance`.
+    Advance = 12,
     /// `ReportKind::System`.
     ReportSystem = 64,
     /// `ReportKind::Accepted`.
@@ -91,6 +99,10 @@ impl RecordKind {
             6 => Self::EndOfDay,
             7 => Self::DefineInstrument,
             8 => Self::DefineSession,
+            9 => Self::EnterSpecial,
+            10 => Self::ReplaceSpecial,
+            11 => Self::MassCancel,
+            12 => Self::Advance,
             64 => Self::ReportSystem,
             65 => Self::ReportAccepted,
             66 => Self::ReportReplaced,
@@ -340,7 +352,7 @@ mod tests {
     #[test]
     fn kinds_and_numbers_agree() {
         let known: Vec<u8> = (0..=255).filter(|n| RecordKind::from_u8(*n).is_some()).collect();
-        assert_eq!(known.len(), 17);
+        assert_eq!(known.len(), 21);
         for n in known {
             let kind = RecordKind::from_u8(n).expect("known");
             assert_eq!(kind as u8, n);

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | a later segment (made only once all before it was on disk) | damage: refuse |
 //! | a valid seal that says that the spot was durable | damage: refuse |
-//! | the CRCs are good and the batch is not (a wrong chain, count, sequence) | damage: refuse |
+//! | the CRCs are good and the batch is not (a wrong chain, count, sequence, an unknown kind) | damage: refuse |
 //! | valid seals, none of which says so | never synced: cut |
 //! | other bytes | torn: cut |
 //! | zeros | the end |
@@ -251,7 +251,8 @@ pub(crate) fn judge(
             evidence,
         })
     };
-    if !matches!(fault.what, What::Record(_)) {
+    // A kind that is not known, under a good CRC, comes from a newer program: nothing of it may be cut off.
+    if !matches!(fault.what, What::Record(bad) if !matches!(bad, Bad::Kind(_))) {
         return damage("its CRCs are good, so it was written so".into());
     }
     if !is_last {

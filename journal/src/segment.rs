@@ -24,8 +24,11 @@ use crate::direct::DataFile;
 use crate::error::OpenError;
 use crate::storage::{Storage, write_all};
 
-/// The version of the format that this program writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of the format that this program writes, and the newest that it reads. Version 2 has the records of
+/// special orders; all that version 1 has is the same.
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest version that this program reads.
+const FORMAT_OLDEST: u32 = 1;
 
 /// Bytes before the data.
 pub(crate) const HEADER_BYTES: u64 = 4096;
@@ -61,6 +64,8 @@ impl fmt::Display for ClusterId {
 /// A segment's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
+    /// The format of its records. A journal's last segment is brought to [`FORMAT_VERSION`] when it is opened.
+    pub(crate) version: u32,
     pub(crate) cluster: ClusterId,
     /// The epoch in which the segment was made; the salt depends on it.
     pub(crate) epoch: u32,
@@ -93,13 +98,13 @@ impl SegmentHeader {
 
     /// The header of the segment `index` of the same journal, if it is made now.
     pub(crate) fn sibling(&self, index: u64) -> Self {
-        Self { index, created: now(), ..*self }
+        Self { version: FORMAT_VERSION, index, created: now(), ..*self }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut page = vec![0u8; HEADER_BYTES as usize];
         page[0..8].copy_from_slice(&MAGIC);
-        page[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        page[8..12].copy_from_slice(&self.version.to_le_bytes());
         page[12..16].copy_from_slice(&self.epoch.to_le_bytes());
         page[16..32].copy_from_slice(&self.cluster.0.to_le_bytes());
         page[32..40].copy_from_slice(&self.index.to_le_bytes());
@@ -126,7 +131,12 @@ impl SegmentHeader {
         if page[0..8] != MAGIC {
             return Err(bad(format!("it begins with {:02x?} and not with {MAGIC:02x?}", &page[0..8])));
         }
-        let (stored, computed) = (u32_at(CRC_AT), crc32c::of(&page[..CRC_AT]));
+        let stored = u32_at(CRC_AT);
+        let computed_for = |version: u32| {
+            let mut covered = page[..CRC_AT].to_vec();
+            covered[8..12].copy_from_slice(&version.to_le_bytes());
+            crc32c::of(&covered)
+        };
         let version = u32_at(8);
         // A newer format may keep its CRC elsewhere, so the version is looked at first.
         if version > FORMAT_VERSION {
@@ -136,18 +146,23 @@ impl SegmentHeader {
                 known: FORMAT_VERSION,
             });
         }
-        if stored != computed {
+        // A header that was being brought to a newer version when the machine stopped may have the version of the
+        // one and the CRC of the other; nothing else in it differs.
+        if !(FORMAT_OLDEST..=FORMAT_VERSION).contains(&version)
+            || !(FORMAT_OLDEST..=FORMAT_VERSION).any(|version| stored == computed_for(version))
+        {
+            let computed = computed_for(version);
             return Err(bad(format!("its CRC is {stored:08x} and should be {computed:08x}")));
         }
         let header = Self {
+            version,
             cluster: ClusterId(u128::from_le_bytes(page[16..32].try_into().expect("sixteen bytes"))),
             epoch: u32_at(12),
             index: u64_at(32),
             capacity: u64_at(40),
             created: u64_at(64),
         };
-        let sane = version == FORMAT_VERSION
-            && header.capacity.is_multiple_of(4096)
+        let sane = header.capacity.is_multiple_of(4096)
             && (4096..=crate::Options::SEGMENT_BYTES_MAX).contains(&header.capacity)
             && header.index.checked_mul(header.capacity) == Some(u64_at(48))
             && header.salt() == u32_at(56);
@@ -295,6 +310,7 @@ mod tests {
     #[test]
     fn no_flipped_bit_of_a_header_goes_unseen() {
         let header = SegmentHeader {
+            version: FORMAT_VERSION,
             cluster: ClusterId(7 << 90 | 5),
             epoch: 1,
             index: 3,
@@ -309,6 +325,19 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(SegmentHeader::decode(&bytes, name).is_err(), "bit {bit}");
         }
+        let old = SegmentHeader { version: 1, ..header };
+        assert_eq!(SegmentHeader::decode(&old.encode(), name).expect("good"), old);
+        // Half of each.
+        for (first, second) in [(&page, old.encode()), (&old.encode(), page.clone())] {
+            let torn = [&first[..512], &second[512..]].concat();
+            let version = u32::from(first[8]);
+            assert_eq!(
+                SegmentHeader::decode(&torn, name).expect("good"),
+                SegmentHeader { version, ..header }
+            );
+        }
+        let none = SegmentHeader { version: 0, ..header };
+        assert!(SegmentHeader::decode(&none.encode(), name).is_err());
         assert!(SegmentHeader::decode(&page[..4000], name).is_err());
         assert!(SegmentHeader::decode(&[], name).is_err());
     }

@@ -28,9 +28,11 @@ use crate::record::Mark;
 use crate::segment::ClusterId;
 use crate::storage::sync_parent;
 
-/// The version of the header and of the body that this program writes, and the only one that it reads: a
-/// snapshot of another version is done without.
-pub const VERSION: u32 = 1;
+/// The version of the header and of the body that this program writes, and the newest that it reads: a snapshot of a
+/// newer one is done without. Versions differ in their bodies only.
+pub const VERSION: u32 = 2;
+/// The oldest version that it reads.
+const VERSION_OLDEST: u32 = 1;
 
 /// Snapshots that are kept: the newest, and one to fall back on.
 pub const KEPT: usize = 2;
@@ -59,6 +61,8 @@ const _: () = {
 /// What a snapshot is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// The version of the body; [`VERSION`] of one that is written.
+    pub version: u32,
     /// Which journal's.
     pub cluster: ClusterId,
     /// Everything before this place of the journal is in it, and nothing after.
@@ -87,7 +91,7 @@ pub enum SnapshotError {
     #[error("it does not begin as a snapshot")]
     Magic,
     /// Another version of this program wrote it.
-    #[error("its version is {0}, and this program reads {VERSION}")]
+    #[error("its version is {0}, and this program reads {VERSION_OLDEST} to {VERSION}")]
     Version(u32),
     /// The header's CRC does not match.
     #[error("the header's CRC is {stored:08x} and should be {computed:08x}")]
@@ -260,7 +264,7 @@ fn encode(header: &Header, body: &[u8]) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
     let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
     put(0, &MAGIC);
-    put(VERSION_AT, &VERSION.to_le_bytes());
+    put(VERSION_AT, &header.version.to_le_bytes());
     put(CLUSTER, &header.cluster.0.to_le_bytes());
     put(POSITION, &header.mark.position.0.to_le_bytes());
     put(CHAIN, &header.mark.chain.to_le_bytes());
@@ -288,8 +292,9 @@ fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Decoded, SnapshotError> {
         return Err(SnapshotError::Magic);
     }
     // Before the CRC: another version may have it elsewhere.
-    if u32_at(VERSION_AT) != VERSION {
-        return Err(SnapshotError::Version(u32_at(VERSION_AT)));
+    let version = u32_at(VERSION_AT);
+    if !(VERSION_OLDEST..=VERSION).contains(&version) {
+        return Err(SnapshotError::Version(version));
     }
     let (stored, computed) = (u32_at(HEADER_CRC), crc32c::of(&bytes[..HEADER_CRC]));
     if stored != computed {
@@ -297,6 +302,7 @@ fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Decoded, SnapshotError> {
     }
     let cluster = bytes[CLUSTER..POSITION].try_into().expect("sixteen bytes");
     let header = Header {
+        version,
         cluster: ClusterId(u128::from_le_bytes(cluster)),
         mark: Mark { position: crate::Position(u64_at(POSITION)), chain: u64_at(CHAIN) },
         last_sequence: Sequence(u64_at(SEQUENCE)),
@@ -319,6 +325,7 @@ mod tests {
 
     fn header(position: u64) -> Header {
         Header {
+            version: VERSION,
             cluster: ClusterId(7),
             mark: Mark { position: Position(position), chain: 5 },
             last_sequence: Sequence(3),
@@ -332,6 +339,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("snapshot-00000000000000000001.snap.tmp"), b"unfinished").unwrap();
         fs::write(dir.path().join("snapshot-12.snap"), b"no name of ours").unwrap();
+        let old = Header { version: 1, ..header(8) };
+        let path = write(dir.path(), &old, b"an old body").unwrap();
+        assert_eq!(read(&path, ClusterId(7), 1000).unwrap(), (old, b"an old body".to_vec()));
+        for version in [0, VERSION + 1] {
+            let path = write(dir.path(), &Header { version, ..header(8) }, b"").unwrap();
+            assert!(
+                matches!(read(&path, ClusterId(7), 1000), Err(SnapshotError::Version(n)) if n == version)
+            );
+        }
         for position in [8, 16, 800, 24] {
             let path = write(dir.path(), &header(position), &[1; 1000]).unwrap();
             assert_eq!(read(&path, ClusterId(7), 1000).unwrap(), (header(position), vec![1; 1000]));

@@ -223,6 +223,7 @@ mod tests {
             lot: 1,
             quantity_max: Quantity(1_000),
             price_max: Price::new(1_000_000).unwrap(),
+            bounds: domain::OrderBounds::NONE,
         };
         let good = Config::new(([127, 0, 0, 1], 9).into(), vec![instrument]);
         assert!(good.check().is_ok());

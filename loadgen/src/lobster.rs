@@ -577,6 +577,7 @@ mod tests {
             lot: 1,
             quantity_max: Quantity(10_000),
             price_max: Price::new(1_000_000).unwrap(),
+            bounds: domain::OrderBounds::NONE,
         }
     }
 

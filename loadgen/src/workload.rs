@@ -497,6 +497,7 @@ pub(crate) fn instruments(count: u32) -> Vec<Instrument> {
             lot: 1,
             quantity_max: domain::Quantity(999_999),
             price_max: domain::Price::new(19_999_999).unwrap(),
+            bounds: domain::OrderBounds::NONE,
         })
         .collect()
 }

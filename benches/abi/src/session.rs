@@ -6,9 +6,9 @@
 //! canceled or an event says that nothing is left of it.
 
 use domain::{
-    AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Echo, EnterOrder, EventKind,
-    EventSink, InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Quantity, ReplaceOrder,
-    ReplacePriority, Sequence, Sequenced, SessionId, Side, TimeInForce,
+    AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Echo, EnterOrder, EventKind, EventSink,
+    InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Quantity, ReplaceOrder, ReplacePriority, Sequence,
+    SessionId, Side, TimeInForce,
 };
 use engine::book::Book;
 
@@ -84,7 +84,8 @@ impl<O: Outlet> Session<O> {
         let Some(price) = Price::new(new.price_ticks) else { return };
         self.desk.at_hand(new.sequence_number, new.side, new.price_ticks);
         let order = self.next_order();
-        self.apply(Command::Enter(EnterOrder {
+        let (sequence, nanos) = self.next_place();
+        let enter = EnterOrder {
             order,
             owner: owner_of(new.order_id),
             account: ACCOUNT,
@@ -99,7 +100,8 @@ impl<O: Outlet> Session<O> {
             quantity: Quantity(u64::from(new.quantity)),
             client_order_id: ClientOrderId::BLANK,
             echo: Echo::default(),
-        }));
+        };
+        self.book.apply_enter(sequence, nanos, &enter, &mut self.desk);
         if !self.desk.leaves.is_zero() {
             self.desk.ids.insert(new.order_id, order, new.side, new.price_ticks);
         }
@@ -116,7 +118,9 @@ impl<O: Outlet> Session<O> {
         self.desk.at_hand(cancel.sequence_number, side, price_ticks);
         self.desk.ids.remove(at);
         let owner = owner_of(cancel.order_id);
-        self.apply(Command::Cancel(CancelOrder { order, owner, reason: CancelReason::Requested }));
+        let (sequence, nanos) = self.next_place();
+        let cancel = CancelOrder { order, owner, reason: CancelReason::Requested };
+        self.book.apply_cancel(sequence, nanos, &cancel, &mut self.desk);
     }
 
     /// A new price and quantity: another order takes its place, behind those at its price.
@@ -133,7 +137,8 @@ impl<O: Outlet> Session<O> {
         let new_order = self.next_order();
         self.desk.ids.replace(at, new_order, modify.price_ticks);
         let owner = owner_of(modify.order_id);
-        self.apply(Command::Replace(ReplaceOrder {
+        let (sequence, nanos) = self.next_place();
+        let replace = ReplaceOrder {
             order,
             original: owner.client_ref,
             new_order,
@@ -146,7 +151,8 @@ impl<O: Outlet> Session<O> {
             priority: ReplacePriority::Lose,
             client_order_id: ClientOrderId::BLANK,
             echo: Echo::default(),
-        }));
+        };
+        self.book.apply_replace(sequence, nanos, &replace, &mut self.desk);
         if self.desk.leaves.is_zero() {
             self.desk.ids.remove_order(modify.order_id, new_order);
         }
@@ -154,14 +160,14 @@ impl<O: Outlet> Session<O> {
 
     #[inline]
     fn next_order(&self) -> OrderId {
-        OrderId::new(INSTRUMENT, self.book.next_order_number())
+        OrderId::of(INSTRUMENT, self.book.next_order_number())
     }
 
+    /// The next command's place and time.
     #[inline(always)]
-    fn apply(&mut self, command: Command) {
+    fn next_place(&mut self) -> (Sequence, Nanos) {
         self.sequence += 1;
-        let command = Sequenced { sequence: Sequence(self.sequence), nanos: Nanos(self.sequence), command };
-        self.book.apply(&command, &mut self.desk);
+        (Sequence(self.sequence), Nanos(self.sequence))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use domain::{
     CancelOrder, CancelReason, Command, EnterOrder, EventKind, EventSink, Instructions, InstrumentId, Nanos,
-    OrderType, Owner, Quantity, ReduceOrder, RejectReason, Sequence, Sequenced, TimeInForce,
+    OrderType, Owner, Quantity, ReduceOrder, RejectReason, ReplaceOrder, Sequence, Sequenced, TimeInForce,
 };
 
 use super::Book;
@@ -20,32 +20,70 @@ impl Book {
     pub fn apply<S: EventSink>(&mut self, command: &Sequenced<Command>, events: &mut S) {
         let Sequenced { sequence, nanos, ref command } = *command;
         match command {
-            Command::Enter(enter) => {
-                self.begin(sequence, nanos, enter.order.instrument(), events);
-                self.enter(enter, events);
-            }
-            Command::Cancel(cancel) => {
-                self.begin(sequence, nanos, cancel.order.instrument(), events);
-                self.cancel(cancel, events);
-            }
+            Command::Enter(enter) => self.apply_enter(sequence, nanos, enter, events),
+            Command::Cancel(cancel) => self.apply_cancel(sequence, nanos, cancel, events),
             Command::Reduce(reduce) => {
                 self.begin(sequence, nanos, reduce.order.instrument(), events);
                 self.reduce(reduce, events);
+                self.finish(events);
             }
-            Command::Replace(replace) => {
-                self.begin(sequence, nanos, replace.order.instrument(), events);
-                self.replace(replace, events);
-            }
-            _ => {
-                if !self.apply_rare(sequence, nanos, command, events) {
-                    return;
-                }
-            }
+            Command::Replace(replace) => self.apply_replace(sequence, nanos, replace, events),
+            _ => self.apply_rare(sequence, nanos, command, events),
         }
+    }
+
+    /// [`apply`](Self::apply) for a caller that knows which command it has.
+    ///
+    /// # Panics
+    /// As [`apply`](Self::apply).
+    #[inline(always)]
+    pub fn apply_enter<S: EventSink>(
+        &mut self,
+        sequence: Sequence,
+        nanos: Nanos,
+        enter: &EnterOrder,
+        events: &mut S,
+    ) {
+        self.begin(sequence, nanos, enter.order.instrument(), events);
+        self.enter(enter, events);
         self.finish(events);
     }
 
-    /// Every other command. Says whether it is one for a book.
+    /// [`apply`](Self::apply) for a caller that knows which command it has.
+    ///
+    /// # Panics
+    /// As [`apply`](Self::apply).
+    #[inline(always)]
+    pub fn apply_cancel<S: EventSink>(
+        &mut self,
+        sequence: Sequence,
+        nanos: Nanos,
+        cancel: &CancelOrder,
+        events: &mut S,
+    ) {
+        self.begin(sequence, nanos, cancel.order.instrument(), events);
+        self.cancel(cancel, events);
+        self.finish(events);
+    }
+
+    /// [`apply`](Self::apply) for a caller that knows which command it has.
+    ///
+    /// # Panics
+    /// As [`apply`](Self::apply).
+    #[inline(always)]
+    pub fn apply_replace<S: EventSink>(
+        &mut self,
+        sequence: Sequence,
+        nanos: Nanos,
+        replace: &ReplaceOrder,
+        events: &mut S,
+    ) {
+        self.begin(sequence, nanos, replace.order.instrument(), events);
+        self.replace(replace, events);
+        self.finish(events);
+    }
+
+    /// Every other command, if it is one for a book.
     #[cold]
     #[inline(never)]
     fn apply_rare<S: EventSink>(
@@ -54,9 +92,9 @@ impl Book {
         nanos: Nanos,
         command: &Command,
         events: &mut S,
-    ) -> bool {
+    ) {
         if command.instrument().is_none() && !command.is_market_wide() {
-            return false;
+            return;
         }
         self.begin(sequence, nanos, command.instrument().unwrap_or(self.instrument), events);
         match command {
@@ -83,7 +121,7 @@ impl Book {
             | Command::DefineInstrument(_)
             | Command::DefineSession(_) => unreachable!("sorted out above"),
         }
-        true
+        self.finish(events);
     }
 
     /// What comes before each command: it is checked, counted, and what is due is done.
@@ -131,11 +169,12 @@ impl Book {
         let is_limit = enter.order_type == OrderType::Limit;
         let is_common = matches!(enter.time_in_force, TimeInForce::Day | TimeInForce::GoodTillCancel);
         if !is_limit | !is_common {
-            return self.enter_other(enter, events);
+            // A copy, so that nothing else has to be in memory for what is called here.
+            return self.enter_other(&{ *enter }, events);
         }
         self.numbers.count(enter.order.number());
         if !self.has_room(enter, true) {
-            return self.reject(enter, RejectReason::InvalidQuantity, events);
+            return self.reject(&{ *enter }, RejectReason::InvalidQuantity, events);
         }
         self.accept(enter, events);
         self.execute_resting(&Taker::of(enter), events);
@@ -187,7 +226,7 @@ impl Book {
     fn cancel<S: EventSink>(&mut self, cancel: &CancelOrder, events: &mut S) {
         match self.find_owned(cancel.order.number(), cancel.owner) {
             Some(cell) => self.cancel_cell(cell, cancel.reason, events),
-            None => self.refuse_cancel(cancel, events),
+            None => self.refuse_cancel(&{ *cancel }, events),
         }
     }
 

@@ -289,7 +289,7 @@ impl Book {
         self.cells.detach(order.prev, order.next);
         let queue = &mut self.cells[order.level];
         queue.open -= order.open;
-        queue.tally -= 1;
+        queue.tally = queue.tally.wrapping_sub(1);
         let emptied = queue.tally == 0;
         self.numbers.remove(order.number());
         let side = &mut self.sides[order.side() as usize];

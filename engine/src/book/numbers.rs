@@ -101,7 +101,7 @@ impl Numbers {
     /// An order that has been counted has a cell from now on.
     #[inline(always)]
     pub(super) fn insert(&mut self, number: u64, cell: u32) {
-        self.live += 1;
+        self.live = self.live.wrapping_add(1);
         let age = self.last.wrapping_sub(number);
         if age < self.near.len() as u64 {
             let slot = &mut self.near[number as usize & (self.near.len() - 1)];
@@ -125,7 +125,7 @@ impl Numbers {
     /// An order that had a cell has none any more.
     #[inline(always)]
     pub(super) fn remove(&mut self, number: u64) {
-        self.live -= 1;
+        self.live = self.live.wrapping_sub(1);
         let age = self.last.wrapping_sub(number);
         if age < self.near.len() as u64 {
             let slot = &mut self.near[number as usize & (self.near.len() - 1)];

@@ -19,7 +19,8 @@ impl Book {
             && replace.time_in_force != TimeInForce::GoodTillDate;
         match found {
             Some(cell) if is_plain => self.replace_plain(cell, replace, events),
-            _ => self.replace_special(replace, None, events),
+            // A copy, as in `enter`.
+            _ => self.replace_special(&{ *replace }, None, events),
         }
     }
 
@@ -47,7 +48,7 @@ impl Book {
         let rests = may_rest(replace.order_type, replace.time_in_force);
         let others = self.sides[side as usize].open() - open;
         if leaves == 0 || (rests && others.checked_add(leaves).is_none()) {
-            return self.refuse_replacement(cell, replace, RejectReason::InvalidQuantity, events);
+            return self.refuse_replacement(cell, &{ *replace }, RejectReason::InvalidQuantity, events);
         }
         let kept = rests
             && replace.priority == ReplacePriority::KeepWherePossible

@@ -138,7 +138,7 @@ impl BookSide {
     #[inline(always)]
     pub(super) fn leave(&mut self, open: u64) {
         self.open -= open;
-        self.count -= 1;
+        self.count = self.count.wrapping_sub(1);
     }
 
     /// So many orders leave after having been filled, and so much was filled.

@@ -18,6 +18,12 @@ pub(super) const WIDTH_MIN: u64 = 128;
 /// Ticks of the largest: 64 × 64 × 64.
 pub(super) const WIDTH_MAX: u64 = 1 << 18;
 
+/// The bit of a place in its word.
+#[inline(always)]
+const fn bit(place: u64) -> u64 {
+    1u64.wrapping_shl(place as u32)
+}
+
 /// A run of keys. Without memory until it is laid somewhere.
 #[derive(Debug, Default)]
 pub(super) struct Window {
@@ -65,25 +71,25 @@ impl Window {
     /// A place gets a level.
     #[inline(always)]
     pub(super) fn set(&mut self, place: u64, level: u32) {
-        let place = place as usize;
-        self.index[place] = level;
-        self.lower[place >> 6] |= 1 << (place & 63);
-        self.upper[place >> 12] |= 1 << (place >> 6 & 63);
-        self.top |= 1 << (place >> 12);
+        let word = place as usize >> 6;
+        self.index[place as usize] = level;
+        self.lower[word] |= bit(place);
+        self.upper[word >> 6] |= bit(place >> 6);
+        self.top |= bit(place >> 12);
     }
 
     /// A place has no level any more.
     #[inline(always)]
     pub(super) fn clear(&mut self, place: u64) {
-        let place = place as usize;
-        self.index[place] = NIL;
-        let lower = &mut self.lower[place >> 6];
-        *lower &= !(1 << (place & 63));
-        let emptied = u64::from(*lower == 0);
-        let upper = &mut self.upper[place >> 12];
-        *upper &= !(emptied << (place >> 6 & 63));
-        let emptied = u64::from(*upper == 0);
-        self.top &= !(emptied << (place >> 12));
+        let word = place as usize >> 6;
+        self.index[place as usize] = NIL;
+        let lower = &mut self.lower[word];
+        *lower &= !bit(place);
+        let emptied = if *lower == 0 { bit(place >> 6) } else { 0 };
+        let upper = &mut self.upper[word >> 6];
+        *upper &= !emptied;
+        let emptied = if *upper == 0 { bit(place >> 12) } else { 0 };
+        self.top &= !emptied;
     }
 
     /// The best key that has a level, `none` when none has.

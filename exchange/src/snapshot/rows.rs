@@ -1,17 +1,22 @@
 //! The mirror types: what stands in the body of a snapshot, in this order, and how each comes from and goes
-//! to what it mirrors. A change of any needs a new [`VERSION`](journal::snapshot::VERSION);
-//! `docs/snapshot-format.md` has the bytes.
+//! to what it mirrors. A change of any needs a new [`VERSION`](journal::snapshot::VERSION), and the old rows beside
+//! the new ([`v1`]); `docs/snapshot-format.md` has the bytes.
+
+mod special;
+mod v1;
 
 use std::borrow::Cow;
 
 use domain::{
-    AccountId, BookScopedId, ClientOrderId, ClientRef, Echo, Instrument, InstrumentId, Nanos, OrderType,
-    Owner, Price, Quantity, Sequence, SessionId, Side, Symbol, TimeInForce, UserName,
+    AccountId, BookScopedId, ClientOrderId, ClientRef, Echo, Instrument, InstrumentId, Nanos, OrderBounds,
+    OrderType, Owner, Price, Quantity, Sequence, SessionId, Side, Symbol, TimeInForce, UserName,
 };
 use engine::book::{BookHeader, BookImage, Counters, LastTrade, RestingOrder};
 use gateway::{LiveOrder, SessionImage};
 use journal::{Position, session_log::SessionIndex};
 use serde::{Deserialize, Serialize};
+
+pub(super) use self::{special::SpecialRow, v1::BodyV1};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Body<'a> {
@@ -30,6 +35,9 @@ pub(super) struct InstrumentRow {
     pub(super) lot: u32,
     pub(super) quantity_max: u64,
     pub(super) price_max: i64,
+    pub(super) quantity_min: u64,
+    pub(super) notional_min: u64,
+    pub(super) notional_max: u64,
 }
 
 impl InstrumentRow {
@@ -40,6 +48,9 @@ impl InstrumentRow {
             lot: instrument.lot,
             quantity_max: instrument.quantity_max.lots(),
             price_max: instrument.price_max.ticks(),
+            quantity_min: instrument.bounds.quantity_min.lots(),
+            notional_min: instrument.bounds.notional_min,
+            notional_max: instrument.bounds.notional_max,
         }
     }
 
@@ -51,6 +62,11 @@ impl InstrumentRow {
             lot: self.lot,
             quantity_max: Quantity(self.quantity_max),
             price_max: Price::new(self.price_max)?,
+            bounds: OrderBounds {
+                quantity_min: Quantity(self.quantity_min),
+                notional_min: self.notional_min,
+                notional_max: self.notional_max,
+            },
         };
         instrument.validated().ok()
     }
@@ -70,6 +86,8 @@ pub(super) struct BookRow {
     pub(super) traded: u128,
     pub(super) last_trade: Option<TradeRow>,
     pub(super) orders: Vec<OrderRow>,
+    /// The stop orders that wait.
+    pub(super) stops: Vec<OrderRow>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,6 +110,7 @@ pub(super) struct OrderRow {
     pub(super) executed: u64,
     pub(super) queued_by: u64,
     pub(super) queued_at: u64,
+    pub(super) special: Option<SpecialRow>,
 }
 
 impl BookRow {
@@ -116,11 +135,13 @@ impl BookRow {
                 quantity: quantity.lots(),
             }),
             orders: image.orders.iter().map(OrderRow::of).collect(),
+            stops: image.stops.iter().map(OrderRow::of).collect(),
         }
     }
 
     pub(super) fn image(self, instrument: InstrumentId) -> Option<BookImage> {
         let orders: Vec<_> = self.orders.iter().map(OrderRow::order).collect::<Option<_>>()?;
+        let stops: Vec<_> = self.stops.iter().map(OrderRow::order).collect::<Option<_>>()?;
         let last_trade = match self.last_trade {
             None => None,
             Some(TradeRow { id, price, quantity }) => Some(LastTrade {
@@ -145,9 +166,9 @@ impl BookRow {
             next_order_number: self.next_order_number,
             counters,
             last_trade,
-            resting: orders.len() as u64,
+            resting: (orders.len() + stops.len()) as u64,
         };
-        Some(BookImage { header, orders })
+        Some(BookImage { header, orders, stops })
     }
 }
 
@@ -164,6 +185,7 @@ impl OrderRow {
             time_in_force,
             queued_by,
             queued_at,
+            special,
         } = *order;
         Self {
             id: order.0,
@@ -177,6 +199,7 @@ impl OrderRow {
             executed: executed.lots(),
             queued_by: queued_by.0,
             queued_at: queued_at.0,
+            special: special.as_ref().map(SpecialRow::of),
         }
     }
 
@@ -192,6 +215,10 @@ impl OrderRow {
             time_in_force: TimeInForce::from_u8(self.time_in_force)?,
             queued_by: Sequence(self.queued_by),
             queued_at: Nanos(self.queued_at),
+            special: match &self.special {
+                None => None,
+                Some(row) => Some(row.special()?),
+            },
         })
     }
 }

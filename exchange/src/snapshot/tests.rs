@@ -1,15 +1,19 @@
 //! The body's bytes, and what becomes of bytes that are none.
 
+use core::num::NonZeroU32;
+
 use domain::{
-    AccountId, ClientOrderId, ClientRef, Command, Echo, EnterOrder, Events, Instrument, OrderType, Price,
-    Quantity, Sequenced, SessionDefinition, Symbol, TimeInForce, UserName,
+    AccountId, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder, Events, Execution, Instructions,
+    Instrument, OrderType, PostOnly, Price, Quantity, SelfTrade, SelfTradePolicy, Sequenced,
+    SessionDefinition, Symbol, TimeInForce, Trigger, UserName,
 };
+use engine::book::{Special, Waiting};
 use gateway::LiveOrder;
 use journal::Position;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 
-use super::*;
+use super::{rows::OrderRow, *};
 
 /// An instrument, its book with an order and a trade, and the session that entered both sides of it.
 struct Small {
@@ -30,6 +34,7 @@ impl Small {
             lot: 1,
             quantity_max: Quantity(1_000),
             price_max: Price::new(5_000).unwrap(),
+            bounds: domain::OrderBounds::NONE,
         });
         let (mut book, mut events) = (Book::new(InstrumentId(0)), Events::new());
         let mut sessions = Sessions::new();
@@ -84,6 +89,7 @@ impl Small {
 
     fn header(&self) -> Header {
         Header {
+            version: snapshot::VERSION,
             cluster: ClusterId(1),
             mark: Mark { position: Position(4_096), chain: 7 },
             last_sequence: Sequence(4),
@@ -99,17 +105,20 @@ fn concat(fields: &[(i128, usize)]) -> Vec<u8> {
 }
 
 /// Written out by hand from `docs/snapshot-format.md`.
-#[test]
-fn the_body_has_the_documented_bytes() {
+fn written(version: u32) -> Vec<u8> {
+    let newer = |fields: &[(i128, usize)]| if version == 1 { Vec::new() } else { concat(fields) };
     let expected = [
         concat(&[(0, 8), (0, 8), (1, 8)]),
         b"AAA     ".to_vec(),
         concat(&[(100, 4), (1, 4), (1_000, 8), (5_000, 8)]),
+        newer(&[(1, 8), (0, 8), (u64::MAX.into(), 8)]),
         // Books: one; sequence, next number, seven counters, lots traded.
         concat(&[(1, 8), (4, 8), (3, 8), (2, 8), (2, 8), (0, 8), (0, 8), (0, 8), (0, 8), (1, 8), (5, 16)]),
         // The last trade, and one order with seven of its twelve lots open.
         concat(&[(1, 1), (1, 8), (700, 8), (5, 8), (1, 8)]),
         concat(&[(2, 8), (0, 4), (20, 4), (3, 4), (0, 1), (1, 1), (700, 8), (7, 8), (5, 8), (4, 8), (32, 8)]),
+        // It is plain, and no stop waits.
+        newer(&[(0, 1), (0, 8)]),
         // Sessions: one, with one live order and five reports in one block.
         concat(&[(1, 8)]),
         b"DEV1                ".to_vec(),
@@ -118,7 +127,147 @@ fn the_body_has_the_documented_bytes() {
         b"BYPNNmine                ".to_vec(),
         concat(&[(1, 8), (64, 8), (5, 8), (0, 4), (8, 4), (16, 4), (24, 4), (32, 4)]),
     ];
-    assert_eq!(Small::new().bytes(), expected.concat());
+    expected.concat()
+}
+
+#[test]
+fn the_body_has_the_documented_bytes() {
+    assert_eq!(Small::new().bytes(), written(2));
+}
+
+#[test]
+fn a_body_of_version_1_is_still_read() {
+    let small = Small::new();
+    let old = Header { version: 1, ..small.header() };
+    let Loaded { market_wide, instruments, books, sessions, .. } = decode(&old, &written(1)).unwrap();
+    let again = Small { instruments, books, sessions };
+    assert_eq!((market_wide, again.bytes()), (MARKET_WIDE, small.bytes()));
+    // Each version by its own number only.
+    assert!(decode(&old, &written(2)).is_err());
+    assert!(decode(&small.header(), &written(1)).is_err());
+}
+
+/// What makes orders special, and the bytes that it is behind the order's own.
+fn specials() -> Vec<(Special, Vec<u8>)> {
+    let none = Instructions::NONE;
+    let group = NonZeroU32::new(0x21).unwrap();
+    let plain = Special {
+        instructions: none,
+        order_type: OrderType::Limit,
+        shown: Quantity(0),
+        refreshes: 0,
+        waiting: Waiting::No,
+    };
+    let price = |ticks| Price::new(ticks).unwrap();
+    // Type, trigger, display, execution, policy, waits; trigger value, peak, minimum, expiry; spread, seed, group,
+    // refreshes; shown.
+    let bytes = |codes: [i128; 6], words: [i128; 4], halves: [i128; 4], shown: i128, at: &[(i128, usize)]| {
+        let fields = codes.map(|n| (n, 1)).into_iter().chain(words.map(|n| (n, 8)));
+        let fields = fields.chain(halves.map(|n| (n, 4))).chain([(shown, 8)]);
+        concat(&[(1, 1)].into_iter().chain(fields).chain(at.iter().copied()).collect::<Vec<_>>())
+    };
+    vec![
+        (
+            Special {
+                instructions: Instructions {
+                    display: Display::Iceberg { peak: Quantity(0x11), spread: 0x12, seed: 0x13 },
+                    expires: Nanos(0x14),
+                    ..none
+                },
+                shown: Quantity(0x15),
+                refreshes: 0x16,
+                ..plain
+            },
+            bytes([0, 0, 1, 0, 0, 0], [0, 0x11, 0, 0x14], [0x12, 0x13, 0, 0x16], 0x15, &[(0, 1)]),
+        ),
+        (
+            Special {
+                instructions: Instructions {
+                    display: Display::Hidden,
+                    execution: Execution::PostOnly(PostOnly::Slide),
+                    self_trade: Some(SelfTrade { group, policy: SelfTradePolicy::Decrement }),
+                    ..none
+                },
+                ..plain
+            },
+            bytes([0, 0, 2, 4, 3, 0], [0; 4], [0, 0, 0x21, 0], 0, &[(0, 1)]),
+        ),
+        (
+            Special {
+                instructions: Instructions { trigger: Trigger::Stop(price(-7)), ..none },
+                order_type: OrderType::MarketToLimit,
+                waiting: Waiting::ForTrigger(Some(price(-7))),
+                ..plain
+            },
+            bytes([2, 1, 0, 0, 0, 1], [-7, 0, 0, 0], [0; 4], 0, &[(1, 1), (-7, 8)]),
+        ),
+        (
+            Special {
+                instructions: Instructions { trigger: Trigger::Trailing { ticks: 9 }, ..none },
+                order_type: OrderType::Market,
+                waiting: Waiting::ForTrigger(None),
+                ..plain
+            },
+            bytes([1, 2, 0, 0, 0, 1], [9, 0, 0, 0], [0; 4], 0, &[(0, 1)]),
+        ),
+        (
+            Special {
+                instructions: Instructions { execution: Execution::Minimum(Quantity(5)), ..none },
+                waiting: Waiting::ForTurn,
+                ..plain
+            },
+            bytes([0, 0, 0, 1, 0, 2], [0, 0, 5, 0], [0; 4], 0, &[(0, 1)]),
+        ),
+        (
+            Special { instructions: Instructions { execution: Execution::AllOrNone, ..none }, ..plain },
+            bytes([0, 0, 0, 2, 0, 0], [0; 4], [0; 4], 0, &[(0, 1)]),
+        ),
+    ]
+}
+
+#[test]
+fn special_orders_have_the_documented_bytes() {
+    let small = Small::new();
+    let order = BookImage::of(&small.books[0]).orders[0];
+    let row = |order: &RestingOrder| bincode::serde::encode_to_vec(OrderRow::of(order), CODEC).unwrap();
+    let plain = row(&order);
+    assert_eq!(plain.last(), Some(&0));
+    for (special, expected) in specials() {
+        let order = RestingOrder { special: Some(special), ..order };
+        let bytes = row(&order);
+        assert_eq!(bytes, [&plain[..plain.len() - 1], &expected].concat(), "{special:?}");
+        let (again, _): (OrderRow, _) = bincode::serde::decode_from_slice(&bytes, CODEC).unwrap();
+        assert_eq!(again.order(), Some(order));
+        // Whatever one byte says: nothing, or an order that is written as just these bytes.
+        for at in plain.len() - 1..bytes.len() {
+            for value in 0..=u8::MAX {
+                let mut other = bytes.clone();
+                other[at] = value;
+                let Ok((found, length)) = bincode::serde::decode_from_slice::<OrderRow, _>(&other, CODEC)
+                else {
+                    continue;
+                };
+                if let Some(order) = found.order() {
+                    assert_eq!(row(&order), other[..length], "byte {at} is {value}");
+                }
+            }
+        }
+    }
+}
+
+/// The stops that wait stand behind the orders that rest, and come back as they were.
+#[test]
+fn stops_that_wait_are_in_a_book_s_row() {
+    let mut image = BookImage::of(&Small::new().books[0]);
+    let order = image.orders[0];
+    let special = |n: usize| Some(specials()[n].0);
+    image.orders.push(RestingOrder { special: special(0), ..order });
+    image.stops =
+        vec![RestingOrder { special: special(4), ..order }, RestingOrder { special: special(2), ..order }];
+    image.header.resting = 4;
+    let bytes = bincode::serde::encode_to_vec(BookRow::of(&image), CODEC).unwrap();
+    let (row, read): (BookRow, _) = bincode::serde::decode_from_slice(&bytes, CODEC).unwrap();
+    assert_eq!((read, row.image(InstrumentId(0))), (bytes.len(), Some(image)));
 }
 
 #[test]

@@ -172,6 +172,49 @@ fn both_sides_of_a_trade_hear_of_it_at_the_same_time_under_the_same_number() {
     assert_eq!((made.price, taken.price), (1_000_000, 1_000_000));
 }
 
+/// Orders and replacements are held against the smallest and largest quantity and notional. A market order has no price,
+/// and a cancel may leave less.
+#[test]
+fn what_an_order_is_worth_has_bounds() {
+    let bounds =
+        r#", quantity_min = 10, quantity_max = 500, notional_min = "5.00", notional_max = "20000.00""#;
+    play(
+        Settings { nvda: bounds, ..Settings::default() },
+        "
+        ALICE> O 1 B 9 NVDA 200.00 0
+        ALICE> O 2 B 501 NVDA 10.00 0
+        ALICE> O 3 B 10 NVDA 0.49 0
+        ALICE> O 4 B 100 NVDA 200.01 0
+        ALICE< J 1 0x13
+        ALICE< J 2 0x13
+        ALICE< J 3 0x06
+        ALICE< J 4 0x1f
+        ALICE> O 5 B 10 NVDA 0.50 0
+        ALICE> O 6 B 100 NVDA 200.00 3
+        ALICE> O 7 S 10 NVDA market 3
+        ALICE< A 5 B 10 NVDA 0.5000 0 YPNN L 2-1
+        ALICE< A 6 B 100 NVDA 200.0000 3 YPNN L 2-2
+        ALICE< C 6 100 I
+        ALICE< A 7 S 10 NVDA market 3 YPNN L 2-3
+        ALICE< E 5 10 0.5000 A 2-1
+        ALICE< E 7 10 0.5000 R 2-1
+        ALICE> O 8 S 9 NVDA market 3
+        ALICE< J 8 0x13
+        ALICE> O 9 B 20 NVDA 100.00 G
+        ALICE> X 9 1
+        ALICE> U 9 10 15 100.00 G
+        ALICE> U 10 11 14 0.35 G
+        ALICE< A 9 B 20 NVDA 100.0000 G YPNN L 2-4
+        ALICE< C 9 19 U
+        ALICE< U 9 10 B 15 NVDA 100.0000 G YPNN L 2-5
+        ALICE< C 10 15 Z
+        # Bounds of others are their own.
+        ALICE> O 13 B 1 AAPL 1.00 0
+        ALICE< A 13 B 1 AAPL 1.0000 0 YPNN L 0-1
+        ",
+    );
+}
+
 #[test]
 fn a_session_has_only_so_many_open_orders() {
     play(

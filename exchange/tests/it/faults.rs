@@ -257,7 +257,7 @@ fn a_definition_does_not_change() {
     home.settings.tick = "0.05";
     let said = home.refused();
     assert!(
-        said.contains("instrument AAPL") && said.contains("tick 100") && said.contains("says 500"),
+        said.contains("instrument AAPL") && said.contains("tick 100") && said.contains("says tick 500"),
         "{said}"
     );
     home.settings.tick = "0.01";

@@ -3,6 +3,7 @@
 //! * `conversations` and `hostile`: what clients say, rightly and wrongly, and what they are answered.
 //! * `resume`, `crash` and `faults`: what must survive the death of the process and the whims of a disk.
 //! * `snapshot`: starts that need not replay everything, and come to the same.
+//! * `special`: special orders, put into journals as commands.
 //! * `shards`, `lobster` and `commands`: the same results on any number of shards, recorded flow, the command line.
 //!
 //! Random tests print their seed, and `SEED=n` repeats one. Timeouts are generous: they only tell that something
@@ -14,6 +15,7 @@ mod client;
 mod commands;
 mod conversations;
 mod crash;
+mod desk;
 mod faults;
 mod hostile;
 mod lobster;
@@ -22,4 +24,5 @@ mod resume;
 mod script;
 mod shards;
 mod snapshot;
+mod special;
 mod venue;

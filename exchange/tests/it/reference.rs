@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use domain::{
-    ClientRef, Command, EventKind, Events, Instrument, InstrumentId, Owner, ReduceKind, Report, ReportKind,
-    Sequence, Sequenced, SessionId,
+    ClientRef, Command, EnterSpecial, EventKind, Events, Instrument, InstrumentId, Owner, ReduceKind,
+    ReplaceSpecial, Report, ReportKind, Sequence, Sequenced, SessionId,
 };
 use engine::{
     book::BookView,
@@ -97,17 +97,24 @@ impl Reference {
             Command::Rejected(rejected) => {
                 self.cause(command, None, 0, rejected.session, rejected.client_ref, 'J');
             }
-            Command::EndOfDay => {
-                for book in 0..self.books.len() {
-                    self.run(book, command);
-                }
+            Command::Enter(enter) | Command::EnterSpecial(EnterSpecial { enter, .. }) => {
+                self.asked.push(enter.owner);
             }
-            Command::Enter(enter) => self.asked.push(enter.owner),
-            Command::Replace(replace) => self.asked.push(replace.owner),
-            Command::Cancel(_) | Command::Reduce(_) => {}
+            Command::Replace(replace) | Command::ReplaceSpecial(ReplaceSpecial { replace, .. }) => {
+                self.asked.push(replace.owner);
+            }
+            Command::Cancel(_)
+            | Command::Reduce(_)
+            | Command::EndOfDay
+            | Command::MassCancel(_)
+            | Command::Advance(_) => {}
         }
         if let Some(instrument) = command.command.instrument() {
             self.run(instrument.0 as usize, command);
+        } else if command.command.is_market_wide() {
+            for book in 0..self.books.len() {
+                self.run(book, command);
+            }
         }
     }
 
@@ -137,8 +144,15 @@ impl Reference {
                 EventKind::Reduced { owner, kind: ReduceKind::Cancel, .. } => said(owner, 'C'),
                 EventKind::Reduced { owner, kind: ReduceKind::Modify { .. }, .. } => said(owner, 'M'),
                 EventKind::Replaced { owner, .. } => said(owner, 'U'),
+                EventKind::Decremented { owner, .. } => said(owner, 'C'),
                 // OUCH does not speak of these.
-                EventKind::ReplaceRejected { .. } | EventKind::CancelRejected { .. } => {}
+                EventKind::ReplaceRejected { .. }
+                | EventKind::CancelRejected { .. }
+                | EventKind::Triggered { .. }
+                | EventKind::Refreshed { .. }
+                | EventKind::Restated { .. }
+                | EventKind::MassCanceled { .. }
+                | EventKind::Paused { .. } => {}
             }
         }
     }

@@ -34,6 +34,8 @@ pub(crate) const INSTRUMENTS: [&str; 5] = ["AAPL", "MSFT", "NVDA", "AMZN", "LOTS
 pub(crate) struct Settings {
     pub(crate) ack: &'static str,
     pub(crate) tick: &'static str,
+    /// Further keys of the instrument `NVDA`, each after a comma.
+    pub(crate) nvda: &'static str,
     pub(crate) segment_mib: u64,
     pub(crate) tail_mib: u64,
     /// "": where the exchange puts it, mostly in shared memory.
@@ -55,6 +57,7 @@ impl Default for Settings {
         Self {
             ack: "disk",
             tick: "0.01",
+            nvda: "",
             segment_mib: 4,
             tail_mib: 1,
             tail_dir: String::new(),
@@ -86,6 +89,7 @@ impl Settings {
         for symbol in INSTRUMENTS {
             let more = match symbol {
                 "LOTS" => r#", tick = "0.05", lot = 100, quantity_max = 50, price_max = "1000.00""#,
+                "NVDA" => self.nvda,
                 _ => "",
             };
             // Writing to a string cannot fail.

@@ -3,7 +3,10 @@
 //! Encoding writes straight into the tail; decoding checks every field that has a range.
 
 pub(crate) mod command;
+mod instructions;
 pub(crate) mod report;
+#[cfg(test)]
+mod tests;
 
 use domain::{Echo, OrderType, Price, TimeInForce};
 
@@ -68,7 +71,7 @@ impl<'a, const N: usize> Put<'a, N> {
         self.put(u64::from(field), 32)
     }
 
-    /// Zeros what is left; less than 8 bytes.
+    /// Zeros what is left; at most 8 bytes.
     #[inline(always)]
     fn end(self) {
         debug_assert!(N - self.at <= 8, "a payload is its fields and the padding to 8");
@@ -137,6 +140,15 @@ impl<'a, const N: usize> Take<'a, N> {
     fn echo(&mut self) -> Echo {
         let [side, display, capacity, intermarket_sweep, cross] = self.bytes();
         Echo { side, display, capacity, intermarket_sweep, cross }
+    }
+
+    /// Checks that the next bytes are zero.
+    #[inline(always)]
+    fn zeros<const M: usize>(&mut self) -> Result<(), DecodeError> {
+        match self.bytes::<M>().into_iter().find(|b| *b != 0) {
+            None => Ok(()),
+            Some(byte) => Err(value("padding", byte)),
+        }
     }
 
     /// Checks that what is left is zero.

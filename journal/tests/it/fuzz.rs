@@ -10,14 +10,14 @@ fn arbitrary_bytes_do_no_harm() {
         let mut bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
         // Half of them with a kind that exists and few codes in the detail.
         if length >= 4 && random.below(2) == 0 {
-            let kinds = [1, 2, 3, 4, 5, 6, 7, 8, 64, 65, 66, 67, 68, 69, 70, 71, 128];
+            let kinds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 64, 65, 66, 67, 68, 69, 70, 71, 128];
             bytes[0] = kinds[random.below(kinds.len() as u64) as usize];
             for byte in &mut bytes[1..4] {
                 *byte = random.below(3) as u8;
             }
             // And a length that some kind has.
-            let sizes = [0, 16, 24, 32, 40, 48, 64, 72, 80];
-            bytes.resize(20 + sizes[random.below(9) as usize], 0);
+            let sizes = [0, 8, 16, 24, 32, 40, 48, 64, 72, 80, 112, 120];
+            bytes.resize(20 + sizes[random.below(12) as usize], 0);
         }
         journal::fuzz::record(&bytes);
     }

@@ -139,11 +139,11 @@ fn room_is_a_promise() {
     let (mut journal, _) = open(dir.path(), &Options { tail_bytes: 8 << 10, ..options() });
     for _ in 0..2_000 {
         let mut room = journal.room();
-        while room >= 112 {
+        while room >= 152 {
             let before = journal.stats().bytes;
             crate::support::append(&mut journal, &source.next()).expect("there was room");
             // What a stretched seal takes is not counted against the promise.
-            room = room.saturating_sub((journal.stats().bytes - before).min(112));
+            room = room.saturating_sub((journal.stats().bytes - before).min(152));
         }
         journal.commit();
         if source.random.below(3) == 0 {

@@ -294,9 +294,9 @@ fn headers_that_are_wrong_are_named() {
 
     // A version that this program does not know, whatever else it says.
     let mut newer = bytes[0].clone();
-    newer[8] = 2;
+    newer[8] = 3;
     fs::write(path(0), &newer).expect("writes");
-    assert!(matches!(refuse(dir.path()), OpenError::NewerFormat { found: 2, known: 1, .. }));
+    assert!(matches!(refuse(dir.path()), OpenError::NewerFormat { found: 3, known: 2, .. }));
     assert_eq!(fs::read(path(0)).expect("reads"), newer, "untouched");
     restore();
 
@@ -570,4 +570,59 @@ fn a_spare_that_is_complete_is_used_and_others_are_removed() {
     let all = write(&mut journal, &mut source, 2_000);
     journal.close().expect("closes");
     assert_eq!(read(dir.path()), all);
+}
+
+/// Makes a segment or a spare one of format version 1, which differs in this field only.
+fn make_old(path: &Path) {
+    let mut bytes = fs::read(path).expect("reads");
+    // A spare that was not finished has no header.
+    if path.extension().is_some_and(|e| e == "tmp") && bytes.iter().take(12).all(|byte| *byte == 0) {
+        return;
+    }
+    assert_eq!(bytes[8..12], [2, 0, 0, 0]);
+    bytes[8] = 1;
+    let crc = crc32c(&bytes[..4092]);
+    bytes[4092..4096].copy_from_slice(&crc.to_le_bytes());
+    fs::write(path, bytes).expect("writes");
+}
+
+#[test]
+fn a_journal_of_version_1_is_read_and_goes_on_as_version_2() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut source = Source::new("a_journal_of_version_1_is_read_and_goes_on_as_version_2");
+    let (mut journal, _) = open(dir.path(), &options());
+    let mut written = Vec::new();
+    while !segment(dir.path(), 1).exists() {
+        written.extend(write(&mut journal, &mut source, 500));
+    }
+    journal.close().expect("closes");
+    let segments: Vec<_> = (0..).map(|n| segment(dir.path(), n)).take_while(|path| path.exists()).collect();
+    let (last, before) = segments.split_last().expect("several");
+    let spares = || {
+        let entries = fs::read_dir(dir.path()).expect("lists").map(|entry| entry.expect("an entry").path());
+        entries.filter(|path| path.extension().is_some_and(|e| e == "tmp")).collect::<Vec<_>>()
+    };
+    segments.iter().chain(&spares()).for_each(|path| make_old(path));
+    let version = |path: &Path| fs::read(path).expect("reads")[8];
+
+    // Readers leave it as it is.
+    assert_eq!(read(dir.path()), written);
+    assert_eq!(journal::inspect::info(dir.path()).expect("whole").format, 1);
+    assert!(segments.iter().all(|path| version(path) == 1));
+
+    // Who writes on says so first, so that a program that knows version 1 only refuses it.
+    let (mut journal, recovery) = open(dir.path(), &options());
+    assert_eq!(recovery.cut, None);
+    assert_eq!(version(last), 2);
+    assert!(before.iter().all(|path| version(path) == 1));
+    let count = segments.len() as u64;
+    while !segment(dir.path(), count).exists() {
+        written.extend(write(&mut journal, &mut source, 500));
+    }
+    journal.close().expect("closes");
+    assert_eq!(read(dir.path()), written);
+    assert_eq!(version(&segment(dir.path(), count)), 2);
+    assert!(spares().iter().all(|path| version(path) != 1));
+    let verify = journal::inspect::verify(dir.path()).expect("readable");
+    assert_eq!((verify.info.format, verify.problems.len()), (2, 0));
 }

@@ -1,15 +1,18 @@
 //! What the tests share: seeded random commands and reports, a journal's contents as data, ways to break
 //! files.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{
-    AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Echo, EnterOrder, Instrument,
-    InstrumentId, Liquidity, Nanos, OrderId, OrderType, Owner, PreRejected, Price, Quantity, ReduceKind,
-    ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, Report, ReportKind, Sequence, Sequenced,
-    SessionDefinition, SessionId, Side, Symbol, SystemCode, TimeInForce, UserName,
+    AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder,
+    EnterSpecial, Execution, Instructions, Instrument, InstrumentId, Liquidity, MassCancel, Nanos,
+    OrderBounds, OrderId, OrderType, Owner, PostOnly, PreRejected, Price, Quantity, ReduceKind, ReduceOrder,
+    RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial, Report, ReportKind, SelfTrade,
+    SelfTradePolicy, Sequence, Sequenced, SessionDefinition, SessionId, Side, Symbol, SystemCode,
+    TimeInForce, Trigger, UserName,
 };
 use journal::{AckPolicy, Appender, Full, Journal, Options, Position, Reader, Recovery};
 
@@ -79,31 +82,98 @@ impl Random {
     }
 
     fn order_type(&mut self) -> OrderType {
-        if self.flip() { OrderType::Limit } else { OrderType::Market }
+        OrderType::from_u8(self.below(3) as u8).expect("three of them")
     }
 
     fn time_in_force(&mut self) -> TimeInForce {
-        TimeInForce::from_u8(self.below(4) as u8).expect("four of them")
+        TimeInForce::from_u8(self.below(5) as u8).expect("five of them")
+    }
+
+    fn enter(&mut self) -> EnterOrder {
+        EnterOrder {
+            order: self.order(),
+            owner: self.owner(),
+            account: AccountId(self.next() as u32),
+            side: self.side(),
+            order_type: self.order_type(),
+            time_in_force: self.time_in_force(),
+            price: self.price(),
+            quantity: Quantity(self.next()),
+            client_order_id: self.text(),
+            echo: self.echo(),
+        }
+    }
+
+    fn replace(&mut self) -> ReplaceOrder {
+        ReplaceOrder {
+            order: self.order(),
+            original: ClientRef(self.next() as u32),
+            new_order: self.order(),
+            owner: self.owner(),
+            order_type: self.order_type(),
+            time_in_force: self.time_in_force(),
+            price: self.price(),
+            total: Quantity(self.next()),
+            priority: if self.flip() { ReplacePriority::Lose } else { ReplacePriority::KeepWherePossible },
+            client_order_id: self.text(),
+            echo: self.echo(),
+        }
+    }
+
+    fn side(&mut self) -> Side {
+        if self.flip() { Side::Buy } else { Side::Sell }
+    }
+
+    fn instructions(&mut self) -> Instructions {
+        Instructions {
+            trigger: match self.below(3) {
+                0 => Trigger::None,
+                1 => Trigger::Stop(self.price()),
+                _ => Trigger::Trailing { ticks: self.next() },
+            },
+            display: match self.below(3) {
+                0 => Display::Full,
+                1 => Display::Iceberg {
+                    peak: Quantity(self.next()),
+                    spread: self.next() as u32,
+                    seed: self.next() as u32,
+                },
+                _ => Display::Hidden,
+            },
+            execution: match self.below(5) {
+                0 => Execution::Any,
+                1 => Execution::Minimum(Quantity(self.next())),
+                2 => Execution::AllOrNone,
+                3 => Execution::PostOnly(PostOnly::Reject),
+                _ => Execution::PostOnly(PostOnly::Slide),
+            },
+            self_trade: NonZeroU32::new(self.below(5) as u32).map(|group| SelfTrade {
+                group,
+                policy: SelfTradePolicy::from_u8(self.below(4) as u8).expect("four of them"),
+            }),
+            expires: Nanos(self.next()),
+        }
+    }
+
+    fn bounds(&mut self) -> OrderBounds {
+        if self.flip() {
+            return OrderBounds::NONE;
+        }
+        let notional_min = self.below(2) * self.below(1 << 20);
+        OrderBounds {
+            quantity_min: Quantity(1 + self.below(1 << 20)),
+            notional_min,
+            notional_max: notional_min.max(1) + self.below(1 << 40),
+        }
     }
 
     pub(crate) fn command(&mut self) -> Command {
-        match self.below(12) {
-            0..5 => Command::Enter(EnterOrder {
-                order: self.order(),
-                owner: self.owner(),
-                account: AccountId(self.next() as u32),
-                side: if self.flip() { Side::Buy } else { Side::Sell },
-                order_type: self.order_type(),
-                time_in_force: self.time_in_force(),
-                price: self.price(),
-                quantity: Quantity(self.next()),
-                client_order_id: self.text(),
-                echo: self.echo(),
-            }),
+        match self.below(16) {
+            0..5 => Command::Enter(self.enter()),
             5 | 6 => Command::Cancel(CancelOrder {
                 order: self.order(),
                 owner: self.owner(),
-                reason: CancelReason::ALL[self.below(6) as usize],
+                reason: CancelReason::ALL[self.below(10) as usize],
             }),
             7 => Command::Reduce(ReduceOrder {
                 order: self.order(),
@@ -115,41 +185,41 @@ impl Random {
                     ReduceKind::Modify { side_code: self.next() as u8 }
                 },
             }),
-            8 => Command::Replace(ReplaceOrder {
-                order: self.order(),
-                original: ClientRef(self.next() as u32),
-                new_order: self.order(),
-                owner: self.owner(),
-                order_type: self.order_type(),
-                time_in_force: self.time_in_force(),
-                price: self.price(),
-                total: Quantity(self.next()),
-                priority: if self.flip() {
-                    ReplacePriority::Lose
-                } else {
-                    ReplacePriority::KeepWherePossible
-                },
-                client_order_id: self.text(),
-                echo: self.echo(),
-            }),
+            8 => Command::Replace(self.replace()),
             9 => Command::Rejected(PreRejected {
                 session: SessionId(self.next() as u32),
                 client_ref: ClientRef(self.next() as u32),
                 client_order_id: self.text(),
-                reason: RejectReason::ALL[self.below(11) as usize],
+                reason: RejectReason::ALL[self.below(16) as usize],
             }),
             10 if self.flip() => Command::DefineInstrument(Instrument {
                 id: InstrumentId(self.below(1 << 20) as u32),
                 symbol: Symbol::new(["A", "ABC", "ABCDEFGH"][self.below(3) as usize]).expect("a symbol"),
                 tick: self.below(u64::from(u32::MAX)) as u32 + 1,
                 lot: self.below(u64::from(u32::MAX)) as u32 + 1,
-                quantity_max: Quantity(1 + self.below(1 << 31)),
+                quantity_max: Quantity((1 << 20) + self.below(1 << 31)),
                 price_max: Price::new(1 + self.below(1 << 31) as i64).expect("a price"),
+                bounds: self.bounds(),
             }),
             10 => Command::DefineSession(SessionDefinition {
                 session: SessionId(self.next() as u32),
                 user: UserName(self.text().0),
             }),
+            11 => {
+                Command::EnterSpecial(EnterSpecial { enter: self.enter(), instructions: self.instructions() })
+            }
+            12 => Command::ReplaceSpecial(ReplaceSpecial {
+                replace: self.replace(),
+                instructions: self.instructions(),
+            }),
+            13 => Command::MassCancel(MassCancel {
+                owner: self.owner(),
+                instrument: self.flip().then(|| InstrumentId(self.below(1 << 20) as u32)),
+                session: self.flip().then(|| SessionId(self.next() as u32)),
+                account: self.flip().then(|| AccountId(self.next() as u32)),
+                side: self.flip().then(|| self.side()),
+            }),
+            14 => Command::Advance(InstrumentId(self.below(1 << 20) as u32)),
             _ => Command::EndOfDay,
         }
     }
@@ -184,7 +254,7 @@ impl Random {
                 client_ref,
                 order,
                 quantity: Quantity(self.next()),
-                reason: CancelReason::ALL[self.below(6) as usize],
+                reason: CancelReason::ALL[self.below(10) as usize],
             },
             4 => ReportKind::Executed {
                 client_ref,
@@ -197,7 +267,7 @@ impl Random {
             },
             5 => ReportKind::Rejected {
                 client_ref,
-                reason: RejectReason::ALL[self.below(11) as usize],
+                reason: RejectReason::ALL[self.below(16) as usize],
                 client_order_id: self.text(),
             },
             6 => ReportKind::Modified {

@@ -16,6 +16,7 @@ fn instruments(count: u32) -> Vec<Instrument> {
             lot: 1,
             quantity_max: Quantity(999_999),
             price_max: Price::new(19_999_999).unwrap(),
+            bounds: domain::OrderBounds::NONE,
         })
         .collect()
 }

@@ -24,6 +24,8 @@ pub const DAY: u8 = b'0';
 pub const IMMEDIATE_OR_CANCEL: u8 = b'3';
 /// Time in force: across days, until it is canceled. Fulcrum's own.
 pub const GOOD_TILL_CANCEL: u8 = b'G';
+/// Time in force: until a time. Only said: no request may ask for it yet.
+pub const GOOD_TILL_TIME: u8 = b'6';
 
 /// How an order with this price is priced. For a limit order, whether the price is on the instrument's tick is
 /// still to be seen.
@@ -77,10 +79,12 @@ pub const fn time_in_force_code(time_in_force: TimeInForce) -> u8 {
         TimeInForce::Day => DAY,
         TimeInForce::GoodTillCancel => GOOD_TILL_CANCEL,
         TimeInForce::ImmediateOrCancel | TimeInForce::FillOrKill => IMMEDIATE_OR_CANCEL,
+        TimeInForce::GoodTillDate => GOOD_TILL_TIME,
     }
 }
 
-/// The code of a cancel's reason: `U` user, `I` immediate or cancel, `E` closed, `Z` system.
+/// The code of a cancel's reason: `U` user, `I` immediate or cancel, `E` closed, `Q` self-match prevention, `T`
+/// timeout, `Z` system.
 #[inline]
 #[must_use]
 pub const fn cancel_reason(reason: CancelReason) -> u8 {
@@ -91,6 +95,10 @@ pub const fn cancel_reason(reason: CancelReason) -> u8 {
         CancelReason::NoLiquidity => b'I',
         CancelReason::EndOfDay => b'E',
         CancelReason::InvalidReplacement => b'Z',
+        CancelReason::SelfTrade => b'Q',
+        CancelReason::MinimumQuantity => b'I',
+        CancelReason::Expired => b'T',
+        CancelReason::MassCancel => b'U',
     }
 }
 
@@ -109,6 +117,11 @@ pub const fn cancel_reason(reason: CancelReason) -> u8 {
 /// | `StorageFull` | 0x02 | destination closed | nearest: cancels are still taken |
 /// | `NotionalTooLarge` | 0x1F | exceeds maximum notional | |
 /// | `TooManyOrders` | 0x20 | risk: aggregate exposure | nearest: live orders of the session |
+/// | `WouldTrade` | 0x12 | crossed market | nearest: a post-only order that would cross |
+/// | `InvalidInstructions` | 0x0D | invalid minimum quantity | nearest: that is one of them |
+/// | `TooManyStops` | 0x1E | shares exceed threshold | nearest: a threshold of the book |
+/// | `Expired` | 0x0A | processing error | nearest: it came too late to be processed |
+/// | `NotionalTooSmall` | 0x06 | fat finger | nearest: so small an order is a slip |
 #[inline]
 #[must_use]
 pub const fn reject_reason(reason: RejectReason) -> u16 {
@@ -124,6 +137,11 @@ pub const fn reject_reason(reason: RejectReason) -> u16 {
         RejectReason::StorageFull => 0x02,
         RejectReason::NotionalTooLarge => 0x1F,
         RejectReason::TooManyOrders => 0x20,
+        RejectReason::WouldTrade => 0x12,
+        RejectReason::InvalidInstructions => 0x0D,
+        RejectReason::TooManyStops => 0x1E,
+        RejectReason::Expired => 0x0A,
+        RejectReason::NotionalTooSmall => 0x06,
     }
 }
 

@@ -209,7 +209,8 @@ impl<'a> Units<'a> {
     #[inline]
     fn limit(&self, order_type: OrderType, price: Price) -> Result<u64, EncodeError> {
         match order_type {
-            OrderType::Market => Ok(codes::PRICE_MARKET),
+            // A market-to-limit order has no limit yet when this is said.
+            OrderType::Market | OrderType::MarketToLimit => Ok(codes::PRICE_MARKET),
             OrderType::Limit => {
                 let e4 = self.price(price)?;
                 if e4 < codes::PRICE_MARKET_MIN { Ok(e4) } else { Err(EncodeError::Price(price)) }

@@ -27,6 +27,7 @@ fn instrument() -> Instrument {
         lot: 10,
         quantity_max: Quantity(u64::from(u32::MAX)),
         price_max: Price::new(19_999_999).expect("valid"),
+        bounds: domain::OrderBounds::NONE,
     }
 }
 
@@ -324,7 +325,7 @@ fn every_reject_has_a_code_of_its_own() {
 #[test]
 fn cancel_reasons_have_their_letters() {
     let letters: Vec<u8> = CancelReason::ALL.into_iter().map(codes::cancel_reason).collect();
-    assert_eq!(letters, b"UIIIEZ");
+    assert_eq!(letters, b"UIIIEZQITU");
 }
 
 #[test]

@@ -1,0 +1,246 @@
+//! What special orders leave in a session, and what it is told of them.
+
+use domain::{
+    AccountId, CancelReason, ClientOrderId, Echo, Execution, Instructions, PostOnly, Price, Quantity,
+    RejectReason, ReplacePriority, Side, TimeInForce,
+};
+
+use super::*;
+
+/// Two sessions, and what they have been told.
+struct Desk {
+    sessions: Sessions,
+    told: Vec<Report>,
+    sequence: u64,
+}
+
+fn order(number: u64) -> OrderId {
+    OrderId::new(InstrumentId(0), number)
+}
+
+fn owner(session: u32, client_ref: u32) -> Owner {
+    Owner { session: SessionId(session), client_ref: ClientRef(client_ref) }
+}
+
+fn price(ticks: i64) -> Price {
+    Price::new(ticks).unwrap()
+}
+
+impl Desk {
+    fn new() -> Self {
+        let mut desk = Self { sessions: Sessions::new(), told: Vec::new(), sequence: 0 };
+        for (session, name) in [(0, &b"ALICE"[..]), (1, b"BOB")] {
+            let user = UserName::new(name).unwrap();
+            let definition = SessionDefinition { session: SessionId(session), user };
+            desk.sessions.define(&definition);
+            desk.command(Command::DefineSession(definition));
+        }
+        desk
+    }
+
+    fn command(&mut self, command: Command) {
+        self.sequence += 1;
+        let sequenced = Sequenced { sequence: Sequence(self.sequence), nanos: Nanos(self.sequence), command };
+        let told = &mut self.told;
+        self.sessions.on_command(&sequenced, |report| {
+            told.push(*report);
+            Position(64 * told.len() as u64)
+        });
+    }
+
+    /// What is told of an event.
+    fn event(&mut self, kind: EventKind) -> Vec<(SessionId, ReportKind)> {
+        let (sequence, nanos) = (Sequence(self.sequence), Nanos(self.sequence));
+        let event = Event { sequence, nanos, instrument: InstrumentId(0), index: 0, kind };
+        let before = self.told.len();
+        let told = &mut self.told;
+        self.sessions.on_event(&event, |report| {
+            told.push(*report);
+            Position(64 * told.len() as u64)
+        });
+        self.told[before..].iter().map(|report| (report.session, report.kind)).collect()
+    }
+
+    /// An order of ten for 100, accepted.
+    fn enter(&mut self, session: u32, client_ref: u32, order_type: OrderType) -> OrderId {
+        let id = order(u64::from(client_ref));
+        let enter = EnterOrder {
+            order: id,
+            owner: owner(session, client_ref),
+            account: AccountId(session),
+            side: Side::Buy,
+            order_type,
+            time_in_force: TimeInForce::Day,
+            price: price(100),
+            quantity: Quantity(10),
+            client_order_id: ClientOrderId::BLANK,
+            echo: Echo { side: b'B', ..Echo::default() },
+        };
+        let execution = Execution::PostOnly(PostOnly::Slide);
+        let instructions = Instructions { execution, ..Instructions::NONE };
+        self.command(Command::EnterSpecial(EnterSpecial { enter, instructions }));
+        id
+    }
+
+    fn accept(
+        &mut self,
+        session: u32,
+        id: OrderId,
+        order_type: OrderType,
+        limit: i64,
+    ) -> Vec<(SessionId, ReportKind)> {
+        self.event(EventKind::Accepted {
+            order: id,
+            owner: owner(session, u32::try_from(id.number()).unwrap()),
+            side: Side::Buy,
+            order_type,
+            time_in_force: TimeInForce::Day,
+            price: price(limit),
+            quantity: Quantity(10),
+        })
+    }
+
+    fn session(&self, session: u32) -> &Session {
+        self.sessions.get(SessionId(session)).unwrap()
+    }
+}
+
+#[test]
+fn an_order_that_slid_lives_at_the_limit_that_it_got() {
+    let mut desk = Desk::new();
+    let id = desk.enter(0, 5, OrderType::Limit);
+    assert_eq!((desk.session(0).open_orders(), desk.session(0).last_ref()), (1, ClientRef(5)));
+    let told = desk.accept(0, id, OrderType::Limit, 99);
+    assert!(
+        matches!(told[..], [(SessionId(0), ReportKind::Accepted { price: limit, .. })] if limit == price(99))
+    );
+    assert_eq!(desk.session(0).order(ClientRef(5)).unwrap().price, price(99));
+}
+
+#[test]
+fn a_replacement_with_instructions_is_one_like_any_other() {
+    let mut desk = Desk::new();
+    let old = desk.enter(0, 5, OrderType::Limit);
+    desk.accept(0, old, OrderType::Limit, 100);
+    let replace = |client_ref: u32| ReplaceOrder {
+        order: old,
+        original: ClientRef(5),
+        new_order: order(u64::from(client_ref)),
+        owner: owner(0, client_ref),
+        order_type: OrderType::Limit,
+        time_in_force: TimeInForce::GoodTillCancel,
+        price: price(101),
+        total: Quantity(20),
+        priority: ReplacePriority::Lose,
+        client_order_id: ClientOrderId::BLANK,
+        echo: Echo::default(),
+    };
+    let special = |client_ref| {
+        let instructions = Instructions::NONE;
+        Command::ReplaceSpecial(ReplaceSpecial { replace: replace(client_ref), instructions })
+    };
+    // One that its book refuses, whose number is free again, and one that it makes.
+    desk.command(special(6));
+    assert_eq!((desk.session(0).open_orders(), desk.session(0).last_ref()), (2, ClientRef(6)));
+    let (original, reason) = (ClientRef(5), RejectReason::WouldTrade);
+    let refused = EventKind::ReplaceRejected { old, original, order: order(6), owner: owner(0, 6), reason };
+    assert_eq!(desk.event(refused), []);
+    assert_eq!((desk.session(0).open_orders(), desk.session(0).last_ref()), (1, ClientRef(5)));
+    desk.command(special(7));
+    let told = desk.event(EventKind::Replaced {
+        old,
+        original,
+        order: order(7),
+        owner: owner(0, 7),
+        side: Side::Buy,
+        price: price(98),
+        leaves: Quantity(20),
+        kept_priority: false,
+    });
+    assert!(
+        matches!(told[..], [(SessionId(0), ReportKind::Replaced { price: limit, .. })] if limit == price(98))
+    );
+    let session = desk.session(0);
+    assert_eq!(
+        (session.open_orders(), session.last_ref(), session.order(ClientRef(5))),
+        (1, ClientRef(7), None)
+    );
+    let live = session.order(ClientRef(7)).unwrap();
+    assert_eq!(
+        (live.price, live.time_in_force, live.echo.side),
+        (price(98), TimeInForce::GoodTillCancel, b'B')
+    );
+}
+
+#[test]
+fn a_market_to_limit_order_becomes_a_limit_order() {
+    let mut desk = Desk::new();
+    let id = desk.enter(0, 5, OrderType::MarketToLimit);
+    desk.accept(0, id, OrderType::MarketToLimit, 100);
+    let restated =
+        |order| EventKind::Restated { order, owner: owner(0, 5), price: price(42), leaves: Quantity(3) };
+    // Another order than the one that lives under the number changes nothing.
+    for (order, order_type, limit) in [(order(4), OrderType::MarketToLimit, 100), (id, OrderType::Limit, 42)]
+    {
+        assert_eq!(desk.event(restated(order)), []);
+        let live = desk.session(0).order(ClientRef(5)).unwrap();
+        assert_eq!((live.order_type, live.price), (order_type, price(limit)));
+    }
+}
+
+#[test]
+fn what_is_lost_within_a_group_is_a_cancel_of_a_part() {
+    let mut desk = Desk::new();
+    let id = desk.enter(0, 5, OrderType::Limit);
+    desk.accept(0, id, OrderType::Limit, 100);
+    let (quantity, leaves) = (Quantity(4), Quantity(6));
+    let told = desk.event(EventKind::Decremented { order: id, owner: owner(0, 5), quantity, leaves });
+    let reason = CancelReason::SelfTrade;
+    let canceled = |quantity| ReportKind::Canceled { client_ref: ClientRef(5), order: id, quantity, reason };
+    assert_eq!(told, [(SessionId(0), canceled(quantity))]);
+    assert_eq!(desk.session(0).open_orders(), 1);
+    let told = desk.event(EventKind::Canceled { order: id, owner: owner(0, 5), quantity: leaves, reason });
+    assert_eq!(told, [(SessionId(0), canceled(leaves))]);
+    assert_eq!(desk.session(0).open_orders(), 0);
+}
+
+#[test]
+fn a_mass_cancel_uses_up_its_asker_s_number_and_takes_the_orders_of_others() {
+    let mut desk = Desk::new();
+    let id = desk.enter(0, 5, OrderType::Limit);
+    desk.accept(0, id, OrderType::Limit, 100);
+    let by_bob = owner(1, 9);
+    desk.command(Command::MassCancel(MassCancel {
+        owner: by_bob,
+        instrument: None,
+        session: Some(SessionId(0)),
+        account: None,
+        side: None,
+    }));
+    assert_eq!((desk.session(0).last_ref(), desk.session(1).last_ref()), (ClientRef(5), ClientRef(9)));
+    let (quantity, reason) = (Quantity(10), CancelReason::MassCancel);
+    let told = desk.event(EventKind::Canceled { order: id, owner: owner(0, 5), quantity, reason });
+    let kind = ReportKind::Canceled { client_ref: ClientRef(5), order: id, quantity, reason };
+    assert_eq!(told, [(SessionId(0), kind)]);
+    assert_eq!(desk.event(EventKind::MassCanceled { owner: by_bob, canceled: 1 }), []);
+    assert_eq!((desk.session(0).open_orders(), desk.session(1).open_orders()), (0, 0));
+}
+
+#[test]
+fn what_has_no_message_changes_nothing() {
+    let mut desk = Desk::new();
+    let id = desk.enter(0, 5, OrderType::Limit);
+    desk.accept(0, id, OrderType::Limit, 100);
+    let live = *desk.session(0).order(ClientRef(5)).unwrap();
+    desk.command(Command::Advance(InstrumentId(0)));
+    let (order, owner) = (id, owner(0, 5));
+    for kind in [
+        EventKind::Triggered { order, owner, price: price(1) },
+        EventKind::Refreshed { order, owner, shown: Quantity(1), leaves: Quantity(2) },
+        EventKind::Paused { triggered: 3 },
+    ] {
+        assert_eq!(desk.event(kind), []);
+    }
+    assert_eq!(desk.session(0).order(ClientRef(5)), Some(&live));
+    assert_eq!((desk.session(0).open_orders(), desk.session(0).last_ref()), (1, ClientRef(5)));
+}
