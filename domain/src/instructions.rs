@@ -46,8 +46,8 @@ pub enum Trigger {
     None,
     /// A trade at this price or beyond: at or above it for a buy, at or below it for a sell.
     Stop(Price),
-    /// As a stop whose price follows the market: this many ticks above the lowest trade since the order came in
-    /// for a buy, below the highest for a sell. Above 0.
+    /// As a stop whose price follows the market: this many ticks above the lowest trade for a buy, below the highest
+    /// for a sell, of the last before the order came in and all since. Above 0.
     Trailing {
         /// The distance.
         ticks: u64,
@@ -61,7 +61,7 @@ pub enum Display {
     Full,
     /// A part; when that has traded the next part is shown, behind the others at its price.
     Iceberg {
-        /// Lots shown at a time. Above 0, below the order's quantity.
+        /// Lots shown at a time; all, when less is open. Above 0.
         peak: Quantity,
         /// Each part but the first differs from the peak by up to this many lots, either way. Below the peak.
         spread: u32,

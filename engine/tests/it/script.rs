@@ -11,6 +11,7 @@
 //!                            `account 10`; session 1 trades for account 10, and so on
 //! advance                    time passes
 //! end of day
+//! again                      no command: the book is made anew from what it shows
 //! at 9000 s1 buy 10 @ 100    the same at a time; else the first command is at 1000, the second at 2000 and so on
 //! > accepted #1              what the book says to that, all of it, in order
 //! = 10@100#1 | 5@101#2       what rests: bids | asks, each in priority; `5(2)` when 2 of 5 are shown
@@ -56,6 +57,10 @@ pub(crate) fn hold(title: &str, text: &str, mut book: impl Subject) -> (EventHas
                 expected.trim(),
                 "\"{title}\" shows otherwise after {sequence} commands"
             );
+            continue;
+        }
+        if line == "again" {
+            book.again();
             continue;
         }
         sequence += 1;

@@ -261,6 +261,42 @@ pub(super) const CONVERSATIONS: &[(&str, &str)] = &[
          = 1@5#1 | 1@9223372036854775806#3 | 1#2<=-9223372036854775807",
     ),
     (
+        "at one trigger the one that came first is the first, wherever its trigger was before, also in a book made anew",
+        "s3 sell 1 @ 60 trailing 3
+         > accepted #1
+         s4 sell 2 @ 60 stop 97
+         > accepted #2
+         s5 sell 3 @ 60 trailing 4
+         > accepted #3
+         = | | 2#2<=97 1#1<=? 3#3<=?
+         again
+         s1 sell 2 @ 100
+         > accepted #4
+         s2 buy 1 @ 100
+         > accepted #5
+         > trade 1: 1 @ 100, #4 leaves 1, #5 leaves 0
+         = | 1@100#4 | 1#1<=97 2#2<=97 3#3<=96
+         again
+         s2 buy 1 @ 101
+         > accepted #6
+         > trade 2: 1 @ 100, #4 leaves 0, #6 leaves 0
+         s1 sell 1 @ 101
+         > accepted #7
+         s2 buy 1 @ 101
+         > accepted #8
+         > trade 3: 1 @ 101, #7 leaves 0, #8 leaves 0
+         = | | 1#1<=98 2#2<=97 3#3<=97
+         s1 buy 1 @ 96
+         > accepted #9
+         s2 sell 1 @ 96
+         > accepted #10
+         > trade 4: 1 @ 96, #9 leaves 0, #10 leaves 0
+         > triggered #1 at 96
+         > triggered #2 at 96
+         > triggered #3 at 96
+         = | 1@60#1 2@60#2 3@60#3",
+    ),
+    (
         "a plain replacement of a trailing stop goes on from where it is; one with its own begins anew",
         "s1 sell 2 @ 100
          > accepted #1
