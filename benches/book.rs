@@ -116,8 +116,7 @@ fn run(options: &Options) -> Result<(), String> {
     if options.once {
         for source in &sources {
             let flow = source.workload(commands, args.seed)?.checked()?;
-            let arm = Arm { flow: &flow, rare_in: &[] };
-            let _ = (arm.made(), arm.played());
+            Arm { flow: &flow, rare_in: &[] }.profiled();
         }
         return Ok(());
     }
@@ -245,13 +244,7 @@ fn count_instructions(source: &Source, options: &Options, commands: usize) -> Re
     let workload = source.workload(commands, options.common.seed)?;
     let scratch = options.common.scratch(env!("CARGO_TARGET_TMPDIR"))?;
     let path = file_of(source, &workload, scratch.path())?;
-    let count = workload.commands.len() as f64;
-    // The books are filled by other functions, and commands made before the clock by a first call.
-    let calls = [
-        ("make", "make_measured", (workload.fill.len() + workload.commands.len()) as f64),
-        ("play", "play_measured", count),
-    ];
-    for (what, function, count) in calls {
+    for (what, function) in [("make", "make_measured"), ("make and apply", "play_measured")] {
         let this = this_program(&path);
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -266,12 +259,10 @@ fn count_instructions(source: &Source, options: &Options, commands: usize) -> Re
         let collected = text
             .lines()
             .find_map(|line| line.split_once("Collected :")?.1.trim().parse::<u64>().ok())
+            .filter(|count| *count > 0 && output.status.success())
             .ok_or_else(|| format!("valgrind counted nothing: {text}"))?;
-        println!(
-            "{:<18} {what}: {:.1} instructions a command (callgrind)",
-            source.name(),
-            collected as f64 / count
-        );
+        let each = collected as f64 / workload.commands.len() as f64;
+        println!("{:<18} {what}: {each:.1} instructions a command (callgrind)", source.name());
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Every benchmark, one after another, with what each printed and its JSON in target/benchmarks/. On a quiet machine it
-# takes some ten minutes. Arguments are given to each: scripts/bench.sh --quick
+# takes some fifteen minutes. Arguments are given to each: scripts/bench.sh --quick
+#
+# Other people's order books are beside this: benches/peers, and scripts/referee.sh for the public referee.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=$PWD/target/benchmarks

@@ -93,10 +93,13 @@ run_tests() {
 step_format() {
     cargo fmt --all --check
     [[ ! -d fuzz ]] || cargo fmt --manifest-path fuzz/Cargo.toml --check
+    cargo fmt --manifest-path benches/peers/Cargo.toml --check
 }
 
 step_lint() {
     cargo clippy --locked --workspace --all-targets -- -D warnings
+    # What the public referee is given; its features decide what is exported.
+    cargo clippy --locked -p abi --all-targets --all-features -- -D warnings
 }
 
 step_docs() {

@@ -137,12 +137,30 @@ impl Arm<'_> {
     /// Processor time to make all commands and apply none.
     #[must_use]
     pub fn made(&self) -> Duration {
+        let mut session = self.session();
+        let before = thread_time();
+        make_measured(&self.flow.workload.commands, &mut session);
+        thread_time() - before
+    }
+
+    /// Makes all commands once, and makes and applies them once more, and looks at no clock: below a profiler there may
+    /// be none.
+    pub fn profiled(&self) {
+        make_measured(&self.flow.workload.commands, &mut self.session());
+        let mut ready = self.ready();
+        play_measured(&self.flow.workload.commands, &mut ready.session, &mut ready.books, &mut Events::new());
+        self.check(&ready);
+    }
+
+    /// A session that has made the commands that fill the books.
+    fn session(&self) -> Session {
         let workload = &self.flow.workload;
         let mut session = Session::new(workload.books, workload.orders);
-        make_measured(&workload.fill, &mut session);
-        let before = thread_time();
-        make_measured(&workload.commands, &mut session);
-        thread_time() - before
+        let mut commands = Vec::with_capacity(BATCH);
+        for records in workload.fill.chunks(BATCH) {
+            make(records, &mut session, &mut commands);
+        }
+        session
     }
 
     /// Wall time of each single command, made outside of it, less what reading the clock takes.
@@ -199,7 +217,7 @@ fn clock_ns() -> u64 {
 pub fn footprint(path: &Path) -> Result<u64, String> {
     let mut records = Records::open(path)?;
     let workload = records.empty.clone();
-    // Resident from here on, as the books' memory is.
+    // Resident from here on.
     let mut session = Session::new(workload.books, workload.orders);
     let empty = resident()?;
     let mut books = Books::new();
@@ -219,9 +237,7 @@ pub fn footprint(path: &Path) -> Result<u64, String> {
         said.clear();
     }
     let full = resident()?;
-    // The session's pages of ids that were not there yet when it was empty.
-    black_box(&session);
-    Ok(full.saturating_sub(empty + session.bytes() as u64))
+    Ok(full.saturating_sub(empty))
 }
 
 /// Resident bytes of this process.

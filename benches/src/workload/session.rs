@@ -32,17 +32,9 @@ impl Session {
     /// For books that have seen no command, and orders up to an id.
     #[must_use]
     pub fn new(books: u32, orders: u64) -> Self {
-        Self {
-            orders: vec![OrderId::default(); orders as usize + 1],
-            next: vec![1; books as usize],
-            sequence: 0,
-        }
-    }
-
-    /// Bytes of what it holds.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        (self.orders.len() + self.next.len()) * size_of::<u64>()
+        // Not zeros, which the system would promise and not provide: the memory shall be there before a clock starts.
+        let nobody = OrderId::new(InstrumentId(0), (1 << OrderId::NUMBER_BITS) - 1);
+        Self { orders: vec![nobody; orders as usize + 1], next: vec![1; books as usize], sequence: 0 }
     }
 
     /// The exchange's id of a record's order.
