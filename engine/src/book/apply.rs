@@ -99,7 +99,7 @@ impl Book {
         self.begin(sequence, nanos, command.instrument().unwrap_or(self.instrument), events);
         match command {
             Command::EnterSpecial(special) => {
-                self.enter_special(&special.enter, &special.instructions, events)
+                self.enter_special(&special.enter, &special.instructions, events);
             }
             Command::ReplaceSpecial(special) => {
                 self.replace_special(&special.replace, Some(&special.instructions), events);

@@ -32,14 +32,14 @@ pub(super) struct Numbers {
     live: u32,
     /// The cell of each of the last numbers, `NIL` where the order has none. Empty, or a power of two long.
     near: Box<[u32]>,
-    /// Orders whose number has left the window. `None` where there never was one.
-    far: Option<Box<BTreeMap<u64, u32>>>,
+    /// Orders whose number has left the window.
+    far: BTreeMap<u64, u32>,
 }
 
 impl Numbers {
     /// No orders; allocates nothing.
     pub(super) fn new() -> Self {
-        Self { last: 0, live: 0, near: Box::default(), far: None }
+        Self { last: 0, live: 0, near: Box::default(), far: BTreeMap::new() }
     }
 
     /// The last number given; 0 before the first.
@@ -148,18 +148,18 @@ impl Numbers {
 
     #[cold]
     fn find_far(&self, number: u64) -> Option<u32> {
-        self.far.as_ref()?.get(&number).copied()
+        self.far.get(&number).copied()
     }
 
     #[cold]
     fn insert_far(&mut self, number: u64, cell: u32) {
-        let before = self.far.get_or_insert_default().insert(number, cell);
+        let before = self.far.insert(number, cell);
         debug_assert_eq!(before, None, "two orders of one number");
     }
 
     #[cold]
     fn remove_far(&mut self, number: u64) {
-        let cell = self.far.as_mut().and_then(|far| far.remove(&number));
+        let cell = self.far.remove(&number);
         debug_assert!(cell.is_some(), "an order in the book has a cell");
     }
 
@@ -190,10 +190,8 @@ impl Numbers {
         }
         self.near = near.into();
         let first = (self.last + 1).saturating_sub(new as u64);
-        if let Some(far) = &mut self.far {
-            for (number, cell) in far.split_off(&first) {
-                self.near[number as usize & (new - 1)] = cell;
-            }
+        for (number, cell) in self.far.split_off(&first) {
+            self.near[number as usize & (new - 1)] = cell;
         }
     }
 }
@@ -217,7 +215,7 @@ mod tests {
         }
 
         fn far_len(&self) -> usize {
-            self.far.as_ref().map_or(0, |far| far.len())
+            self.far.len()
         }
     }
 

@@ -10,6 +10,10 @@ use super::{Doing, ReferenceBook};
 
 /// Trailing stops that may wait in one book.
 const TRAILING_MAX: usize = 1_024;
+/// All-or-none orders that may rest or wait in one book.
+const ALL_OR_NONE_MAX: usize = 128;
+/// Parts that an iceberg may have, all of the smallest size.
+const PARTS_MAX: u128 = 1_024;
 
 impl ReferenceBook {
     pub(super) fn enter(&mut self, enter: &EnterOrder, instructions: Instructions, doing: &mut Doing<'_>) {
@@ -148,7 +152,9 @@ impl ReferenceBook {
             return Some(RejectReason::InvalidTimeInForce);
         }
         if let Display::Iceberg { peak, spread, .. } = display
-            && (peak == Quantity::ZERO || u64::from(spread) >= peak.lots())
+            && (peak == Quantity::ZERO
+                || u64::from(spread) >= peak.lots()
+                || u128::from(new.leaves) > PARTS_MAX * u128::from(peak.lots() - u64::from(spread)))
         {
             return Some(RejectReason::InvalidDisplay);
         }
@@ -163,8 +169,17 @@ impl ReferenceBook {
         {
             return Some(RejectReason::InvalidInstructions);
         }
-        if execution == Execution::AllOrNone && (!rests_at_a_limit || display != Display::Full) {
-            return Some(RejectReason::InvalidInstructions);
+        if execution == Execution::AllOrNone {
+            if !rests_at_a_limit || display != Display::Full {
+                return Some(RejectReason::InvalidInstructions);
+            }
+            let all = self.sides.iter().flatten().chain(&self.stops);
+            let others = all
+                .filter(|order| order.instructions.execution == Execution::AllOrNone)
+                .filter(|order| old.is_none_or(|old| old.id != order.id));
+            if others.count() >= ALL_OR_NONE_MAX {
+                return Some(RejectReason::TooManyOrders);
+            }
         }
         if post_only && (!rests_at_a_limit || trigger != Trigger::None) {
             return Some(RejectReason::InvalidInstructions);
@@ -186,7 +201,7 @@ impl ReferenceBook {
     /// Post-only: the reason when it is refused. It may slide.
     fn post(&self, new: &mut Order) -> Option<RejectReason> {
         let Execution::PostOnly(post_only) = new.instructions.execution else { return None };
-        let best = self.sides[new.side.opposite() as usize].first()?.price;
+        let best = self.best_for(new)?;
         let (reaches, short_of_it) = match new.side {
             Side::Buy => (new.price >= best, Price::new(best.ticks() - 1)),
             Side::Sell => (new.price <= best, Price::new(best.ticks() + 1)),

@@ -86,7 +86,7 @@ impl ReferenceBook {
     }
 
     /// The best price at which an order could trade if it had no limit.
-    fn best_for(&self, taker: &Order) -> Option<Price> {
+    pub(super) fn best_for(&self, taker: &Order) -> Option<Price> {
         let mut makers = self.sides[taker.side.opposite() as usize].iter();
         makers.find(|maker| Self::can_fill(taker, maker)).map(|maker| maker.price)
     }

@@ -11,7 +11,11 @@ use super::super::matching::{Taker, limit_of, may_rest};
 use super::super::side::{EMPTY, key_of, price_of};
 use super::super::{Book, Special, Waiting};
 use super::stops::TRAILING_MAX;
+use super::sweep::ALL_OR_NONE_MAX;
 use super::{Place, Record, unspent};
+
+/// Parts that an iceberg may have if all were of the smallest size: what one command may have to show anew.
+const PARTS_MAX: u64 = 1_024;
 
 impl Taker {
     /// Whether its side must have room for all of it: it may rest, or waits.
@@ -70,7 +74,8 @@ impl Book {
         let display_is_wrong = match display {
             Display::Full => false,
             Display::Iceberg { peak, spread, .. } => {
-                peak.is_zero() || u64::from(spread) >= peak.lots() || !may_rest || !is_limit
+                let smallest = peak.lots().saturating_sub(u64::from(spread));
+                smallest == 0 || taker.leaves.div_ceil(smallest) > PARTS_MAX || !may_rest || !is_limit
             }
             Display::Hidden => !may_rest || !is_limit,
         };
@@ -91,6 +96,12 @@ impl Book {
         if execution_is_wrong {
             return Err(RejectReason::InvalidInstructions);
         }
+        if execution == Execution::AllOrNone {
+            let going = replaced.is_some_and(|cell| self.instructions(cell).execution == execution);
+            if self.whole_orders() - usize::from(going) >= ALL_OR_NONE_MAX {
+                return Err(RejectReason::TooManyOrders);
+            }
+        }
         if let Trigger::Trailing { ticks } = trigger {
             if ticks == 0 {
                 return Err(RejectReason::InvalidInstructions);
@@ -110,7 +121,7 @@ impl Book {
         instructions: &Instructions,
     ) -> Result<(), RejectReason> {
         let Execution::PostOnly(what) = instructions.execution else { return Ok(()) };
-        let best = self.sides[taker.side.opposite() as usize].best();
+        let best = self.best_tradable(taker.side.opposite(), taker.leaves);
         if best < limit_of(taker.order_type, taker.side, taker.price) {
             return Ok(());
         }
@@ -256,6 +267,7 @@ impl Book {
             place,
         };
         let tally = special.add_record(record);
+        special.whole += usize::from(instructions.execution == Execution::AllOrNone);
         let cell = self.cells.take();
         if place == Place::Level {
             self.queue(cell, taker, shown, tally, true);
@@ -335,6 +347,9 @@ impl Book {
         let trails = matches!(instructions.trigger, Trigger::Trailing { .. });
         if trails && self.trailing_stops() >= TRAILING_MAX {
             return Err("too many trailing stops wait");
+        }
+        if instructions.execution == Execution::AllOrNone && self.whole_orders() >= ALL_OR_NONE_MAX {
+            return Err("too many all-or-none orders are there");
         }
         self.place_as_of(taker, instructions, place, came_by);
         let cell = self.numbers.find(taker.number).expect("it has just got a cell");

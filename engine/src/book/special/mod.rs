@@ -35,6 +35,8 @@ pub(super) struct Specials {
     rank: u64,
     /// By `(!key, rank)`, which puts the best first.
     hidden: [BTreeMap<(i64, u64), u32>; 2],
+    /// All-or-none orders, those that wait among them.
+    whole: usize,
     /// By `(!key, rank)`.
     all_or_none: [BTreeMap<(i64, u64), u32>; 2],
     /// By `(trigger, rank)`, the trigger in the key space of the order's side: a trade at price `p` reaches all triggers
@@ -204,7 +206,9 @@ impl Book {
         let record = *self.record(cell);
         let side = order.side();
         self.leave_place(cell, &record, side);
-        self.specials().free.push(order.tally);
+        let special = self.specials();
+        special.free.push(order.tally);
+        special.whole -= usize::from(record.instructions.execution == Execution::AllOrNone);
         let veil = i32::from(record.is_veiled());
         self.sides[side as usize].veil(-veil);
         let open = order.open + record.reserve;
@@ -303,6 +307,10 @@ impl Book {
             assert_eq!(self.record(cell).instructions.expires, expires);
             assert_eq!(self.cells[cell].time_in_force(), TimeInForce::GoodTillDate);
         }
+        let whole = |cell: &u32| self.record(*cell).instructions.execution == Execution::AllOrNone;
+        let resting = special.all_or_none.iter().map(BTreeMap::len).sum::<usize>();
+        let waiting = special.waiting().filter(whole).count();
+        assert_eq!(special.whole, resting + waiting, "all-or-none orders are miscounted");
         assert_eq!(special.turns.len(), self.turns as usize);
         let mut fresh = (self.quiet, self.due);
         fresh.0 = self.quiet_range();

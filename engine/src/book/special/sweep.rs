@@ -11,7 +11,15 @@ use super::super::matching::Taker;
 use super::super::side::{EMPTY, key_of, price_of};
 use super::Place;
 
+/// All-or-none orders of a book, resting or waiting: each order that comes to rest may look at all of a side.
+pub(super) const ALL_OR_NONE_MAX: usize = 128;
+
 impl Book {
+    /// How many all-or-none orders there are.
+    pub(super) fn whole_orders(&self) -> usize {
+        self.special.as_ref().map_or(0, |special| special.whole)
+    }
+
     /// Trades until the order is filled, the other side has nothing left within the limit that it can trade with, or
     /// what is left of it was canceled: then nothing is.
     #[cold]

@@ -7,6 +7,8 @@ use core::fmt::Write;
 const TURNS: u64 = 128;
 /// Trailing stops that may wait.
 const TRAILING: u64 = 1_024;
+/// All-or-none orders that may rest or wait.
+const ALL_OR_NONE: u64 = 128;
 
 pub(super) fn conversations() -> Vec<(&'static str, String)> {
     vec![
@@ -20,6 +22,10 @@ pub(super) fn conversations() -> Vec<(&'static str, String)> {
             ended(),
         ),
         ("the turns that a command owes count among its own, and what they trigger comes last", owed()),
+        (
+            "128 all-or-none orders are in a book, those that wait among them; one that goes makes room",
+            whole(),
+        ),
         ("1,024 trailing stops wait in a book; one may be replaced, and one that goes makes room", crowded()),
     ]
 }
@@ -189,5 +195,22 @@ fn crowded() -> String {
     text.line("> accepted #1030");
     text.line("s1 sell 1 @ 90 stop 5");
     text.line("> accepted #1031");
+    text.text
+}
+
+fn whole() -> String {
+    let mut text = Text::default();
+    text.accepted("s1 sell 1 @ 90 aon stop 50");
+    for _ in 1..ALL_OR_NONE {
+        text.accepted("s1 sell 1 @ 90 aon");
+    }
+    text.line("s1 sell 1 @ 90 aon");
+    text.line("> rejected #129: too many live orders");
+    text.line("s1 replace #2 by 2 @ 91");
+    text.line("> replaced #2 by #130: 2 @ 91");
+    text.line("s1 cancel #1");
+    text.line("> canceled #1: 1, Requested");
+    text.line("s1 sell 1 @ 90 aon");
+    text.line("> accepted #131");
     text.text
 }

@@ -190,6 +190,18 @@ pub(super) const CONVERSATIONS: &[(&str, &str)] = &[
          > rejected #7: invalid display",
     ),
     (
+        "an iceberg of more than 1,024 of its smallest parts is none, nor becomes one",
+        "s1 sell 1024 @ 100 iceberg 4 spread 3
+         > accepted #1
+         s1 sell 1025 @ 100 iceberg 4 spread 3
+         > rejected #2: invalid display
+         s1 replace #1 by 1025 @ 100
+         > canceled #1: 1024, InvalidReplacement
+         > replace rejected #1 by #3: invalid display
+         s1 sell 1025 @ 100 iceberg 4 spread 2
+         > accepted #4",
+    ),
+    (
         "the trade, what it triggers, then the part shown next",
         "s1 sell 10 @ 100 iceberg 4
          > accepted #1

@@ -41,18 +41,20 @@ pub(super) const CONVERSATIONS: &[(&str, &str)] = &[
          = 2@99#2 | 5@100#1 3@100#3",
     ),
     (
-        "hidden and all-or-none orders count, also one that it could not fill",
+        "hidden orders count, and all-or-none ones that it could fill",
         "s1 sell 5 @ 100 hidden
          > accepted #1
          s2 buy 3 @ 100 post
          > rejected #2: post-only order would trade
          s1 sell 9 @ 98 aon
          > accepted #3
-         s2 buy 3 @ 98 post
+         s2 buy 9 @ 98 post
          > rejected #4: post-only order would trade
-         s2 buy 3 @ 100 slide
-         > accepted #5 at 97
-         = 3@97#5 | 9(0)@98#3 5(0)@100#1",
+         s2 buy 3 @ 99 post
+         > accepted #5
+         s2 buy 9 @ 100 slide
+         > accepted #6 at 97
+         = 3@99#5 9@97#6 | 9(0)@98#3 5(0)@100#1",
     ),
     (
         "there is no tick below the lowest price, and none that is positive below one",
@@ -107,8 +109,8 @@ pub(super) const CONVERSATIONS: &[(&str, &str)] = &[
          > accepted #6
          s1 replace #5 by 4 @ 100 keeping
          > replaced #5 by #7: 4 @ 100, in its place
-         s1 replace #7 by 4 @ 100
-         > replaced #7 by #8: 4 @ 99
-         = 4@99#8 | 9(0)@100#6 5@101#2",
+         s1 replace #7 by 12 @ 100
+         > replaced #7 by #8: 12 @ 99
+         = 12@99#8 | 9(0)@100#6 5@101#2",
     ),
 ];
