@@ -42,10 +42,12 @@ struct Ready {
 }
 
 /// Makes commands of records, at most a batch.
-#[inline]
+#[inline(always)]
 fn make(records: &[Record], session: &mut Session, commands: &mut Vec<Sequenced<Command>>) {
     commands.clear();
-    commands.extend(records.iter().map(|record| session.command(record)));
+    for record in records {
+        session.push_command(record, commands);
+    }
 }
 
 /// Makes and applies commands. Named, so that a profiler can be told to look at this and nothing else.

@@ -65,33 +65,33 @@ pub(crate) union Payload {
     pub(crate) cancel: Cancel,
 }
 
-/// A report (`me_report_t`): one cache line.
+/// A report (`me_report_t`): one cache line, in words of 8 bytes, so that it is written in as few stores as it can be.
+/// The referee's smaller fields lie in them from the lowest byte up, which is where little-endian memory has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub(crate) struct Report {
-    /// What it says, see [`said`].
-    pub(crate) kind: u8,
-    /// The order's side.
-    pub(crate) side: u8,
-    pub(crate) reserved: [u8; 6],
+    /// `type:8 | side:8 | 0`, from the lowest byte up; the types are in [`said`].
+    head: u64,
     /// Of the message that caused it.
     pub(crate) sequence_number: u64,
     /// The client's id of the order that it is about; of a trade, the incoming one.
     pub(crate) order_id: u64,
     /// The order's price; of a trade, the resting order's.
     pub(crate) price_ticks: i64,
-    pub(crate) quantity: u32,
-    pub(crate) reserved2: u32,
+    /// 32 bits of it are the referee's; the rest is 0.
+    quantity: u64,
     /// Of a trade, the resting order; otherwise 0.
     pub(crate) maker_order_id: u64,
     /// Of a trade, the incoming order; otherwise 0.
     pub(crate) taker_order_id: u64,
-    pub(crate) reserved3: u64,
+    reserved: u64,
 }
+
+const _: () = assert!(cfg!(target_endian = "little"));
 
 impl Report {
     /// One that is about one order.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn of_order(
         kind: u8,
         sequence_number: u64,
@@ -101,18 +101,33 @@ impl Report {
         quantity: u32,
     ) -> Self {
         Self {
-            kind,
-            side,
-            reserved: [0; 6],
+            head: kind as u64 | (side as u64) << 8,
             sequence_number,
             order_id,
             price_ticks,
-            quantity,
-            reserved2: 0,
+            quantity: quantity as u64,
             maker_order_id: 0,
             taker_order_id: 0,
-            reserved3: 0,
+            reserved: 0,
         }
+    }
+
+    /// What it says, see [`said`].
+    #[cfg(test)]
+    pub(crate) const fn kind(&self) -> u8 {
+        self.head as u8
+    }
+
+    /// The order's side.
+    #[cfg(test)]
+    pub(crate) const fn side(&self) -> u8 {
+        (self.head >> 8) as u8
+    }
+
+    /// How much.
+    #[cfg(test)]
+    pub(crate) const fn quantity(&self) -> u32 {
+        self.quantity as u32
     }
 }
 

@@ -60,14 +60,25 @@ impl Session {
     }
 
     /// The command that a record asks for; of a reduction, its quantity is the total.
-    #[inline]
+    #[must_use]
     pub fn command(&mut self, record: &Record) -> Sequenced<Command> {
+        let mut one = Vec::with_capacity(1);
+        self.push_command(record, &mut one);
+        one[0]
+    }
+
+    /// Puts the command that a record asks for behind others. Each kind is made where it shall lie: made in one place
+    /// and then moved, all would be as large as the largest.
+    #[inline(always)]
+    pub fn push_command(&mut self, record: &Record, commands: &mut Vec<Sequenced<Command>>) {
+        self.sequence += 1;
+        let (sequence, nanos) = (Sequence(self.sequence), Nanos(self.sequence * NANOS));
         let owner = owner_of(record.order);
-        let command = match record.op {
+        match record.op {
             Op::Add | Op::Immediate => {
                 let order = self.next_order(InstrumentId(record.symbol));
                 self.orders[record.order as usize] = order;
-                Command::Enter(EnterOrder {
+                let enter = EnterOrder {
                     order,
                     owner,
                     account: AccountId(owner.session.0),
@@ -88,21 +99,21 @@ impl Session {
                         intermarket_sweep: b'N',
                         cross: b'N',
                     },
-                })
+                };
+                commands.push(Sequenced { sequence, nanos, command: Command::Enter(enter) });
             }
-            Op::Cancel => Command::Cancel(CancelOrder {
-                order: self.orders[record.order as usize],
-                owner,
-                reason: CancelReason::Requested,
-            }),
-            Op::Reduce => Command::Reduce(ReduceOrder {
-                order: self.orders[record.order as usize],
-                owner,
-                total: Quantity(u64::from(record.quantity)),
-                kind: ReduceKind::Cancel,
-            }),
-        };
-        self.sequenced(command)
+            Op::Cancel => {
+                let order = self.orders[record.order as usize];
+                let cancel = CancelOrder { order, owner, reason: CancelReason::Requested };
+                commands.push(Sequenced { sequence, nanos, command: Command::Cancel(cancel) });
+            }
+            Op::Reduce => {
+                let order = self.orders[record.order as usize];
+                let total = Quantity(u64::from(record.quantity));
+                let reduce = ReduceOrder { order, owner, total, kind: ReduceKind::Cancel };
+                commands.push(Sequenced { sequence, nanos, command: Command::Reduce(reduce) });
+            }
+        }
     }
 }
 

@@ -8,8 +8,8 @@ struct Lines(Vec<String>);
 
 impl Outlet for Lines {
     fn put(&mut self, report: Report) {
-        let Report { kind, side, sequence_number: seq, order_id: id, price_ticks: price, quantity, .. } =
-            report;
+        let Report { sequence_number: seq, order_id: id, price_ticks: price, .. } = report;
+        let (kind, side, quantity) = (report.kind(), report.side(), report.quantity());
         self.0.push(match kind {
             said::ORDER_ACK | said::MODIFY_ACK => format!("{kind},{seq},{side},{id},{price},{quantity}"),
             said::TRADE => {
