@@ -7,7 +7,7 @@
 //!  equity ──────┘    records    trades, hash      records, reductions as clients ask for them
 //! ```
 //!
-//! A workload is checked against [`Matcher`](matcher::Matcher), a slow and obvious book, before it is used, whether it was
+//! A workload is checked against [`matcher::Matcher`], a slow and obvious book, before it is used, whether it was
 //! read or made. So what it expects is known to be right, and a reduction's total, which is what a client says, is
 //! known without asking the book that is measured.
 
