@@ -74,6 +74,12 @@ impl Cell {
         Self { prev: cell, next: cell, level: cell, tag: key as u64, ..Self::FREE }
     }
 
+    /// A level of one order.
+    #[inline(always)]
+    pub(super) const fn level_of_one(cell: u32, key: i64, order: u32, shown: u64) -> Self {
+        Self { prev: order, next: order, tally: 1, open: shown, ..Self::level(cell, key) }
+    }
+
     /// An order's tag.
     #[inline(always)]
     pub(super) const fn order_tag(number: u64, side: Side, time_in_force: TimeInForce, special: bool) -> u64 {

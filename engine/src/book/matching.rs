@@ -252,16 +252,9 @@ impl Book {
     #[inline(always)]
     pub(super) fn queue(&mut self, cell: u32, order: &Taker, shown: u64, tally: u32, special: bool) {
         let side = &mut self.sides[order.side as usize];
-        let level = side.level_or_new(&mut self.cells, key_of(order.side, order.price));
-        let queue = &mut self.cells[level];
-        let tail = queue.prev;
-        queue.prev = cell;
-        // Cannot overflow: never more than the side's sum.
-        queue.open += shown;
-        queue.tally = queue.tally.wrapping_add(1);
-        self.cells[tail].next = cell;
-        let place = Cell { prev: tail, next: level, level, ..self.filled_cell(order, shown, tally, special) };
-        self.cells[cell] = place;
+        let (prev, level) = side.enqueue(&mut self.cells, cell, key_of(order.side, order.price), shown);
+        let placed = Cell { prev, next: level, level, ..self.filled_cell(order, shown, tally, special) };
+        self.cells[cell] = placed;
     }
 
     /// A cell for an order; it is in no queue yet.
@@ -286,18 +279,20 @@ impl Book {
     #[inline(always)]
     pub(super) fn remove_plain(&mut self, cell: u32) -> bool {
         let order = self.cells.put_back(cell);
-        self.cells.detach(order.prev, order.next);
-        let queue = &mut self.cells[order.level];
-        queue.open -= order.open;
-        queue.tally = queue.tally.wrapping_sub(1);
-        let emptied = queue.tally == 0;
         self.numbers.remove(order.number());
         let side = &mut self.sides[order.side() as usize];
         side.leave(order.open);
-        if emptied {
+        // Alone in its ring: before and behind it is the level.
+        let was_last = order.prev == order.next;
+        if was_last {
             side.remove_level(&mut self.cells, order.level);
+        } else {
+            self.cells.detach(order.prev, order.next);
+            let queue = &mut self.cells[order.level];
+            queue.open -= order.open;
+            queue.tally = queue.tally.wrapping_sub(1);
         }
-        emptied
+        was_last
     }
 
     /// Says that what is left of an incoming order is gone.

@@ -178,21 +178,32 @@ impl BookSide {
         if place < self.window.width() { self.window.get(place) } else { self.far_level(key) }
     }
 
-    /// The level of a key, made if there is none.
+    /// Makes room for an order in the queue of a key, last, showing so much; the level is made if there is none. Gives
+    /// the cell before it and the level's; linking the order's own cell is left to the caller.
     #[inline(always)]
-    pub(super) fn level_or_new(&mut self, cells: &mut Cells, key: i64) -> u32 {
+    pub(super) fn enqueue(&mut self, cells: &mut Cells, cell: u32, key: i64, shown: u64) -> (u32, u32) {
         let place = self.window.place(key);
-        if place >= self.window.width() {
-            return self.far_level_or_new(cells, key);
-        }
-        let level = self.window.get(place);
-        if level != NIL {
-            return level;
-        }
-        let level = new_level(cells, key);
-        self.window.set(place, level);
-        self.best = self.best.max(key);
-        level
+        let level = if place < self.window.width() {
+            let level = self.window.get(place);
+            if level == NIL {
+                let level = cells.take();
+                cells[level] = Cell::level_of_one(level, key, cell, shown);
+                self.window.set(place, level);
+                self.best = self.best.max(key);
+                return (level, level);
+            }
+            level
+        } else {
+            self.far_level_or_new(cells, key)
+        };
+        let queue = &mut cells[level];
+        let tail = queue.prev;
+        queue.prev = cell;
+        // Cannot overflow: never more than the side's sum.
+        queue.open += shown;
+        queue.tally = queue.tally.wrapping_add(1);
+        cells[tail].next = cell;
+        (tail, level)
     }
 
     /// Frees a level that has no order any more.
@@ -262,7 +273,10 @@ impl BookSide {
             } else {
                 self.window.slide(low_for(key, self.window.width()));
             }
-            return self.level_or_new(cells, key);
+            let level = new_level(cells, key);
+            self.window.set(self.window.place(key), level);
+            self.best = self.best.max(key);
+            return level;
         }
         let mut level = self.far_level(key);
         if level == NIL {

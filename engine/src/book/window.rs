@@ -98,9 +98,9 @@ impl Window {
         if self.top == 0 {
             return none;
         }
-        let k = 63 - self.top.leading_zeros() as usize;
-        let j = k << 6 | (63 - (self.upper[k] | 1).leading_zeros() as usize);
-        let i = j << 6 | (63 - (self.lower[j] | 1).leading_zeros() as usize);
+        let k = self.top.ilog2() as usize;
+        let j = k << 6 | (self.upper[k] | 1).ilog2() as usize;
+        let i = j << 6 | (self.lower[j] | 1).ilog2() as usize;
         self.low + i as i64
     }
 
