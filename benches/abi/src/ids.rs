@@ -41,8 +41,8 @@ pub(crate) struct Ids {
     entries: Vec<u64>,
     /// For the next growth; keeps the memory that was set aside.
     spare: Vec<u64>,
-    /// Log2 of the entries.
-    bits: u32,
+    /// A tag shifted right by so much is its home: 32 less the logarithm of the entries.
+    shift: u32,
     /// Entries taken; at most `entries.len() >> LOAD`.
     taken: usize,
     orders: Vec<OpenOrder>,
@@ -78,17 +78,17 @@ impl Ids {
         let nobody = OpenOrder { id: u64::MAX, order: OrderId::default(), price_ticks: 0, side: 0 };
         let mut orders = vec![nobody; count + 1];
         orders.truncate(1);
-        Self { entries: first, spare, bits: BITS_MIN, taken: 0, orders, free: NIL }
+        Self { entries: first, spare, shift: 32 - BITS_MIN, taken: 0, orders, free: NIL }
     }
 
     #[inline]
     fn mask(&self) -> usize {
-        self.entries.len() - 1
+        self.entries.len().wrapping_sub(1)
     }
 
-    #[inline]
+    #[inline(always)]
     fn home(&self, tag: u32) -> usize {
-        (tag >> (32 - self.bits)) as usize
+        tag.wrapping_shr(self.shift) as usize
     }
 
     /// The order with a client's id.
@@ -205,9 +205,8 @@ impl Ids {
     fn grow(&mut self) {
         let mut old = core::mem::take(&mut self.entries);
         self.entries = core::mem::take(&mut self.spare);
-        self.bits += 1;
-        assert!(self.bits <= 32, "more ids than tags");
-        self.entries.resize(1 << self.bits, 0);
+        self.shift = self.shift.checked_sub(1).expect("fewer ids than tags");
+        self.entries.resize(1 << (32 - self.shift), 0);
         for entry in old.drain(..).filter(|entry| *entry != 0) {
             self.put((entry >> 32) as u32, entry as u32);
         }

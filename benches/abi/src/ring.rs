@@ -85,7 +85,8 @@ impl Writer {
         // SAFETY: `next < stop <= taken + slots.len()`, so the reader is done with the slot and does not look at it
         // before `shown` passes it; masked, it is within the slots.
         unsafe { self.slots.add(self.next & self.mask).write(report) };
-        self.next += 1;
+        // 2^64 reports: not in a lifetime.
+        self.next = self.next.wrapping_add(1);
     }
 
     /// Shows what is written, and waits until there is room.

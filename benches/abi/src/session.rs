@@ -22,8 +22,8 @@ use crate::{
 const INSTRUMENT: InstrumentId = InstrumentId(0);
 /// The referee's messages say nothing of an account.
 const ACCOUNT: AccountId = AccountId(1);
-/// Resting orders for whose ids memory is there from the start.
-const IDS: usize = 1 << 16;
+/// Resting orders for which memory is there from the start, with the book and with their ids.
+const ORDERS: u32 = 1 << 16;
 
 /// One client, one book.
 pub(crate) struct Session<O> {
@@ -62,9 +62,11 @@ const fn lots(quantity: Quantity) -> u32 {
 
 impl<O: Outlet> Session<O> {
     pub(crate) fn new(outlet: O) -> Self {
-        let ids = Ids::with_room_for(IDS);
+        let ids = Ids::with_room_for(ORDERS as usize);
         let desk = Desk { outlet, ids, sequence_number: 0, side: 0, price_ticks: 0, leaves: Quantity::ZERO };
-        Self { book: Book::new(INSTRUMENT), sequence: 0, desk }
+        let mut book = Book::new(INSTRUMENT);
+        book.reserve(ORDERS);
+        Self { book, sequence: 0, desk }
     }
 
     pub(crate) const fn book(&self) -> &Book {

@@ -292,7 +292,7 @@ impl Book {
     #[inline(always)]
     pub(super) fn open_of(&self, cell: u32) -> u64 {
         let order = &self.cells[cell];
-        if order.is_special() { order.open + self.reserve(cell) } else { order.open }
+        if order.is_special() { order.open + self.hidden_part(cell) } else { order.open }
     }
 
     /// The cell of an order, when it is the session's and has that number of the session's.

@@ -90,6 +90,17 @@ impl<T: Copy> Arena<T> {
         cell
     }
 
+    /// Makes room for so many cells in all, in memory that the system has really provided.
+    pub(super) fn reserve(&mut self, cells: u32) {
+        while self.room < cells {
+            let segment = segment_of(self.room);
+            self.grow();
+            let base = self.segments[segment].wrapping_add(first_of(segment) as usize);
+            // SAFETY: the segment has just been allocated, for so many cells (invariant 1), and holds none yet.
+            unsafe { base.write_bytes(0, size_of_segment(segment) as usize) };
+        }
+    }
+
     /// Where a cell lies, or some address when there is none: for a prefetch, which may name any address.
     #[inline(always)]
     pub(super) fn address(&self, cell: u32) -> *const T {
@@ -173,6 +184,20 @@ mod tests {
         }
         assert!((0..1_000).all(|n| arena[n][3] == 7 && arena[n][4] == u64::from(n)));
         assert_eq!((arena.len(), arena.room), (1_000, 1_024));
+    }
+
+    #[test]
+    fn reserved_cells_are_there_and_not_in_use() {
+        let mut arena = Arena::<u64>::new();
+        arena.push(7);
+        arena.reserve(100);
+        assert_eq!((arena.len(), arena.room), (1, 128));
+        let before = arena.segments;
+        for n in 1..128 {
+            assert_eq!(arena.push(u64::from(n)), n);
+        }
+        assert_eq!(arena.segments, before, "nothing more was allocated");
+        assert_eq!((arena[0], arena[127]), (7, 127));
     }
 
     #[test]

@@ -149,6 +149,11 @@ impl Cells {
         Self { arena: Arena::new(), free: NIL }
     }
 
+    /// Makes room for so many cells in all.
+    pub(super) fn reserve(&mut self, cells: u32) {
+        self.arena.reserve(cells);
+    }
+
     /// A cell for the caller to fill. What it holds until then means nothing.
     #[inline(always)]
     pub(super) fn take(&mut self) -> u32 {

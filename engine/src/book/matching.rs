@@ -154,7 +154,7 @@ impl Book {
             filled += quantity;
             let mut maker_leaves = shown - quantity;
             if is_special {
-                maker_leaves += self.reserve(cell);
+                maker_leaves += self.hidden_part(cell);
             }
             self.trade(taker, number, maker_owner, maker_leaves, price, quantity, events);
             if shown != quantity {

@@ -122,6 +122,14 @@ impl Book {
         }
     }
 
+    /// Provides memory for so many orders at once, so that a new book asks the system for none until it has more. What
+    /// the book says does not depend on it.
+    pub fn reserve(&mut self, orders: u32) {
+        // In the worst case each order has a level of its own; cell 0 is nobody's.
+        self.cells.reserve(orders.saturating_mul(2).saturating_add(1).min(1 << 31));
+        self.numbers.reserve(orders as usize);
+    }
+
     /// Which instrument's book it is.
     #[must_use]
     pub const fn instrument(&self) -> InstrumentId {

@@ -136,6 +136,16 @@ impl Numbers {
         }
     }
 
+    /// Makes an empty table large enough for so many orders at once, in memory that the system has really provided.
+    pub(super) fn reserve(&mut self, orders: usize) {
+        if self.last == 0 && orders > 0 {
+            let slots = orders.saturating_mul(SLOTS_PER_ORDER).next_power_of_two().max(FIRST);
+            // Not zeros at once, which the system would promise and provide later, one page after another.
+            self.near = vec![!NIL; slots].into();
+            self.near.fill(NIL);
+        }
+    }
+
     /// Continues after `last`: an empty table takes that many numbers as given, and expects so many orders.
     pub(super) fn start_after(&mut self, last: u64, orders: usize) {
         debug_assert!(self.live == 0 && self.last == 0, "only an empty table starts anywhere");
@@ -279,6 +289,18 @@ mod tests {
             table.rest(number, number as u32);
         }
         assert!([5, 999_990, 1_000_000, 1_000_500].iter().all(|&n| table.find(n) == Some(n as u32)));
+    }
+
+    #[test]
+    fn a_reserved_table_does_not_grow() {
+        let mut table = Numbers::new();
+        table.reserve(100);
+        let slots = table.near.len();
+        for number in 1..=1_600 {
+            table.rest(number, 1);
+        }
+        assert_eq!((table.near.len(), table.far_len()), (slots, 0));
+        assert_eq!((table.find(1), table.find(1_600), table.find(1_601)), (Some(1), Some(1), None));
     }
 
     /// Against an ordered map: bursts of numbers, a part of which rests, for short and for long.

@@ -160,7 +160,7 @@ impl Book {
     /// What is open of a special order beyond its cell's `open`.
     #[cold]
     #[inline(never)]
-    pub(super) fn reserve(&self, cell: u32) -> u64 {
+    pub(super) fn hidden_part(&self, cell: u32) -> u64 {
         self.record(cell).reserve
     }
 
