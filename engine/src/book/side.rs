@@ -7,8 +7,8 @@
 //!
 //! **Near and far.** Levels near the best lie in a [`Window`]; the others, wherever they are, in an ordered map.
 //! Where the window lies never changes what the side says, only how fast: operations on far levels are counted, and
-//! when they have cost about as much as laying the window anew, that is done, around the levels there are and
-//! the far keys used since. So neither a price that runs away nor orders a hundred dollars off make a side slow, and
+//! when they have cost about as much as laying the window anew, that is done: where orders join now, as wide as the
+//! levels and the keys used lately ask for. So neither a price that runs away nor orders a hundred dollars off make a side slow, and
 //! the memory that somebody can pin is in proportion to the work he has paid for: at most 4 KiB of index for a
 //! level or for 8 operations on far levels, 1 MiB in all.
 
@@ -63,6 +63,8 @@ pub(super) struct BookSide {
     count: u32,
     /// Orders that make the levels' sums less than the whole truth: icebergs, unseen ones.
     veiled: u32,
+    /// Orders that joined near levels since the window was laid.
+    joins: u32,
     /// The best key of unseen orders: hidden and all-or-none.
     unseen: i64,
     far: Option<Box<Far>>,
@@ -74,9 +76,18 @@ struct Far {
     levels: BTreeMap<i64, u32>,
     /// Operations since the window was laid.
     work: u64,
-    /// Of those, by the length in bits of the distance from the best.
-    distances: [u32; 65],
+    /// Of those, by [`length`].
+    distances: [u32; LENGTHS],
+    /// Of those, orders that joined; and the keys of the last of them.
+    joins: u32,
+    recent: [i64; RECENT],
 }
+
+/// Keys of orders that joined far levels.
+const RECENT: usize = 32;
+
+/// What [`length`] can say.
+const LENGTHS: usize = 66;
 
 impl BookSide {
     /// An empty side; allocates nothing.
@@ -88,6 +99,7 @@ impl BookSide {
             open: 0,
             count: 0,
             veiled: 0,
+            joins: 0,
             unseen: EMPTY,
             far: None,
         }
@@ -184,6 +196,7 @@ impl BookSide {
     pub(super) fn enqueue(&mut self, cells: &mut Cells, cell: u32, key: i64, shown: u64) -> (u32, u32) {
         let place = self.window.place(key);
         let level = if place < self.window.width() {
+            self.joins = self.joins.saturating_add(1);
             let level = self.window.get(place);
             if level == NIL {
                 let level = cells.take();
@@ -285,7 +298,7 @@ impl BookSide {
             self.find_outer();
             self.find_best();
         }
-        self.count_far_work(cells, key);
+        self.count_far_work(cells, key, true);
         level
     }
 
@@ -294,47 +307,73 @@ impl BookSide {
     fn remove_far_level(&mut self, cells: &Cells, key: i64) {
         self.far_mut().levels.remove(&key);
         self.find_outer();
-        self.count_far_work(cells, key);
+        self.count_far_work(cells, key, false);
     }
 
     fn far_mut(&mut self) -> &mut Far {
-        self.far.get_or_insert_with(|| Box::new(Far { levels: BTreeMap::new(), work: 0, distances: [0; 65] }))
+        self.far.get_or_insert_with(|| {
+            Box::new(Far {
+                levels: BTreeMap::new(),
+                work: 0,
+                distances: [0; LENGTHS],
+                joins: 0,
+                recent: [0; RECENT],
+            })
+        })
+    }
+
+    /// Where the window's keys are used most, as far as the side knows.
+    fn focus(&self) -> i64 {
+        self.window.key(self.window.width() / 4 * 3)
     }
 
     /// Counts an operation on a far level, and lays the window anew when there have been enough.
-    fn count_far_work(&mut self, cells: &Cells, key: i64) {
-        let (best, width) = (self.best_level(), self.window.width());
+    fn count_far_work(&mut self, cells: &Cells, key: i64, joins: bool) {
+        let (focus, width) = (self.focus(), self.window.width());
         let far = self.far_mut();
         far.work += 1;
-        far.distances[length(best.saturating_sub(key))] += 1;
+        far.distances[length(focus, key)] += 1;
+        if joins {
+            far.recent[far.joins as usize % RECENT] = key;
+            far.joins += 1;
+        }
         if far.work > 32 + far.levels.len() as u64 + width / 256 {
             self.lay_window(cells);
         }
     }
 
-    /// Lays the window around the levels and the far keys used since it was laid.
+    /// Lays the window anew: where it is, wider, when most orders still join near levels; where they join now when
+    /// they do not. Levels and the keys used since it was laid say how wide.
     fn lay_window(&mut self, cells: &Cells) {
-        let best = self.best_level();
+        let near = core::mem::take(&mut self.joins);
+        let mut focus = self.focus();
         let far = self.far_mut();
-        let mut distances = core::mem::replace(&mut far.distances, [0; 65]);
-        let worked = core::mem::take(&mut far.work);
-        if best == EMPTY {
-            return;
+        let mut distances = core::mem::replace(&mut far.distances, [0; LENGTHS]);
+        let (work, joins) = (core::mem::take(&mut far.work), core::mem::take(&mut far.joins));
+        if joins > near {
+            let recent = &mut far.recent[..RECENT.min(joins as usize)];
+            recent.sort_unstable();
+            focus = recent[recent.len() / 2];
+            distances = [0; LENGTHS];
+            for key in &*recent {
+                distances[length(focus, *key)] += 1;
+            }
         }
         let mut levels = 0;
         for (key, _) in self.levels() {
-            distances[length(best.saturating_sub(key))] += 1;
+            distances[length(focus, key)] += 1;
             levels += 1;
         }
-        let width = width_for(&distances, levels + worked / 8);
-        let low = low_for(best, width);
-        if width == self.window.width() && self.window.place(best) / (width / 8) == 6 {
+        let now = self.window.width();
+        let (wanted, most) = width_for(&distances, levels + work / 8);
+        // Somewhat too wide does no harm, and saves asking for memory.
+        let width = if (wanted..=wanted * 8).contains(&now) && now <= most { now } else { wanted };
+        if width == now && self.window.place(focus) / (width / 8) == 6 {
             return; // It would lie where it lies, give or take an eighth.
         }
         let all: Vec<(i64, u32)> = self.levels().collect();
-        self.window.lay(low, width);
-        let far = self.far_mut();
-        far.levels.clear();
+        self.window.lay(low_for(focus, width), width);
+        self.far_mut().levels.clear();
         for (key, level) in all {
             debug_assert_eq!(cells[level].key(), key);
             let place = self.window.place(key);
@@ -368,20 +407,22 @@ fn new_level(cells: &mut Cells, key: i64) -> u32 {
     level
 }
 
-/// How many bits a distance takes; 0 for none and for keys better than the best.
-const fn length(distance: i64) -> usize {
-    if distance <= 0 { 0 } else { 64 - distance.leading_zeros() as usize }
+/// How many bits the distance of a key from the focus takes. A key that is better counts twice as far, for the window
+/// has less room above the focus than below it.
+const fn length(focus: i64, key: i64) -> usize {
+    let distance = focus.abs_diff(key);
+    64 - distance.leading_zeros() as usize + (key > focus) as usize
 }
 
-/// Where a window starts that has its best level three quarters up: prices come and go below the best, and the best
+/// Where a window starts that has its focus three quarters up: most prices come and go below the best, and the best
 /// itself moves both ways.
-fn low_for(best: i64, width: u64) -> i64 {
-    best.saturating_sub((width / 4 * 3) as i64).clamp(i64::MIN + 1, i64::MAX - width as i64)
+fn low_for(focus: i64, width: u64) -> i64 {
+    focus.saturating_sub((width / 4 * 3) as i64).clamp(i64::MIN + 1, i64::MAX - width as i64)
 }
 
-/// The narrowest window that covers nearly as much as the widest one allowed: seven eighths of it. A window of
-/// width `W` covers distances below `W / 2`.
-fn width_for(distances: &[u32; 65], paid: u64) -> u64 {
+/// The narrowest window that covers nearly as much as the widest one allowed (seven eighths of it), and the widest. A
+/// window of width `W` covers distances below `W / 2`.
+fn width_for(distances: &[u32; LENGTHS], paid: u64) -> (u64, u64) {
     let most = (paid.saturating_mul(WIDTH_PER_LEVEL) + 1).next_power_of_two() / 2;
     let most = most.clamp(WIDTH_MIN, WIDTH_MAX);
     let covered = |width: u64| {
@@ -393,5 +434,5 @@ fn width_for(distances: &[u32; 65], paid: u64) -> u64 {
     while width < most && covered(width) < enough {
         width *= 2;
     }
-    width
+    (width, most)
 }
