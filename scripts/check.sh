@@ -135,7 +135,6 @@ step_miri() {
     # The ring and the book's arena are the unsafe code that Miri can run; it has no memory-mapped files.
     some_tests "${miri[@]}" test --locked -p engine --lib runtime::ring
     some_tests "${miri[@]}" test --locked -p engine --lib book::
-    some_tests "${miri[@]}" test --locked -p engine --test it conversations::
 }
 
 step_smoke() {

@@ -8,6 +8,7 @@ pub mod book;
 #[cfg(feature = "reference")]
 pub mod fuzz;
 pub mod hash;
+pub mod prefetch;
 #[cfg(feature = "reference")]
 pub mod reference;
 pub mod runtime;

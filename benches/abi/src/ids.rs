@@ -7,17 +7,18 @@
 //!
 //! Open addressing over 8-byte entries, 0 for none. The tag is a mix of the id that is one to one for ids below 2^32;
 //! its top bits are the entry's home. An id is looked for from its home on until an empty entry; a removal moves later
-//! entries back, so that no marks of removed ones stay. At most one entry in eight is taken: most look-ups end where
+//! entries back, so that no marks of removed ones stay. At most one entry in four is taken: most look-ups end where
 //! they begin. Two ids can share a tag, so a match counts when the order it leads to has the id.
 //!
 //! Slots are reused last-in first-out: the next order goes where the last one that left was, which is in the cache.
 
 use domain::OrderId;
+use engine::prefetch::prefetch;
 
 /// Entries at the start: 32 KiB.
 const BITS_MIN: u32 = 12;
 /// One entry in so many, as a power of two, may be taken.
-const LOAD: u32 = 3;
+const LOAD: u32 = 2;
 /// No slot. Slot 0 is never used.
 const NIL: u32 = 0;
 
@@ -89,6 +90,12 @@ impl Ids {
     #[inline(always)]
     fn home(&self, tag: u32) -> usize {
         tag.wrapping_shr(self.shift) as usize
+    }
+
+    /// Asks for the memory that the next call with this id needs.
+    #[inline(always)]
+    pub(crate) fn expect(&self, id: u64) {
+        prefetch(self.entries.as_ptr().wrapping_add(self.home(tag_of(id))));
     }
 
     /// The order with a client's id.

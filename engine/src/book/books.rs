@@ -9,8 +9,8 @@
 use domain::{Command, EventSink, InstrumentId, Price, Sequenced, Side};
 
 use super::Book;
-use super::prefetch::prefetch;
 use super::side::key_of;
+use crate::prefetch::prefetch;
 
 /// From so many books on the caches cannot hold them all.
 const BOOKS_MIN: usize = 256;

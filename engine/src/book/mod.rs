@@ -34,7 +34,6 @@ mod cells;
 mod invariants;
 mod matching;
 mod numbers;
-mod prefetch;
 mod replace;
 mod restore;
 mod side;

@@ -4,7 +4,7 @@
 /// Asks the processor for the line of an address, which may be any: nothing is read. Does nothing on processors
 /// other than x86-64 and in Miri.
 #[inline(always)]
-pub(super) fn prefetch<T>(address: *const T) {
+pub fn prefetch<T>(address: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: a prefetch never faults and changes nothing but what is cached; SSE is part of x86-64.
     unsafe {
