@@ -33,6 +33,7 @@ const USABLE: usize = 28;
 /// 1. segment `k` is allocated, for `8 << k` cells (16 for segment 0), when `room > first_of(k)`, and its pointer
 ///    is biased by `first_of(k)`; otherwise its pointer is null;
 /// 2. `len <= room`, and cells below `len` are initialised.
+#[repr(C)] // the counts and the first segments on one line
 pub(super) struct Arena<T: Copy> {
     /// Cells in use.
     len: u32,

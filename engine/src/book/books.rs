@@ -8,8 +8,8 @@
 
 use domain::{Command, EventSink, InstrumentId, Price, Sequenced, Side};
 
-use super::Book;
 use super::side::key_of;
+use super::{Book, HOT};
 use crate::prefetch::prefetch;
 
 /// From so many books on the caches cannot hold them all.
@@ -162,10 +162,9 @@ impl Book {
     #[inline(always)]
     fn ask_for_header(&self) {
         let start = core::ptr::from_ref(self).cast::<u8>();
-        for line in 0..8 {
-            prefetch(start.wrapping_add(64 * line));
+        for line in HOT {
+            prefetch(start.wrapping_add(line));
         }
-        prefetch(self.cells.start());
     }
 
     /// The slot of the order's number, or of the level that it enters at; and the cell that a new order gets.

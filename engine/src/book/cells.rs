@@ -137,16 +137,17 @@ impl Cell {
 
 /// The cells of one book.
 #[derive(Debug)]
+#[repr(C, align(64))] // a book of up to 256 cells finds them by the first line
 pub(super) struct Cells {
-    arena: Arena<Cell>,
     /// The first free cell, `NIL` when there is none.
     free: u32,
+    arena: Arena<Cell>,
 }
 
 impl Cells {
     /// No cells; allocates nothing.
     pub(super) const fn new() -> Self {
-        Self { arena: Arena::new(), free: NIL }
+        Self { free: NIL, arena: Arena::new() }
     }
 
     /// Makes room for so many cells in all.
@@ -193,12 +194,6 @@ impl Cells {
     #[inline(always)]
     pub(super) fn next_address(&self) -> *const Cell {
         self.arena.address(self.free)
-    }
-
-    /// Where the list of segments is: for a prefetch.
-    #[inline(always)]
-    pub(super) const fn start(&self) -> *const Self {
-        core::ptr::from_ref(self)
     }
 
     /// What a cell is linked to; `NIL`s for one that was never made.

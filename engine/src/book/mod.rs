@@ -42,6 +42,7 @@ mod view;
 mod window;
 
 use core::fmt;
+use core::mem::offset_of;
 
 use domain::{
     AccountId, EventKind, EventSink, InstrumentId, Nanos, OrderId, Price, Quantity, Sequence, Side, TradeId,
@@ -60,7 +61,7 @@ pub use view::{BookHeader, BookView, Counters, LastTrade, PriceLevel, RestingOrd
 /// Memory: an empty one takes less than 1 KiB and allocates nothing. The first order costs some 2 KiB (16 cells, a
 /// window of 128 ticks, 64 numbers); from then on an order takes 64 bytes and some 8 to 64 for its number, a price
 /// level 64 and its place in the window, a special order some 150 more.
-#[repr(C)] // what every command needs comes first, in as few lines as possible
+#[repr(C)] // so that a command needs few lines: see `HOT`
 pub struct Book {
     instrument: InstrumentId,
     /// Stop orders that have been triggered and wait for their turn.
@@ -71,19 +72,33 @@ pub struct Book {
     /// From this time on a command finds something to do before what it asks.
     due: Nanos,
     numbers: Numbers,
-    /// Bids and asks, indexed by `Side as usize`.
-    sides: [BookSide; 2],
-    counters: Counters,
     /// Price and quantity of the last trade, if `counters.trades` is not 0.
     last_price: Price,
     last_quantity: Quantity,
     /// A trade at a price strictly between these reaches and moves no trigger.
     quiet: (i64, i64),
     special: Option<Box<Specials>>,
+    /// Bids and asks, indexed by `Side as usize`.
+    sides: [BookSide; 2],
+    counters: Counters,
     /// Turns given by a command, and which command.
     turns_given: (Sequence, u32),
     cells: Cells,
 }
+
+/// The lines of a book, by their offset, that plain commands need: header and numbers, the sides, the counters, the
+/// list of cells.
+const HOT: [usize; 7] = [
+    0,
+    offset_of!(Book, sides),
+    offset_of!(Book, sides) + 64,
+    offset_of!(Book, sides) + 128,
+    offset_of!(Book, sides) + 192,
+    offset_of!(Book, counters),
+    offset_of!(Book, cells),
+];
+
+const _: () = assert!(offset_of!(Book, sides) == 128 && offset_of!(Book, counters).is_multiple_of(64));
 
 // Ten thousand configured instruments are common, and most of them are quiet.
 const _: () = assert!(size_of::<Book>() <= 1024);

@@ -25,13 +25,14 @@ const SLOTS_PER_ORDER: usize = 16;
 
 /// The cells of a book's orders, by number.
 #[derive(Debug)]
+#[repr(C)] // what is used at every command comes first
 pub(super) struct Numbers {
     /// The last number given; 0 before the first.
     last: u64,
-    /// Orders that have a cell.
-    live: u32,
     /// The cell of each of the last numbers, `NIL` where the order has none. Empty, or a power of two long.
     near: Box<[u32]>,
+    /// Orders that have a cell.
+    live: u32,
     /// Orders whose number has left the window.
     far: BTreeMap<u64, u32>,
 }
@@ -39,7 +40,7 @@ pub(super) struct Numbers {
 impl Numbers {
     /// No orders; allocates nothing.
     pub(super) fn new() -> Self {
-        Self { last: 0, live: 0, near: Box::default(), far: BTreeMap::new() }
+        Self { last: 0, near: Box::default(), live: 0, far: BTreeMap::new() }
     }
 
     /// The last number given; 0 before the first.

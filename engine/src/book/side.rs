@@ -46,29 +46,31 @@ pub(super) fn price_of(side: Side, key: i64) -> Price {
     Price::new(key ^ mask(side)).expect("keys are made from prices, which leave the extremes out")
 }
 
-/// One side of a book: two lines.
+/// One side of a book: two lines. An order that joins a level, or leaves one that others stay in, needs the first.
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(C, align(64))]
 pub(super) struct BookSide {
     /// The best key at which something could trade: of the levels and of what is unseen. [`EMPTY`] when there is
     /// none.
     best: i64,
     /// The best key of far levels and of what is unseen.
     outer: i64,
-    window: Window,
     /// Sum of all that is open on this side: levels, reserves, unseen and waiting orders. An order that would take it
     /// past a `u64` is refused.
     open: u64,
     /// Orders of all these kinds.
     count: u32,
-    /// Orders that make the levels' sums less than the whole truth: icebergs, unseen ones.
-    veiled: u32,
     /// Orders that joined near levels since the window was laid.
     joins: u32,
+    window: Window,
     /// The best key of unseen orders: hidden and all-or-none.
     unseen: i64,
     far: Option<Box<Far>>,
+    /// Orders that make the levels' sums less than the whole truth: icebergs, unseen ones.
+    veiled: u32,
 }
+
+const _: () = assert!(size_of::<BookSide>() == 128);
 
 /// Levels outside the window, and how much they are used.
 #[derive(Debug)]

@@ -26,6 +26,7 @@ const fn bit(place: u64) -> u64 {
 
 /// A run of keys. Without memory until it is laid somewhere.
 #[derive(Debug, Default)]
+#[repr(C)] // what finds a level comes first, what only makes and removes levels last
 pub(super) struct Window {
     /// The lowest key.
     low: i64,
