@@ -39,7 +39,20 @@ pub(crate) struct Replayed {
 pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed, String> {
     let started = Instant::now();
     let reader = Reader::open(dir).map_err(|error| error.to_string())?;
-    let instruments = definitions(&reader)?;
+    // Instruments are defined when an exchange starts, so as a rule all of them before the first order. A journal
+    // of which that is not true is read once more.
+    let mut instruments = definitions(&reader, Extent::BeforeOrders)?;
+    let mut done = run(&reader, &instruments, shards)?;
+    if done.is_none() {
+        instruments = definitions(&reader, Extent::All)?;
+        done = run(&reader, &instruments, shards)?;
+    }
+    let done = done.ok_or("an instrument is defined that the journal did not define a moment ago")?;
+    Ok(Replayed { instruments, seconds: started.elapsed().as_secs_f64(), ..done })
+}
+
+/// Runs the commands through new books of these instruments; `None` when the journal defines another one.
+fn run(reader: &Reader, instruments: &[Instrument], shards: u16) -> Result<Option<Replayed>, String> {
     let count = u32::try_from(instruments.len()).map_err(|error| error.to_string())?;
     let placement = Placement::new(PlacementPolicy::RoundRobin, count, shards);
     let shared_cores = usize::from(shards) + 1 > engine::runtime::cores().len();
@@ -61,6 +74,11 @@ pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed,
         }
         let command =
             record.command().map_err(|error| format!("at position {}: {error}", record.position))?;
+        if let Command::DefineInstrument(instrument) = &command.command
+            && instrument.id.0 >= count
+        {
+            return Ok(None);
+        }
         let instrument = command.command.instrument();
         if let Some(id) = instrument
             && id.0 >= count
@@ -84,26 +102,32 @@ pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed,
     }
     let events = runtime.stats().iter().map(|shard| shard.events).sum();
     let books = runtime.hashes();
-    Ok(Replayed {
-        instruments,
-        books,
-        commands,
-        events,
-        last_sequence,
-        seconds: started.elapsed().as_secs_f64(),
-    })
+    Ok(Some(Replayed { instruments: Vec::new(), books, commands, events, last_sequence, seconds: 0.0 }))
+}
+
+/// How much of a journal is looked through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Up to the first command that defines nothing.
+    BeforeOrders,
+    All,
 }
 
 /// What the journal defines. The records are judged in the pass behind this, beside the books at work.
-fn definitions(reader: &Reader) -> Result<Vec<Instrument>, String> {
+fn definitions(reader: &Reader, extent: Extent) -> Result<Vec<Instrument>, String> {
     let mut instruments = Vec::new();
     for record in reader.records_unjudged() {
         // What is wrong there is named by the pass that judges.
         let Ok(record) = record else { break };
-        if is_definition(record.kind)
-            && let Command::DefineInstrument(instrument) =
-                record.command().map_err(|error| format!("at position {}: {error}", record.position))?.command
-        {
+        if !is_definition(record.kind) {
+            if extent == Extent::BeforeOrders && record.kind.is_command() {
+                break;
+            }
+            continue;
+        }
+        let command =
+            record.command().map_err(|error| format!("at position {}: {error}", record.position))?.command;
+        if let Command::DefineInstrument(instrument) = command {
             instruments.push(instrument);
         }
     }
