@@ -282,32 +282,48 @@ impl Book {
         seen
     }
 
-    /// Shows the cell of each resting order of a side in priority: at one price the level's queue, then hidden
-    /// orders, then all-or-none ones.
+    /// Shows the cell of each resting order of a side in priority.
     fn each_resting(&self, side: Side, mut see: impl FnMut(u32)) {
+        self.walk(side, |_, stands| {
+            match stands {
+                Stands::Level(level) => {
+                    let mut cell = self.cells[level].next;
+                    while cell != level {
+                        see(cell);
+                        cell = self.cells[cell].next;
+                    }
+                }
+                Stands::Hidden(cell) | Stands::Whole(cell) => see(cell),
+            }
+            true
+        });
+    }
+
+    /// Walks a side from its best price: at one key the level, then hidden orders, then all-or-none ones. Until
+    /// `go_on` says no.
+    fn walk(&self, side: Side, mut go_on: impl FnMut(i64, Stands) -> bool) {
         let mut levels = self.sides[side as usize].levels().peekable();
         let special = self.special.as_deref();
         let mut hidden = special.into_iter().flat_map(|special| special.hidden(side)).peekable();
-        let mut all_or_none = special.into_iter().flat_map(|special| special.all_or_none(side)).peekable();
+        let mut whole = special.into_iter().flat_map(|special| special.all_or_none(side)).peekable();
         loop {
-            let level_key = levels.peek().map_or(EMPTY, |(key, _)| *key);
-            let unseen = |next: Option<&(i64, u32)>| next.map_or(EMPTY, |(key, _)| *key);
-            let key = level_key.max(unseen(hidden.peek())).max(unseen(all_or_none.peek()));
+            let next = |next: Option<&(i64, u32)>| next.map_or(EMPTY, |(key, _)| *key);
+            let key = next(levels.peek()).max(next(hidden.peek())).max(next(whole.peek()));
             if key == EMPTY {
                 return;
             }
-            if let Some((_, level)) = levels.next_if(|(at, _)| *at == key) {
-                let mut cell = self.cells[level].next;
-                while cell != level {
-                    see(cell);
-                    cell = self.cells[cell].next;
-                }
-            }
-            while let Some((_, cell)) = hidden.next_if(|(at, _)| *at == key) {
-                see(cell);
-            }
-            while let Some((_, cell)) = all_or_none.next_if(|(at, _)| *at == key) {
-                see(cell);
+            let at_key = |(at, _): &(i64, u32)| *at == key;
+            let stands = if let Some((_, level)) = levels.next_if(at_key) {
+                Stands::Level(level)
+            } else if let Some((_, cell)) = hidden.next_if(at_key) {
+                Stands::Hidden(cell)
+            } else if let Some((_, cell)) = whole.next_if(at_key) {
+                Stands::Whole(cell)
+            } else {
+                unreachable!("one of them has this key")
+            };
+            if !go_on(key, stands) {
+                return;
             }
         }
     }
@@ -325,6 +341,17 @@ impl Book {
         self.counters.count(&kind);
         events.push(kind);
     }
+}
+
+/// What stands at a price.
+#[derive(Clone, Copy)]
+enum Stands {
+    /// A level, by its cell.
+    Level(u32),
+    /// A hidden order.
+    Hidden(u32),
+    /// An all-or-none order.
+    Whole(u32),
 }
 
 impl fmt::Debug for Book {

@@ -290,12 +290,7 @@ impl Book {
         match record.place {
             Place::Level => {}
             Place::Hidden | Place::AllOrNone => {
-                let map = if record.place == Place::Hidden {
-                    &mut special.hidden
-                } else {
-                    &mut special.all_or_none
-                };
-                map[at].insert((!record.key, record.rank), cell);
+                special.unseen_mut(record.place, side).insert((!record.key, record.rank), cell);
                 let unseen = special.unseen(side);
                 self.sides[at].set_unseen(unseen);
             }

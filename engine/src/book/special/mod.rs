@@ -122,6 +122,12 @@ impl Specials {
         first(&self.hidden[side as usize]).max(first(&self.all_or_none[side as usize]))
     }
 
+    /// The orders of an unseen place.
+    fn unseen_mut(&mut self, place: Place, side: Side) -> &mut BTreeMap<(i64, u64), u32> {
+        let map = if place == Place::Hidden { &mut self.hidden } else { &mut self.all_or_none };
+        &mut map[side as usize]
+    }
+
     fn next_rank(&mut self) -> u64 {
         self.rank += 1;
         self.rank
@@ -230,12 +236,7 @@ impl Book {
         match record.place {
             Place::Level => {}
             Place::Hidden | Place::AllOrNone => {
-                let map = if record.place == Place::Hidden {
-                    &mut special.hidden
-                } else {
-                    &mut special.all_or_none
-                };
-                map[at].remove(&(!record.key, record.rank));
+                special.unseen_mut(record.place, side).remove(&(!record.key, record.rank));
                 let unseen = special.unseen(side);
                 self.sides[at].set_unseen(unseen);
             }

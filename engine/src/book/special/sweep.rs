@@ -5,10 +5,10 @@ use core::num::NonZeroU32;
 
 use domain::{CancelReason, Display, EventKind, EventSink, Quantity, SelfTrade, SelfTradePolicy, Side};
 
-use super::super::Book;
 use super::super::cells::NIL;
 use super::super::matching::Taker;
 use super::super::side::{EMPTY, key_of, price_of};
+use super::super::{Book, Stands};
 use super::Place;
 
 /// All-or-none orders of a book, resting or waiting: each order that comes to rest may look at all of a side.
@@ -230,29 +230,21 @@ impl Book {
         group: Option<SelfTrade>,
     ) -> u64 {
         let mut count = Count { book: self, left: wanted, group, stopped: false };
-        let mut levels = self.sides[side as usize].levels().peekable();
-        let special = self.special.as_deref();
-        let mut hidden = special.into_iter().flat_map(|special| special.hidden(side)).peekable();
-        let mut whole = special.into_iter().flat_map(|special| special.all_or_none(side)).peekable();
-        loop {
-            let level_key = levels.peek().map_or(EMPTY, |(key, _)| *key);
-            let unseen = |next: Option<&(i64, u32)>| next.map_or(EMPTY, |(key, _)| *key);
-            let key = level_key.max(unseen(hidden.peek())).max(unseen(whole.peek()));
-            if key < limit || count.left == 0 || count.stopped {
-                return wanted - count.left;
+        self.walk(side, |key, stands| {
+            if key < limit {
+                return false;
             }
-            if let Some((_, level)) = levels.next_if(|(at, _)| *at == key) {
-                count.level(level);
-            }
-            while let Some((_, cell)) = hidden.next_if(|(at, _)| *at == key) {
-                count.order(cell);
-            }
-            while let Some((_, cell)) = whole.next_if(|(at, _)| *at == key) {
-                if self.cells[cell].open <= count.left {
+            match stands {
+                Stands::Level(level) => count.level(level),
+                // Too large for what is left by then: passed over.
+                Stands::Whole(cell) if self.cells[cell].open > count.left => {}
+                Stands::Hidden(cell) | Stands::Whole(cell) => {
                     count.order(cell);
                 }
             }
-        }
+            count.left > 0 && !count.stopped
+        });
+        wanted - count.left
     }
 
     /// After something has come to rest on the other side: all-or-none orders that can trade whole now do.
