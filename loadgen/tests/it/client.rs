@@ -151,13 +151,17 @@ fn buffers_are_bounded_when_the_server_does_not_read() {
             Err(ClientError::Full { unwritten }) => {
                 assert!(unwritten <= 1 << 17);
                 if !connection.flush().unwrap() && connection.room() < 128 {
-                    break;
+                    // The system may still be moving bytes to where the server would read them; that ends.
+                    match connection.drain(Duration::from_millis(10)) {
+                        Ok(()) => {}
+                        Err(ClientError::Timeout { .. }) => break,
+                        Err(error) => panic!("{error}"),
+                    }
                 }
             }
             Err(error) => panic!("{error}"),
         }
     }
-    assert!(matches!(connection.drain(Duration::from_millis(10)), Err(ClientError::Timeout { .. })));
     go_on.store(true, std::sync::atomic::Ordering::SeqCst);
     for sequence in 1..=u64::from(sent) {
         assert_eq!(connection.receive(PATIENCE).unwrap().unwrap().sequence, sequence);
