@@ -9,9 +9,9 @@
 //!           far: number -> cell       near: slots[number mod W]
 //! ```
 //!
-//! When a new number needs the slot of an order that still lives, the table doubles, as long as it has fewer than 8
+//! When a new number needs the slot of an order that still lives, the table doubles, as long as it has fewer than 16
 //! slots for each order that rests; otherwise the old order moves to an ordered map. So an order that rests for a
-//! year costs an entry there, and not the window from there to here. Memory: at most some 64 bytes for each order
+//! year costs an entry there, and not the window from there to here. Memory: at most some 128 bytes for each order
 //! that ever rested at once.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use super::cells::NIL;
 /// The first table.
 const FIRST: usize = 64;
 /// The table doubles while it has fewer slots than this for each live order.
-const SLOTS_PER_ORDER: usize = 8;
+const SLOTS_PER_ORDER: usize = 16;
 
 /// The cells of a book's orders, by number.
 #[derive(Debug)]
