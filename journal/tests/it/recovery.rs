@@ -69,8 +69,13 @@ fn a_tail_torn_at_any_byte_leaves_the_exact_prefix() {
     let mut source = Source::new("a_tail_torn_at_any_byte_leaves_the_exact_prefix");
     let (before, last, start, end) = with_last_batch(dir.path(), &mut source);
     let file = segment(work.path(), 0);
+    let whole = fs::read(segment(dir.path(), 0)).expect("reads");
+    let from = |at: u64| &whole[(SEGMENT_HEADER + at) as usize..(SEGMENT_HEADER + end) as usize];
     for at in start..end {
         for shorten in [true, false] {
+            if !shorten && from(at).iter().all(|byte| *byte == 0) {
+                continue; // The batch ends in zeros, so these would tear nothing.
+            }
             copy_segments(dir.path(), work.path());
             let torn = fs::OpenOptions::new().write(true).open(&file).expect("opens");
             if shorten {
