@@ -54,6 +54,15 @@ pub(super) const fn may_rest(order_type: OrderType, time_in_force: TimeInForce) 
     !matches!(order_type, OrderType::Market) && time_in_force.rests()
 }
 
+/// Why what is left of an order that may not rest is canceled.
+#[inline(always)]
+pub(super) const fn why_not_rest(order_type: OrderType) -> CancelReason {
+    match order_type {
+        OrderType::Market => CancelReason::NoLiquidity,
+        OrderType::Limit | OrderType::MarketToLimit => CancelReason::ImmediateOrCancel,
+    }
+}
+
 /// The limit of an order in the key space of the other side.
 #[inline(always)]
 pub(super) const fn limit_of(order_type: OrderType, side: Side, price: Price) -> i64 {
@@ -72,10 +81,7 @@ impl Book {
         if makers.best() >= !key_of(taker.side, taker.price) {
             return self.execute(&mut { *taker }, events);
         }
-        self.rest(taker);
-        if self.sides[taker.side.opposite() as usize].best() >= !self.sides[taker.side as usize].best() {
-            self.retry_all_or_none(taker.side.opposite(), events);
-        }
+        self.come_to_rest(taker, events);
     }
 
     /// Trades what can be traded; what is left rests or is canceled. When the order may rest, the caller has
@@ -94,18 +100,21 @@ impl Book {
                 return;
             }
         }
-        if !may_rest(taker.order_type, taker.time_in_force) {
-            let reason = match taker.order_type {
-                OrderType::Market => CancelReason::NoLiquidity,
-                OrderType::Limit | OrderType::MarketToLimit => CancelReason::ImmediateOrCancel,
-            };
-            self.cancel_rest(taker, reason, events);
-            return;
+        if may_rest(taker.order_type, taker.time_in_force) {
+            self.come_to_rest(taker, events);
+        } else {
+            self.cancel_rest(taker, why_not_rest(taker.order_type), events);
         }
+    }
+
+    /// What is left of a plain order rests, and all-or-none orders of the other side may trade with it.
+    #[inline(always)]
+    fn come_to_rest<S: EventSink>(&mut self, taker: &Taker, events: &mut S) {
         self.rest(taker);
+        let makers = taker.side.opposite();
         // Only all-or-none orders can be where the sides cross.
-        if self.sides[makers].best() >= !self.sides[taker.side as usize].best() {
-            self.retry_all_or_none(taker.side.opposite(), events);
+        if self.sides[makers as usize].best() >= !self.sides[taker.side as usize].best() {
+            self.retry_all_or_none(makers, events);
         }
     }
 

@@ -10,14 +10,8 @@ use crate::shrink::line;
 /// The instrument that single-book tests trade.
 pub(crate) const INSTRUMENT: InstrumentId = InstrumentId(7);
 
-/// The book that is held against the reference where orders are special: the fast one, unless the line below puts
-/// another in its place.
-#[allow(dead_code, unused_imports, reason = "an item takes the place of what a glob imports")]
-mod fast {
-    pub(crate) type SpecialBook = engine::book::Book;
-}
-#[allow(unused_imports, reason = "as above")]
-pub(crate) use fast::*;
+/// The book that is held against the reference.
+pub(crate) type SpecialBook = Book;
 
 /// A book that can be tested.
 pub(crate) trait Subject: BookView {

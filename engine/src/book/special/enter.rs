@@ -7,7 +7,7 @@ use domain::{
 };
 
 use super::super::cells::NIL;
-use super::super::matching::{Taker, limit_of, may_rest};
+use super::super::matching::{Taker, limit_of, may_rest, why_not_rest};
 use super::super::side::{EMPTY, key_of, price_of};
 use super::super::{Book, Special, Waiting};
 use super::stops::TRAILING_MAX;
@@ -198,11 +198,7 @@ impl Book {
             return;
         }
         if !may_rest(taker.order_type, taker.time_in_force) {
-            let reason = match taker.order_type {
-                OrderType::Market => CancelReason::NoLiquidity,
-                OrderType::Limit | OrderType::MarketToLimit => CancelReason::ImmediateOrCancel,
-            };
-            return self.cancel_rest(taker, reason, events);
+            return self.cancel_rest(taker, why_not_rest(taker.order_type), events);
         }
         if is_market_to_limit {
             let (order, owner, price) = (self.id(taker.number), taker.owner, taker.price);
