@@ -13,4 +13,5 @@ pub mod prefetch;
 #[cfg(feature = "reference")]
 pub mod reference;
 pub mod runtime;
+mod schedule;
 mod sync;

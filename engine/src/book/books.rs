@@ -13,7 +13,7 @@ use super::{Book, HOT};
 use crate::prefetch::prefetch;
 
 /// From so many books on the caches cannot hold them all.
-const BOOKS_MIN: usize = 256;
+pub(crate) const BOOKS_MIN: usize = 256;
 
 /// Commands between a stage and the next.
 const AHEAD: usize = 4;
@@ -136,21 +136,15 @@ impl Books {
     /// Asks for what a later command needs.
     #[inline(always)]
     fn ask(&self, stage: Stage, command: &Command) {
-        let order = command.names();
-        if let Some(Some(book)) = self.books.get(order.instrument().0 as usize) {
-            match stage {
-                Stage::Header => book.ask_for_header(),
-                Stage::Slot => book.ask_for_slot(order.number(), command.enters()),
-                Stage::Cell => book.ask_for_cell(order.number(), command.enters()),
-                Stage::Neighbours => book.ask_for_neighbours(order.number(), command.enters()),
-            }
+        if let Some(Some(book)) = self.books.get(command.names().instrument().0 as usize) {
+            book.ask(stage, command);
         }
     }
 }
 
 /// What is asked for; each needs that the one before has arrived.
 #[derive(Clone, Copy)]
-enum Stage {
+pub(crate) enum Stage {
     Header,
     Slot,
     Cell,
@@ -158,6 +152,18 @@ enum Stage {
 }
 
 impl Book {
+    /// Asks for what a later command of this book needs.
+    #[inline(always)]
+    pub(crate) fn ask(&self, stage: Stage, command: &Command) {
+        let order = command.names();
+        match stage {
+            Stage::Header => self.ask_for_header(),
+            Stage::Slot => self.ask_for_slot(order.number(), command.enters()),
+            Stage::Cell => self.ask_for_cell(order.number(), command.enters()),
+            Stage::Neighbours => self.ask_for_neighbours(order.number(), command.enters()),
+        }
+    }
+
     /// The lines that every command needs.
     #[inline(always)]
     fn ask_for_header(&self) {

@@ -49,6 +49,7 @@ use domain::{
 };
 
 pub use books::Books;
+pub(crate) use books::{BOOKS_MIN, Stage};
 use cells::{Cells, NIL};
 use numbers::Numbers;
 pub use restore::{BookImage, RestoreError};

@@ -9,47 +9,56 @@
 //! events keep their order; between books there is none. A full ring is seen before a command is sequenced
 //! ([`Runtime::accepts`]); after that nothing is refused or dropped.
 //!
-//! Absent here: stealing and migration (the placement is fixed at start), and any clock.
+//! Which thread runs which book at which moment is the business of [`schedule`](crate::schedule), and where books live
+//! and when they are stolen that of [`balance`](crate::balance); here are the threads.
+//!
+//! Absent here: any clock; who wants balancing lends one.
 
+mod balancing;
+mod floor;
 mod idle;
+mod lane;
 mod outlet;
 mod parking;
 mod pin;
 pub mod ring;
-mod shard;
 mod stats;
 mod worker;
 
 use std::{
     fmt,
     sync::{
-        Arc, TryLockError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::JoinHandle,
 };
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{bounded, unbounded};
 use domain::{Command, Event, InstrumentId, Sequenced, ShardId};
 
-use crate::balance::{BalanceEvent, BalanceMode, Hints, Unit, Why};
+use crate::balance::{BalanceMode, Hints};
 pub use crate::balance::{Placement, PlacementPolicy};
 
+use self::{
+    balancing::Balancing,
+    floor::{Counters, Floor, Shard, SharedRule},
+    lane::Lane,
+    outlet::{Outlet, Said, Seat},
+    ring::Producer,
+    worker::{Control, Worker, WorkerSetup},
+};
 pub use self::{
     idle::{Backoff, Idle, Step},
     parking::Parking,
     pin::{PinOutcome, cores, pin_current_thread},
-    shard::BookHashes,
     stats::{BalanceStats, HotBook, ShardStats},
-    worker::Wake,
+    worker::{BookHashes, Wake},
 };
-use self::{
-    outlet::Outlet,
-    ring::{Consumer, Producer},
-    shard::{Shard, ShardCounters},
-    worker::{Control, Shared, WorkerSetup},
+use crate::{
+    book::Book,
+    hash::EventHash,
+    schedule::{Glance, Item, Queue, Slots, lock::Lock},
 };
-use crate::book::Book;
 
 /// How the runtime is set up.
 #[derive(Clone, Debug)]
@@ -123,25 +132,37 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// The front's side of one shard.
-struct Lane {
-    commands: Producer<Sequenced<Command>>,
-    /// `None` when events do not leave the shard.
-    events: Option<Consumer<Event>>,
-    shared: Arc<Shared>,
-    control: Sender<Control>,
-    thread: Option<JoinHandle<()>>,
-    /// Commands routed to it.
-    routed: u64,
+/// Where one book's commands go.
+#[derive(Clone, Copy, Debug, Default)]
+struct Route {
+    /// Commands routed to it so far.
+    number: u64,
+    /// Of those, since the policy was asked last.
+    arrivals: u32,
+    /// How often its home has changed.
+    epoch: u32,
+    home: u16,
 }
 
 /// Worker threads and the front's ends of their rings.
 pub struct Runtime {
     lanes: Vec<Lane>,
-    placement: Placement,
+    floor: Arc<Floor>,
+    /// By book.
+    routes: Vec<Route>,
+    /// Commands for all books so far.
+    alls: u32,
+    balancing: Balancing,
     inline_max: usize,
     pins: Vec<PinOutcome>,
 }
+
+/// Ring items that a worker claims at a time: many make the lock cheap, few leave more to thieves.
+const BATCH: usize = 16;
+/// The same when nobody steals, or when books are so many that looking ahead pays.
+const BATCH_ALONE: usize = 64;
+/// Balance events that a worker keeps for the front.
+const NOTES: usize = 1_024;
 
 impl Runtime {
     /// Starts the workers. `wake` is called from their threads when there are events to drain.
@@ -165,52 +186,90 @@ impl Runtime {
         books: Vec<Book>,
     ) -> Result<Self, StartError> {
         let placement = config.placement.clone();
-        let mut given: Vec<Option<Book>> = (0..placement.instruments()).map(|_| None).collect();
+        let instruments = placement.instruments() as usize;
+        let shards = usize::from(placement.shards());
+        let mut given: Vec<Option<Book>> = (0..instruments).map(|_| None).collect();
         for book in books {
             let instrument = book.instrument();
             let before = given[instrument.0 as usize].replace(book);
             assert!(before.is_none(), "one book for {instrument}");
         }
-        let (pinned, outcomes) = unbounded();
-        let mut lanes = Vec::new();
+        let seats = given.into_iter().enumerate().map(|(index, book)| Seat {
+            // As many as the placement has, which numbers them with a u32.
+            book: book.unwrap_or_else(|| Book::new(InstrumentId(index as u32))),
+            hash: EventHash::default(),
+        });
+        let (mut lanes, mut floor_shards) = (Vec::new(), Vec::new());
+        let mut receivers = Vec::new();
         for id in (0..placement.shards()).map(ShardId) {
-            let book_of = |id: InstrumentId| given[id.0 as usize].take().unwrap_or_else(|| Book::new(id));
-            let books = placement.books_of(id).map(book_of).collect();
             let (commands, consumer) = ring::ring(config.command_slots);
-            let (outlet, events, probe) = if config.hash_events {
-                (Outlet::to_hash(placement.instruments()), None, None)
+            let (producer, events) = if config.hash_events {
+                (None, None)
             } else {
                 let (producer, consumer) = ring::ring(config.event_slots);
-                let probe = producer.probe();
-                (Outlet::to_ring(producer), Some(consumer), Some(probe))
+                (Some(producer), Some(consumer))
             };
-            let shared = Arc::new(Shared {
-                shard: std::sync::Mutex::new(Shard::new(consumer, outlet, books)),
+            let probe = producer.as_ref().map(Producer::probe);
+            let (notes, notes_out) = ring::ring(NOTES);
+            let outlet = Outlet::new(producer, shards, instruments);
+            let worker = Worker::new(id, outlet, consumer.reader(), notes, shards);
+            let members = placement.books_of(id).map(|book| book.0);
+            floor_shards.push(Shard {
+                glance: Glance::default(),
+                worker: Mutex::new(worker),
                 parking: Parking::new(),
+                thread: OnceLock::new(),
                 blocked: AtomicBool::new(false),
-                counters: ShardCounters::default(),
+                stalled: AtomicBool::new(false),
+                counters: Counters::default(),
                 commands: commands.probe(),
                 events: probe,
+                domain: config.domains.get(usize::from(id.0)).copied().unwrap_or_default(),
+                queue: Lock::new(Queue::new(id.0, consumer, members)),
             });
             let (control, receiver) = unbounded();
+            receivers.push(receiver);
+            let books = placement.books_of(id).count();
+            lanes.push(Lane::new(commands, events, notes_out, control, books as u32));
+        }
+        let alone = shards == 1 || !config.balance.steals() || config.shared_cores;
+        let floor = Arc::new(Floor {
+            slots: Slots::new(seats),
+            shards: floor_shards.into_boxed_slice(),
+            rule: SharedRule::default(),
+            batch: if alone || instruments / shards >= crate::book::BOOKS_MIN { BATCH_ALONE } else { BATCH },
+            clock: config.clock,
+            any_stalled: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+            notes_lost: AtomicU64::new(0),
+        });
+        let (pinned, outcomes) = unbounded();
+        for (at, (lane, control)) in lanes.iter_mut().zip(receivers).enumerate() {
+            let id = ShardId(at as u16);
             let setup = WorkerSetup {
                 id,
                 idle: config.idle,
                 shared_cores: config.shared_cores,
-                core: config.cores.get(usize::from(id.0)).copied(),
-                control: receiver,
+                core: config.cores.get(at).copied(),
+                control,
                 pinned: pinned.clone(),
             };
-            let thread = worker::spawn(setup, Arc::clone(&shared), Arc::clone(wake))
+            let thread = worker::spawn(setup, Arc::clone(&floor), Arc::clone(wake))
                 .map_err(|error| StartError::Spawn(id, error))?;
-            lanes.push(Lane { commands, events, shared, control, thread: Some(thread), routed: 0 });
+            // Set once: here.
+            let _ = floor.shards[at].thread.set(thread.thread().clone());
+            lane.thread = Some(thread);
         }
         let mut pins = vec![PinOutcome::Unpinned; lanes.len()];
         for _ in 0..lanes.len() {
             let (id, outcome) = outcomes.recv().map_err(|_| StartError::WorkerLost)?;
             pins[usize::from(id.0)] = outcome;
         }
-        Ok(Self { lanes, placement, inline_max: config.inline_max, pins })
+        let route =
+            |book: usize| Route { home: placement.shard_of(InstrumentId(book as u32)).0, ..Route::default() };
+        let routes = (0..instruments).map(route).collect();
+        let balancing = Balancing::new(config, placement, &floor);
+        Ok(Self { lanes, floor, routes, alls: 0, balancing, inline_max: config.inline_max, pins })
     }
 
     /// What came of pinning each worker.
@@ -222,8 +281,8 @@ impl Runtime {
     /// Whether the ring of this book's shard has room for a command.
     #[inline]
     pub fn accepts(&mut self, instrument: InstrumentId) -> bool {
-        let shard = self.placement.shard_of(instrument);
-        self.lanes[usize::from(shard.0)].commands.room() > 0
+        let home = self.routes[instrument.0 as usize].home;
+        self.lanes[usize::from(home)].commands.room() > 0
     }
 
     /// Whether this command finds room wherever [`route`](Self::route) puts it.
@@ -242,102 +301,141 @@ impl Runtime {
     #[inline]
     pub fn route(&mut self, command: &Sequenced<Command>) {
         if let Some(instrument) = command.command.instrument() {
-            let shard = self.placement.shard_of(instrument);
-            self.lanes[usize::from(shard.0)].route(command);
+            let route = &mut self.routes[instrument.0 as usize];
+            route.number += 1;
+            if route.arrivals == 0 {
+                self.balancing.touched.push(instrument);
+            }
+            route.arrivals = route.arrivals.saturating_add(1);
+            let item = Item::One { book: instrument.0, number: route.number, command: *command };
+            self.lanes[usize::from(route.home)].route(item);
         } else if command.command.is_market_wide() {
+            self.alls += 1;
             for lane in &mut self.lanes {
-                lane.route(command);
+                lane.route(Item::All { number: self.alls, command: *command });
             }
         }
     }
 
     /// Makes routed commands visible; wakes workers that sleep, or executes a short backlog in their place.
     pub fn publish(&mut self) {
-        for lane in &mut self.lanes {
+        let Self { lanes, floor, balancing, inline_max, .. } = self;
+        for (at, lane) in lanes.iter_mut().enumerate() {
             if lane.commands.publish() {
-                lane.serve(self.inline_max);
+                lane.serve(floor, at, *inline_max);
+                balancing.call_for_help(floor, at, lane);
             }
         }
     }
 
-    /// Takes up to `max` events from each shard and hands them on, each shard's in its order. Returns how many.
+    /// Takes up to `max` events from each worker and hands them on, each book's in its order. Returns how many.
     /// Stops early when `take` says so; the event that it was called with has been taken.
     pub fn drain(&mut self, max: usize, mut take: impl FnMut(&Event) -> bool) -> usize {
-        let mut taken = 0;
-        for lane in &mut self.lanes {
-            let Some(events) = &mut lane.events else { continue };
-            let mut from_lane = 0;
-            let mut go_on = true;
-            while go_on && from_lane < max {
-                let Some(event) = events.pop() else { break };
-                from_lane += 1;
-                go_on = take(&event);
-            }
-            if from_lane > 0 {
-                events.release();
-                taken += from_lane;
-                if lane.shared.blocked.load(Ordering::Acquire) {
-                    lane.wake();
+        let mut total = 0;
+        loop {
+            let before = total;
+            let mut held_up = false;
+            for at in 0..self.lanes.len() {
+                let drained = self.drain_lane(at, max, &mut take);
+                total += drained.events;
+                held_up |= drained.held_up;
+                if drained.stopped {
+                    return total;
                 }
             }
-            if !go_on {
-                break;
+            // What held one up may have been taken from another since.
+            if !held_up || total == before {
+                return total;
             }
         }
-        taken
+    }
+
+    fn drain_lane(&mut self, at: usize, max: usize, take: &mut impl FnMut(&Event) -> bool) -> Drained {
+        let mut drained = Drained::default();
+        let Some(mut events) = self.lanes[at].events.take() else { return drained };
+        let mut items = 0;
+        'lane: while drained.events < max {
+            let said = events.readable(max - drained.events);
+            if said.is_empty() {
+                break;
+            }
+            let mut read = 0;
+            for said in said {
+                match said {
+                    Said::Event(event) => {
+                        read += 1;
+                        drained.events += 1;
+                        if !take(event) {
+                            drained.stopped = true;
+                            break;
+                        }
+                    }
+                    Said::After { outlet, position } => {
+                        if self.lanes[usize::from(*outlet)].taken < *position {
+                            drained.held_up = true;
+                            break;
+                        }
+                        read += 1;
+                    }
+                }
+            }
+            events.take(read);
+            items += read;
+            if drained.stopped || drained.held_up {
+                break 'lane;
+            }
+        }
+        let lane = &mut self.lanes[at];
+        if items > 0 {
+            events.release();
+            lane.taken += items as u64;
+            if self.floor.shards[at].blocked.load(Ordering::Acquire) {
+                self.floor.wake(at);
+            }
+        }
+        lane.events = Some(events);
+        drained
     }
 
     /// Whether there are events to drain.
     #[must_use]
     pub fn has_events(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.shared.events.as_ref().is_some_and(ring::Probe::has_items))
+        self.floor.shards.iter().any(|shard| shard.events.as_ref().is_some_and(ring::Probe::has_items))
     }
 
     /// Whether every routed command has been executed and every event drained.
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
-        self.lanes.iter().all(Lane::is_done) && !self.has_events()
+        self.is_settled() && !self.has_events()
     }
 
-    /// Looks at the load and lets the policy decide, if its period is over. Call it every turn; `now_nanos` comes from
-    /// the clock that the caller uses for this all the time.
-    pub fn tick(&mut self, now_nanos: u64) {
-        let _ = now_nanos;
-    }
-
-    /// Asks for another home for a unit; false when it lives there already, is under way, or finds no room.
-    pub fn move_unit(&mut self, unit: Unit, to: ShardId, why: Why) -> bool {
-        let _ = (unit, to, why);
-        false
-    }
-
-    /// Hands on what balancing has done since the last call.
-    pub fn take_balance_events(&mut self, take: impl FnMut(&BalanceEvent)) {
-        let _ = take;
+    fn is_settled(&self) -> bool {
+        // A panic of a worker leaves what it had in hand unsettled for ever.
+        assert!(!self.floor.dead.load(Ordering::Acquire), "a shard's thread died");
+        let mut lanes = self.lanes.iter().enumerate();
+        lanes.all(|(at, lane)| lane.commands.is_published() && self.floor.is_settled(at))
     }
 
     /// How many commands of this book have been routed and not executed yet; never too few.
+    #[inline]
     pub fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
-        let shard = self.placement.shard_of(instrument);
-        self.lanes[usize::from(shard.0)].commands.len() as u64
-    }
-
-    /// How the load is spread, and what balancing does about it.
-    #[must_use]
-    pub fn balance_stats(&self) -> BalanceStats {
-        BalanceStats::default()
+        let route = &self.routes[instrument.0 as usize];
+        route.number - self.floor.slots.executed(instrument.0)
     }
 
     /// What each shard has done.
     #[must_use]
     pub fn stats(&self) -> Vec<ShardStats> {
-        self.lanes.iter().map(Lane::stats).collect()
+        self.lanes.iter().zip(&self.floor.shards).map(|(lane, shard)| lane.stats(shard)).collect()
     }
 
-    /// Hashes every book, between two commands of its shard, by instrument index. For a hash of one moment, call it
-    /// when the runtime [is quiescent](Self::is_quiescent).
+    /// Hashes every book, by instrument index.
+    ///
+    /// # Panics
+    /// When not everything routed has been executed: call it when the runtime [is quiescent](Self::is_quiescent).
     #[must_use]
-    pub fn hashes(&mut self) -> Vec<BookHashes> {
+    pub fn hashes(&self) -> Vec<BookHashes> {
+        assert!(self.is_settled(), "hashes are of one moment: when everything has been executed");
         let replies: Vec<_> = self
             .lanes
             .iter()
@@ -357,15 +455,10 @@ impl Runtime {
     #[must_use]
     pub fn finish(mut self) -> Vec<Book> {
         self.stop();
-        let mut books: Vec<_> = std::mem::take(&mut self.lanes)
-            .into_iter()
-            .filter_map(|lane| Arc::into_inner(lane.shared))
-            .flat_map(|shared| {
-                shared.shard.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_books()
-            })
-            .collect();
-        books.sort_by_key(Book::instrument);
-        books
+        let floor = Arc::clone(&self.floor);
+        drop(self);
+        let floor = Arc::into_inner(floor).expect("the workers are gone");
+        floor.slots.into_books().map(|seat| seat.book).collect()
     }
 
     fn stop(&mut self) {
@@ -387,68 +480,12 @@ impl Drop for Runtime {
     }
 }
 
-impl Lane {
-    #[inline]
-    fn route(&mut self, command: &Sequenced<Command>) {
-        assert!(self.commands.push(*command).is_ok(), "room was asked for before sequencing");
-        self.routed += 1;
-    }
-
-    /// After publishing: nothing to do for a worker that is awake; a sleeping one is woken, or stood in for.
-    fn serve(&mut self, inline_max: usize) {
-        if !self.shared.parking.is_announced() {
-            return;
-        }
-        if self.commands.len() <= inline_max {
-            match self.shared.shard.try_lock() {
-                Ok(mut shard) => {
-                    let progress = self.shared.run(&mut shard, inline_max);
-                    self.shared.counters.inline.fetch_add(progress.commands as u64, Ordering::Relaxed);
-                    return;
-                }
-                // Its worker is just going to sleep or just awake: wake it for sure.
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Poisoned(_)) => panic!("shard thread died"),
-            }
-        }
-        self.wake();
-    }
-
-    fn wake(&self) {
-        if self.shared.parking.must_wake() {
-            self.unpark();
-        }
-    }
-
-    fn ask(&self, control: Control) {
-        // The receiver lives as long as the worker; a worker that is gone needs no asking.
-        let _ = self.control.send(control);
-        self.unpark();
-    }
-
-    fn unpark(&self) {
-        if let Some(thread) = &self.thread {
-            thread.thread().unpark();
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        self.shared.counters.commands.load(Ordering::Acquire) == self.routed
-            && !self.shared.blocked.load(Ordering::Acquire)
-    }
-
-    fn stats(&self) -> ShardStats {
-        use Ordering::Relaxed;
-        let counters = &self.shared.counters;
-        ShardStats {
-            commands: counters.commands.load(Relaxed),
-            inline: counters.inline.load(Relaxed),
-            events: counters.events.load(Relaxed),
-            arrived: self.routed,
-            depth: self.shared.commands.len(),
-            blocked: counters.blocked.load(Relaxed),
-            sleeps: counters.sleeps.load(Relaxed),
-            ..ShardStats::default()
-        }
-    }
+/// What came of draining one lane.
+#[derive(Default)]
+struct Drained {
+    events: usize,
+    /// The caller has had enough.
+    stopped: bool,
+    /// What comes next must wait for another lane.
+    held_up: bool,
 }

@@ -56,8 +56,35 @@ pub struct Consumer<T> {
     shared: Arc<Shared<T>>,
     /// The next slot to read.
     next: usize,
+    /// The first slot that a [`Claimed`] covers, while there is one.
+    claimed: Option<usize>,
+    /// `head` as last stored.
+    released: usize,
     /// `tail` as last seen; never above the true one.
     tail_seen: usize,
+}
+
+/// Items that were taken and are still read where they are. Their slots are given back by
+/// [`Consumer::give_back`] and not before. Made by [`Consumer::claim`], one at a time.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    /// Which ring, as its address; never followed.
+    ring: usize,
+    /// The first of them, in counts, not in slots.
+    first: usize,
+    len: usize,
+}
+
+impl Claimed {
+    /// How many items.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+}
+
+/// Reads claimed items, on any thread.
+pub(crate) struct Reader<T> {
+    shared: Arc<Shared<T>>,
 }
 
 /// Looks at a ring's fill from any thread; what it says may be old at once.
@@ -77,7 +104,7 @@ pub fn ring<T: Copy + Send>(capacity: usize) -> (Producer<T>, Consumer<T>) {
         Arc::new(Shared { head: Padded(AtomicUsize::new(0)), tail: Padded(AtomicUsize::new(0)), slots });
     (
         Producer { shared: Arc::clone(&shared), staged: 0, published: 0, head_seen: 0 },
-        Consumer { shared, next: 0, tail_seen: 0 },
+        Consumer { shared, next: 0, claimed: None, released: 0, tail_seen: 0 },
     )
 }
 
@@ -122,6 +149,18 @@ impl<T: Copy + Send> Producer<T> {
         }
         self.head_seen = self.shared.head.0.load(Ordering::Acquire);
         capacity - self.staged.wrapping_sub(self.head_seen)
+    }
+
+    /// Whether everything pushed has been made visible.
+    #[inline]
+    pub(crate) const fn is_published(&self) -> bool {
+        self.staged == self.published
+    }
+
+    /// How many items are in the ring or staged at most, without a look at the other side.
+    #[inline]
+    pub(crate) const fn len_seen(&self) -> usize {
+        self.staged.wrapping_sub(self.head_seen)
     }
 
     /// How many items are in the ring or staged, as far as this side knows; never too few.
@@ -188,8 +227,9 @@ impl<T: Copy + Send> Consumer<T> {
     fn items(slots: &[UnsafeCell<MaybeUninit<T>>], first: usize, len: usize) -> &[T] {
         let slots = &slots[first..first + len];
         // SAFETY: the producer has written these slots and published them, and will not write them again before
-        // `head` passes them (steps 2 and 3), which takes `release`, which takes `&mut self`. The cell types are
-        // transparent, so a slot is an item.
+        // `head` passes them (steps 2 and 3). That takes `release`, which takes `&mut self` of the consumer that the
+        // caller borrows from, and passes no slot of a claim that has not been given back by value. The cell types
+        // are transparent, so a slot is an item.
         unsafe { core::slice::from_raw_parts(slots.as_ptr().cast::<T>(), slots.len()) }
     }
 
@@ -203,10 +243,91 @@ impl<T: Copy + Send> Consumer<T> {
         slots[first].with(|cell| core::slice::from_ref(unsafe { (*cell).assume_init_ref() }))
     }
 
-    /// Gives the slots of everything taken so far back to the producer.
+    /// Gives the slots of everything taken so far back to the producer; of what is [claimed](Self::claim) and behind
+    /// it, nothing.
     #[inline]
     pub fn release(&mut self) {
-        self.shared.head.0.store(self.next, Ordering::Release);
+        let to = self.claimed.unwrap_or(self.next);
+        if to != self.released {
+            self.released = to;
+            self.shared.head.0.store(to, Ordering::Release);
+        }
+    }
+
+    /// Takes items that [`readable`](Self::readable) has shown, to be read where they are by whoever holds what this
+    /// gives, while this end goes on behind them.
+    ///
+    /// # Panics
+    /// When there are not so many, or some are claimed already.
+    #[inline]
+    pub(crate) fn claim(&mut self, items: usize) -> Claimed {
+        assert!(self.claimed.is_none(), "one claim at a time");
+        let first = self.next;
+        self.take(items);
+        self.claimed = Some(first);
+        Claimed { ring: Arc::as_ptr(&self.shared).addr(), first, len: items }
+    }
+
+    /// Ends a claim; gives the slots of everything taken so far back to the producer.
+    ///
+    /// # Panics
+    /// When the claim is another ring's.
+    #[inline]
+    #[expect(clippy::needless_pass_by_value, reason = "who gives back cannot read any more")]
+    pub(crate) fn give_back(&mut self, claimed: Claimed) {
+        assert_eq!(claimed.ring, Arc::as_ptr(&self.shared).addr(), "a claim of this ring");
+        self.claimed = None;
+        self.release();
+    }
+
+    /// One of the items that are claimed now, by its place among them.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub(crate) fn claimed_item(&self, at: usize) -> T {
+        let first = self.claimed.expect("something is claimed").wrapping_add(at);
+        assert!(
+            self.next.wrapping_sub(first).wrapping_sub(1) < self.shared.slots.len(),
+            "beyond what was taken"
+        );
+        let slots = &self.shared.slots;
+        Self::items(slots, first & (slots.len() - 1), 1)[0]
+    }
+
+    /// How many items have been taken so far, modulo 2^64.
+    #[inline]
+    pub(crate) const fn position(&self) -> usize {
+        self.next
+    }
+
+    /// A reader of claimed items.
+    #[must_use]
+    pub(crate) fn reader(&self) -> Reader<T> {
+        Reader { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T: Copy + Send> Reader<T> {
+    /// The items of a claim, which lie in one piece.
+    ///
+    /// # Panics
+    /// When the claim is another ring's.
+    #[cfg(not(loom))]
+    #[inline]
+    #[must_use]
+    pub(crate) fn items<'a>(&'a self, claimed: &'a Claimed) -> &'a [T] {
+        assert_eq!(claimed.ring, Arc::as_ptr(&self.shared).addr(), "a claim of this ring");
+        let slots = &self.shared.slots;
+        Consumer::items(slots, claimed.first & (slots.len() - 1), claimed.len)
+    }
+
+    /// As above; loom watches each cell by itself, so a copy, which the model leaks.
+    #[cfg(loom)]
+    pub(crate) fn items<'a>(&'a self, claimed: &'a Claimed) -> &'a [T] {
+        assert_eq!(claimed.ring, Arc::as_ptr(&self.shared).addr(), "a claim of this ring");
+        let slots = &self.shared.slots;
+        let slot = |at: usize| claimed.first.wrapping_add(at) & (slots.len() - 1);
+        Vec::leak((0..claimed.len).map(|at| Consumer::items(slots, slot(at), 1)[0]).collect())
     }
 }
 
@@ -222,6 +343,17 @@ impl<T: Copy + Send> Probe<T> {
     pub fn len(&self) -> usize {
         let head = self.shared.head.0.load(Ordering::Acquire);
         self.shared.tail.0.load(Ordering::Acquire).wrapping_sub(head)
+    }
+
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> usize {
+        self.shared.slots.len()
+    }
+
+    /// How many items have ever been published, modulo 2^64.
+    #[must_use]
+    pub(crate) fn published(&self) -> usize {
+        self.shared.tail.0.load(Ordering::Acquire)
     }
 
     /// Whether nothing is visible.
@@ -276,6 +408,53 @@ mod tests {
         assert_eq!(rx.readable(8), &[4, 5]);
         rx.take(2);
         assert_eq!(rx.pop(), None);
+    }
+
+    #[test]
+    fn what_is_claimed_stays_until_it_is_given_back() {
+        let (mut tx, mut rx) = ring(4);
+        let reader = rx.reader();
+        for n in 0..4 {
+            tx.push(n).unwrap();
+        }
+        tx.publish();
+        assert_eq!(rx.readable(2).len(), 2);
+        let claimed = rx.claim(2);
+        assert_eq!(rx.pop(), Some(2), "this end goes on behind the claim");
+        rx.release();
+        assert_eq!(tx.push(4), Err(4), "neither the claimed nor what is behind them");
+        assert_eq!(reader.items(&claimed), &[0, 1]);
+        assert_eq!(rx.claimed_item(1), 1);
+        rx.give_back(claimed);
+        for n in 4..7 {
+            tx.push(n).unwrap();
+        }
+        assert_eq!(tx.push(7), Err(7));
+        assert_eq!(rx.pop(), Some(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "one claim at a time")]
+    fn a_second_claim_is_refused() {
+        let (mut tx, mut rx) = ring(4);
+        tx.push(1).unwrap();
+        tx.push(2).unwrap();
+        tx.publish();
+        assert_eq!(rx.readable(2).len(), 2);
+        let _first = rx.claim(1);
+        let _second = rx.claim(1);
+    }
+
+    #[test]
+    #[should_panic(expected = "a claim of this ring")]
+    fn a_claim_of_another_ring_is_refused() {
+        let (mut tx, mut rx) = ring(4);
+        let (_tx, other) = ring::<i32>(4);
+        tx.push(1).unwrap();
+        tx.publish();
+        assert_eq!(rx.readable(1).len(), 1);
+        let claimed = rx.claim(1);
+        let _ = other.reader().items(&claimed);
     }
 
     #[test]
