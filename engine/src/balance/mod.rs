@@ -9,18 +9,29 @@
 //! * **migration** ([`Policy`]): the home of a unit of books changes, by arrivals as counted at the sequencer. Once a
 //!   period; for load that stays.
 
+mod budget;
+mod evacuate;
 mod event;
+mod freeze;
 mod hints;
 mod mode;
 mod placement;
+mod policy;
+mod rates;
+mod rebalance;
+mod threshold;
+mod tuning;
 
 use domain::{InstrumentId, ShardId};
 
+use self::{budget::Budget, freeze::Freeze, rates::Rates};
 pub use self::{
     event::{BalanceEvent, Stay, Why},
-    hints::Hints,
+    hints::{HintError, Hints},
     mode::BalanceMode,
     placement::{Placement, PlacementPolicy},
+    policy::{Full, Migrate, Off, Steal, policy},
+    tuning::Tuning,
 };
 
 /// What moves: a group of one or more books that live on one shard. Without groups every book is its own unit, with
