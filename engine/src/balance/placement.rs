@@ -160,6 +160,16 @@ impl Placement {
         if leads { &self.books[index..=index] } else { &[] }
     }
 
+    /// Gives all books of a unit another home.
+    ///
+    /// # Panics
+    /// When there is no such shard.
+    pub fn set_unit(&mut self, unit: Unit, shard: ShardId) {
+        for at in 0..self.books_of_unit(unit).len() {
+            self.set(self.books_of_unit(unit)[at], shard);
+        }
+    }
+
     /// Gives a book another home. Who keeps groups together sets all books of a unit.
     ///
     /// # Panics

@@ -6,7 +6,7 @@ use domain::{InstrumentId, ShardId};
 
 use crate::{
     balance::{
-        BalanceEvent, BookLoad, Decision, Metrics, Placement, Policy, ShardLoad, StealRule, Unit, Why,
+        BalanceEvent, BookLoad, Decision, Metrics, Placement, Policy, ShardLoad, StealRule, Unit, Why, policy,
     },
     runtime::{BalanceStats, HotBook, Runtime, RuntimeConfig, floor::Floor, lane::Lane, worker::Note},
     schedule::Item,
@@ -50,7 +50,7 @@ pub(super) struct Balancing {
     pub(super) placement: Placement,
     /// Books with arrivals since the policy was asked last.
     pub(super) touched: Vec<InstrumentId>,
-    policy: Option<Box<dyn Policy>>,
+    policy: Box<dyn Policy>,
     period_nanos: u64,
     /// When the policy was asked last; `None` before the first tick.
     asked: Option<u64>,
@@ -89,8 +89,8 @@ impl Balancing {
         let books = placement.instruments() as usize;
         Self {
             touched: Vec::with_capacity(books),
-            policy: None,
-            period_nanos: 1_000_000,
+            policy: policy(config.balance, config.tuning, &config.hints),
+            period_nanos: config.tuning.period_nanos.max(1),
             asked: None,
             watched: 0,
             before: vec![(0, 0); shards],
@@ -151,9 +151,9 @@ impl Balancing {
 }
 
 impl Runtime {
-    /// Sets who decides, and how often it is asked, in nanoseconds. Without a policy nothing moves and nobody steals.
+    /// Sets who decides, and how often it is asked, in nanoseconds, instead of the configured policy.
     pub fn set_policy(&mut self, policy: Box<dyn Policy>, period_nanos: u64) {
-        self.balancing.policy = Some(policy);
+        self.balancing.policy = policy;
         self.balancing.period_nanos = period_nanos.max(1);
     }
 
@@ -211,31 +211,29 @@ impl Runtime {
         decision.moves.clear();
         decision.stays.clear();
         decision.frozen_until = None;
-        if let Some(policy) = &mut balancing.policy {
-            policy.decide(
-                &Metrics {
-                    now_nanos: now,
-                    period_nanos,
-                    shards: &balancing.loads,
-                    books: &balancing.books,
-                    placement: &balancing.placement,
-                },
-                &mut decision,
-            );
-            let frozen_until = decision.frozen_until.unwrap_or(0);
-            if frozen_until > balancing.frozen_until.max(now) {
-                balancing.say(BalanceEvent::Frozen { for_nanos: frozen_until - now });
-            } else if balancing.frozen_until > 0 && frozen_until == 0 {
-                balancing.say(BalanceEvent::Thawed);
-            }
-            balancing.frozen_until = frozen_until;
-            self.set_steal_rule(decision.steal);
-            for change in &decision.moves {
-                self.move_unit(change.unit, change.to, change.why);
-            }
-            if !decision.moves.is_empty() {
-                self.publish();
-            }
+        balancing.policy.decide(
+            &Metrics {
+                now_nanos: now,
+                period_nanos,
+                shards: &balancing.loads,
+                books: &balancing.books,
+                placement: &balancing.placement,
+            },
+            &mut decision,
+        );
+        let frozen_until = decision.frozen_until.unwrap_or(0);
+        if frozen_until > balancing.frozen_until.max(now) {
+            balancing.say(BalanceEvent::Frozen { for_nanos: frozen_until - now });
+        } else if balancing.frozen_until > 0 && frozen_until == 0 {
+            balancing.say(BalanceEvent::Thawed);
+        }
+        balancing.frozen_until = frozen_until;
+        self.set_steal_rule(decision.steal);
+        for change in &decision.moves {
+            self.move_unit(change.unit, change.to, change.why);
+        }
+        if !decision.moves.is_empty() {
+            self.publish();
         }
         self.take_notes();
         self.balancing.decision = decision;
@@ -286,10 +284,11 @@ impl Runtime {
     /// When there is no such unit or shard.
     pub fn move_unit(&mut self, unit: Unit, to: ShardId, why: Why) -> bool {
         let Self { lanes, floor, routes, balancing, .. } = self;
-        let books = core::slice::from_ref(&unit.0);
-        let from = routes[unit.0 as usize].home;
+        let Balancing { placement, moving, moves, .. } = balancing;
+        let books = placement.books_of_unit(unit);
+        let from = placement.shard_of(books[0]).0;
         let (old, new) = (usize::from(from), usize::from(to.0));
-        let is_under_way = |book: &u32| floor.slots.epoch(*book) != routes[*book as usize].epoch;
+        let is_under_way = |book: &InstrumentId| floor.slots.epoch(book.0) != routes[book.0 as usize].epoch;
         if old == new
             || lanes[old].commands.room() < books.len()
             || lanes[new].commands.room() < books.len()
@@ -298,32 +297,25 @@ impl Runtime {
             return false;
         }
         let nanos = (floor.clock)();
-        for &book in books {
+        for &InstrumentId(book) in books {
             let route = &mut routes[book as usize];
             route.epoch = route.epoch.wrapping_add(1);
             route.home = to.0;
             let epoch = route.epoch;
             lanes[old].control_item(Item::Depart { book, to: to.0, epoch });
             lanes[new].control_item(Item::Arrive { book, epoch, nanos });
-            balancing.placement.set(InstrumentId(book), to);
         }
         let count = books.len() as u32;
         lanes[old].moved_out += u64::from(count);
         lanes[old].books -= count;
         lanes[new].moved_in += u64::from(count);
         lanes[new].books += count;
-        balancing.moves += 1;
+        *moves += 1;
         // Of an earlier move, whose end nobody has told.
-        balancing.moving.retain(|moving| moving.unit != unit);
-        balancing.moving.push(Moving {
-            unit,
-            from: ShardId(from),
-            to,
-            why,
-            missing: books.len(),
-            commands: 0,
-            still_nanos: 0,
-        });
+        moving.retain(|moving| moving.unit != unit);
+        let missing = books.len();
+        moving.push(Moving { unit, from: ShardId(from), to, why, missing, commands: 0, still_nanos: 0 });
+        placement.set_unit(unit, to);
         true
     }
 
@@ -394,7 +386,7 @@ impl Runtime {
                 book: InstrumentId(*book),
                 home: placement.shard_of(InstrumentId(*book)),
                 share_permille: (arrivals * 1_000 / whole.max(1)) as u32,
-                stay: stay_of(Unit(*book)),
+                stay: stay_of(placement.unit_of(InstrumentId(*book))),
             })
             .collect();
         let mut most = 0;
@@ -412,7 +404,7 @@ impl Runtime {
 impl Balancing {
     /// A book has arrived; its unit may be complete.
     fn arrived(&mut self, book: InstrumentId, commands: u32, still_nanos: u64) {
-        let unit = Unit(book.0);
+        let unit = self.placement.unit_of(book);
         let Some(at) = self.moving.iter().position(|moving| moving.unit == unit) else { return };
         let moving = &mut self.moving[at];
         moving.missing -= 1;

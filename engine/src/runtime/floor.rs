@@ -74,6 +74,8 @@ pub(crate) struct Shard {
     pub(crate) commands: Probe<Item<Sequenced<Command>>>,
     /// `None` when events do not leave the shard.
     pub(crate) events: Option<Probe<Said>>,
+    /// Its worker is for its own books only.
+    pub(crate) reserved: bool,
     /// Which cache its core uses.
     pub(crate) domain: u16,
 }

@@ -36,7 +36,7 @@ use std::{
 use crossbeam_channel::{bounded, unbounded};
 use domain::{Command, Event, InstrumentId, Sequenced, ShardId};
 
-use crate::balance::{BalanceMode, Hints};
+use crate::balance::{BalanceMode, Hints, Tuning};
 pub use crate::balance::{Placement, PlacementPolicy};
 
 use self::{
@@ -81,7 +81,9 @@ pub struct RuntimeConfig {
     pub hash_events: bool,
     /// What may happen to where books run.
     pub balance: BalanceMode,
-    /// Where books must live, whatever the load.
+    /// The numbers that balancing runs by.
+    pub tuning: Tuning,
+    /// Where books must live, whatever the load. The placement keeps them already.
     pub hints: Hints,
     /// For each shard, which of the machine's shared caches its core uses, by any number: stealing stays within one.
     /// Shards beyond its end share a cache with all others.
@@ -105,6 +107,7 @@ impl RuntimeConfig {
             inline_max: 64,
             hash_events: false,
             balance: BalanceMode::Off,
+            tuning: Tuning::default(),
             hints: Hints::default(),
             domains: Vec::new(),
             clock: || 0,
@@ -224,6 +227,7 @@ impl Runtime {
                 counters: Counters::default(),
                 commands: commands.probe(),
                 events: probe,
+                reserved: config.hints.reserved.contains(&id),
                 domain: config.domains.get(usize::from(id.0)).copied().unwrap_or_default(),
                 queue: Lock::new(Queue::new(id.0, consumer, members)),
             });

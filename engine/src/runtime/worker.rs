@@ -272,6 +272,7 @@ impl Worker {
                 return Some((at, Why::Stalled));
             }
             if shard.domain == shards[me].domain
+                && !shards[me].reserved
                 && let Some(rule) = rule
                 && rule.is_worth(&backlog)
             {
