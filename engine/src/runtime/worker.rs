@@ -212,7 +212,7 @@ impl Worker {
             return progress;
         }
         let now = (floor.clock)();
-        let commands = |parcel: &Parcel<_>| u64::from(parcel.commands);
+        let commands = |parcel: &Parcel<_>| parcel.items.len() as u64;
         let stolen: u64 = self.parcels.iter().map(commands).sum();
         for at in 0..self.parcels.len() {
             let parcel = &self.parcels[at];
@@ -221,7 +221,7 @@ impl Worker {
                 home: ShardId(parcel.home),
                 thief: self.me,
                 why,
-                commands: parcel.commands,
+                commands: parcel.items.len() as u32,
                 still_nanos: now.saturating_sub(parcel.since),
             };
             self.note(floor, Note::Event(event));
