@@ -268,7 +268,7 @@ impl Front {
         let last_sequence = self.sequencer.last_sequence();
         let sequenced = self.sequencer.sequenced;
         let market_wide = self.sequencer.market_wide();
-        let (mut runtime, appender) = self.sequencer.into_parts();
+        let (runtime, appender) = self.sequencer.into_parts();
         let books = runtime.hashes();
         // Before the journal closes, which gives the directory up. A snapshot that gets ahead of what the disk has of
         // the journal is refused by the next start.

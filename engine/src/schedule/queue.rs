@@ -1,6 +1,7 @@
 //! A shard's queue: what is in its ring, what is in mailboxes, and who may have it next.
 //!
 //! Everything here happens under the queue's lock; nothing here runs a book.
+#![allow(unsafe_code)] // looks at books that are in nobody's hands, which only a queue knows
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -254,7 +255,6 @@ impl<C: Copy + Send> Queue<C> {
     }
 
     /// Looks at a book that lives here and is in nobody's hands; `None` otherwise.
-    #[allow(unsafe_code)] // see below
     pub(crate) fn look<B, R>(
         &mut self,
         slots: &Slots<B>,
