@@ -7,6 +7,7 @@ mod flow;
 mod fuzz;
 mod gate;
 mod hashes;
+mod health;
 mod restore;
 mod runtime;
 mod script;

@@ -17,7 +17,7 @@ use crate::{
     flow::{Flow, STYLES},
 };
 
-const INSTRUMENTS: u32 = 20;
+pub(crate) const INSTRUMENTS: u32 = 20;
 
 struct Nobody;
 
@@ -51,7 +51,7 @@ fn moved(command: Command, to: InstrumentId) -> Command {
 }
 
 /// Commands for many books, interleaved at random with one hot book, and now and then a command for all.
-fn journal(seed: u64, commands: u64) -> Vec<Sequenced<Command>> {
+pub(crate) fn journal(seed: u64, commands: u64) -> Vec<Sequenced<Command>> {
     let mut rng = Xoshiro256StarStar::seed_from_u64(seed);
     let mut flows: Vec<_> = (0..INSTRUMENTS)
         .map(|index| {
