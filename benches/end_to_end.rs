@@ -419,7 +419,7 @@ impl Bench {
         self.directories += 1;
         let data = self.scratch.path().join(format!("data-{}", self.directories));
         fs::create_dir(&data).map_err(|error| format!("cannot make {}: {error}", data.display()))?;
-        let setup = Setup { program: &self.program, config: &self.config, data: &data, ack, idle };
+        let setup = Setup { program: &self.program, config: &self.config, data: &data, ack, idle, more: &[] };
         let server = Server::exchange(&setup)?;
         // The journal makes its next segment ready meanwhile.
         thread::sleep(Duration::from_millis(self.args.pick(1_500, 300)));

@@ -45,6 +45,15 @@ pub struct Plan {
     pub seed: u64,
 }
 
+/// Some commands in a row whose books are chosen alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Phase<'a> {
+    /// By book, what part of the commands it gets, in any unit; at least one is above 0.
+    pub shares: &'a [f64],
+    /// How many.
+    pub commands: usize,
+}
+
 /// Commands in sequence, ready to be applied.
 #[derive(Debug)]
 pub struct Stream {
@@ -117,6 +126,28 @@ impl Stream {
         Maker::new(plan).make(plan)
     }
 
+    /// The same for books that get chosen shares of it, which change from phase to phase. Each book is first filled to
+    /// `resting` orders and is held about there. The fill, and then the commands of each phase.
+    ///
+    /// # Panics
+    /// When a phase has no book, or not as many as the first.
+    #[must_use]
+    pub fn of_phases(resting: usize, phases: &[Phase<'_>], seed: u64) -> Vec<Vec<Sequenced<Command>>> {
+        let books = phases.first().map_or(0, |phase| phase.shares.len());
+        let mut maker = Maker::new(&Plan { books, commands: 0, seed });
+        maker.by_rank.sort_unstable();
+        for desk in &mut maker.desks {
+            desk.target = resting;
+        }
+        let mut all = vec![maker.fill()];
+        for phase in phases {
+            assert_eq!(phase.shares.len(), books, "every phase has the same books");
+            maker.ranks = WeightedAliasIndex::new(phase.shares.to_vec()).expect("shares, not all of them 0");
+            all.push(maker.commands(phase.commands));
+        }
+        all
+    }
+
     /// Empty books for it.
     #[must_use]
     pub fn books(plan: &Plan) -> Vec<Book> {
@@ -172,19 +203,29 @@ impl Maker {
     }
 
     fn make(mut self, plan: &Plan) -> Stream {
-        let mut order: Vec<usize> = (0..plan.books).flat_map(|n| vec![n; self.desks[n].target]).collect();
-        order.shuffle(&mut self.rng);
-        let fill = order.into_iter().map(|book| self.next(book, Kind::Add)).collect();
+        let fill = self.fill();
         self.mix = Mix::default();
-        let commands = (0..plan.commands)
+        let commands = self.commands(plan.commands);
+        let resting = self.desks.iter().map(|desk| desk.resting.len()).sum();
+        Stream { fill, commands, mix: self.mix, resting, hash: self.hash }
+    }
+
+    /// New orders that bring every book to its target, all books in one shuffled order.
+    fn fill(&mut self) -> Vec<Sequenced<Command>> {
+        let mut order: Vec<usize> =
+            (0..self.desks.len()).flat_map(|n| vec![n; self.desks[n].target]).collect();
+        order.shuffle(&mut self.rng);
+        order.into_iter().map(|book| self.next(book, Kind::Add)).collect()
+    }
+
+    fn commands(&mut self, count: usize) -> Vec<Sequenced<Command>> {
+        (0..count)
             .map(|_| {
                 let book = self.by_rank[self.ranks.sample(&mut self.rng)] as usize;
                 let kind = self.kind(book);
                 self.next(book, kind)
             })
-            .collect();
-        let resting = self.desks.iter().map(|desk| desk.resting.len()).sum();
-        Stream { fill, commands, mix: self.mix, resting, hash: self.hash }
+            .collect()
     }
 
     /// What the book's next command shall be: the shares above, with adds and cancels leaning towards the target.
@@ -397,6 +438,26 @@ mod tests {
         let (one, two) = (Stream::new(&plan), Stream::new(&plan));
         assert_eq!((one.hash, &one.fill, &one.commands), (two.hash, &two.fill, &two.commands));
         assert_ne!(one.hash, Stream::new(&Plan { seed: 8, ..plan }).hash);
+    }
+
+    #[test]
+    fn phases_have_the_shares_that_are_asked_for() {
+        let phases = [
+            Phase { shares: &[1.0, 1.0, 1.0], commands: 6_000 },
+            Phase { shares: &[9.0, 1.0, 0.0], commands: 10_000 },
+        ];
+        let all = Stream::of_phases(100, &phases, 11);
+        let of = |commands: &[Sequenced<Command>]| {
+            let mut counts = [0_usize; 3];
+            for command in commands {
+                counts[command.command.instrument().unwrap().0 as usize] += 1;
+            }
+            counts
+        };
+        assert_eq!(of(&all[0]), [100; 3]);
+        assert!(of(&all[1]).iter().all(|n| n.abs_diff(2_000) < 200), "{:?}", of(&all[1]));
+        let [hot, warm, cold] = of(&all[2]);
+        assert!(hot.abs_diff(9_000) < 200 && warm.abs_diff(1_000) < 200 && cold == 0, "{hot} {warm} {cold}");
     }
 
     #[test]

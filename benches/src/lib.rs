@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod balance;
 pub mod clock;
 pub mod disk;
 pub mod echo;

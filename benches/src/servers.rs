@@ -47,6 +47,8 @@ pub struct Setup<'a> {
     pub ack: &'a str,
     /// `spin`, `backoff` or `park`.
     pub idle: &'a str,
+    /// Further words of its command line.
+    pub more: &'a [&'a str],
 }
 
 impl Server {
@@ -58,6 +60,7 @@ impl Server {
         let mut command = Command::new(setup.program);
         command
             .args(["run", "--json", "--soup", "127.0.0.1:0", "--ack", setup.ack, "--idle", setup.idle])
+            .args(setup.more)
             .arg("--data")
             .arg(setup.data)
             .arg("--config")

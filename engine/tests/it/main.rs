@@ -1,6 +1,7 @@
 //! The engine from outside: one binary, so that it links once.
 
 mod agreement;
+mod balance;
 mod conversations;
 mod coverage;
 mod flow;

@@ -1,0 +1,222 @@
+//! On whose thread the front runs.
+//!
+//! An exchange gives the front a core of its own. With three cores or more so does this ([`Layout::Own`]). With two,
+//! two workers have them both, and a third thread would run when the system's scheduler thinks so: every 3 ms, or 20 us
+//! late by a timer, which is more than what is to be measured. So there the front has no thread ([`Layout::Floating`]):
+//! its turns are taken by the workers, between two commands or batches, wherever the runtime calls its clock or says that
+//! there are events. Whoever comes by takes a turn unless another is at it: when one worker is idle, mostly that one.
+//!
+//! What is wrong with it: the front's work is done by cores whose work is to be measured ([`Ran::front_nanos`] says how
+//! much of it), its data goes to and fro between two caches, and while both workers are in a batch nothing arrives
+//! ([`Feed`]s measure how late that is). All arms have the same of it.
+
+use std::{
+    any::Any,
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+use engine::runtime::{Runtime, Wake, cores, pin_current_thread};
+
+/// Between two turns that nothing but the clock asks for, in nanoseconds.
+const GAP: u64 = 300;
+/// Turns in a row when others asked for one meanwhile.
+const AGAIN_MAX: usize = 4;
+/// When nobody has taken a turn for so long, the main thread does.
+const STARVED: Duration = Duration::from_millis(20);
+
+static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// The front, while it runs without a thread.
+static SEAT: Mutex<Option<Front>> = Mutex::new(None);
+/// When the next turn is due; never while nobody is seated.
+static NEXT: AtomicU64 = AtomicU64::new(u64::MAX);
+/// Somebody wanted a turn while another was at it.
+static AGAIN: AtomicBool = AtomicBool::new(false);
+
+/// Who has a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// The front has one, and each worker.
+    Own,
+    /// Each worker has one, and the front none.
+    Floating,
+}
+
+impl Layout {
+    /// What this machine allows for so many shards.
+    #[must_use]
+    pub fn here(shards: usize) -> Self {
+        if cores().len() > shards { Self::Own } else { Self::Floating }
+    }
+
+    /// The core of each worker.
+    #[must_use]
+    pub fn workers(self, shards: usize) -> Vec<usize> {
+        let skip = usize::from(self == Self::Own);
+        cores().into_iter().skip(skip).take(shards).collect()
+    }
+
+    /// What a reader should know.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Own => "the front and each worker on a core of their own, all spinning",
+            Self::Floating => {
+                "each worker on a core of its own, spinning; the front on none: workers take its turns between batches"
+            }
+        }
+    }
+}
+
+/// What the front does: it brings commands when they are due, and takes events.
+pub trait Feed: Any + Send {
+    /// One turn; `now` as [`nanos`]. Whether everything has been done.
+    fn turn(&mut self, runtime: &mut Runtime, now: u64) -> bool;
+}
+
+struct Front {
+    runtime: Runtime,
+    feed: Box<dyn Feed>,
+    main: Thread,
+    turns: u64,
+    nanos: u64,
+    last: u64,
+    done: bool,
+}
+
+/// A feed that has done everything.
+pub struct Ran<F> {
+    /// Still running, with nothing to do.
+    pub runtime: Runtime,
+    /// With what it has measured.
+    pub feed: Box<F>,
+    /// Turns of the front.
+    pub turns: u64,
+    /// Time inside them, in nanoseconds.
+    pub front_nanos: u64,
+    /// Turns that the main thread had to take because nobody else came by: above 0, the run shows that and not the
+    /// runtime.
+    pub starved: u64,
+}
+
+/// The time, in nanoseconds since the first call.
+#[must_use]
+pub fn nanos() -> u64 {
+    BEGIN.elapsed().as_nanos() as u64
+}
+
+/// The same, for a runtime: takes the front's turn if one is due.
+#[must_use]
+pub fn clock() -> u64 {
+    let now = nanos();
+    if now >= NEXT.load(Ordering::Relaxed) {
+        take_turn();
+    }
+    now
+}
+
+/// Takes the front's turn when a worker has said something.
+pub struct Hook;
+
+impl Wake for Hook {
+    fn wake(&self) {
+        if NEXT.load(Ordering::Relaxed) != u64::MAX {
+            take_turn();
+        }
+    }
+}
+
+/// A hook to hand to a runtime.
+#[must_use]
+pub fn hook() -> Arc<dyn Wake> {
+    Arc::new(Hook)
+}
+
+/// The front's turn, on this thread, unless another thread, or this one further up, is at it.
+fn take_turn() {
+    let Ok(mut seat) = SEAT.try_lock() else {
+        AGAIN.store(true, Ordering::Relaxed);
+        return;
+    };
+    let Some(front) = seat.as_mut().filter(|front| !front.done) else { return };
+    for _ in 0..AGAIN_MAX {
+        AGAIN.store(false, Ordering::Relaxed);
+        if front.turn() {
+            NEXT.store(u64::MAX, Ordering::Relaxed);
+            front.main.unpark();
+            return;
+        }
+        if !AGAIN.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    NEXT.store(front.last + GAP, Ordering::Relaxed);
+}
+
+impl Front {
+    fn new(runtime: Runtime, feed: Box<dyn Feed>) -> Self {
+        Self { runtime, feed, main: thread::current(), turns: 0, nanos: 0, last: nanos(), done: false }
+    }
+
+    fn turn(&mut self) -> bool {
+        let before = nanos();
+        self.done = self.feed.turn(&mut self.runtime, before);
+        self.last = nanos();
+        self.turns += 1;
+        self.nanos += self.last - before;
+        self.done
+    }
+
+    fn ran<F: Feed>(self, starved: u64) -> Ran<F> {
+        let Self { runtime, feed, turns, nanos, .. } = self;
+        let feed: Box<dyn Any> = feed;
+        let feed = feed.downcast().expect("the feed that was seated");
+        Ran { runtime, feed, turns, front_nanos: nanos, starved }
+    }
+}
+
+/// Runs the front until its feed has done everything.
+///
+/// # Errors
+/// When it has not within `patience`.
+///
+/// # Panics
+/// When another front runs, or a worker has panicked.
+pub fn run<F: Feed>(layout: Layout, runtime: Runtime, feed: F, patience: Duration) -> Result<Ran<F>, String> {
+    let late = || format!("not done within {patience:?}: commands are lost, or nobody runs the front");
+    let end = Instant::now() + patience;
+    let mut front = Front::new(runtime, Box::new(feed));
+    if layout == Layout::Own {
+        // Refused, it runs where the system likes: slower, and not wrong.
+        let _ = pin_current_thread(cores().first().copied());
+        while !front.turn() {
+            if Instant::now() > end {
+                return Err(late());
+            }
+        }
+        return Ok(front.ran(0));
+    }
+    let seat = || SEAT.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(seat().replace(front).is_none(), "one front at a time");
+    NEXT.store(0, Ordering::Relaxed);
+    let mut starved = 0;
+    loop {
+        thread::park_timeout(STARVED);
+        let mut seat = seat();
+        let front = seat.as_mut().expect("it was seated");
+        if !front.done && nanos().saturating_sub(front.last) > STARVED.as_nanos() as u64 {
+            starved += 1;
+            front.turn();
+        }
+        if front.done || Instant::now() > end {
+            NEXT.store(u64::MAX, Ordering::Relaxed);
+            let front = seat.take().expect("it was seated");
+            drop(seat);
+            return if front.done { Ok(front.ran(starved)) } else { Err(late()) };
+        }
+    }
+}
