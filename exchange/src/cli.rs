@@ -21,7 +21,8 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Everything at once, on loopback, in a temporary directory: load, a kill, a recovery, and the proof.
+    /// Everything at once, on loopback, in a temporary directory: static against balanced, load, a kill, a recovery, and
+    /// the proof.
     Demo(Demo),
     /// Run the exchange on a data directory, new or old.
     Run(Run),

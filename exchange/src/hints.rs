@@ -56,11 +56,6 @@ impl ConfiguredHints {
         Ok(hints)
     }
 
-    /// Whether there is any.
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     fn check(&self) -> Result<(), String> {
         let mut group = BTreeMap::new();
         for (index, list) in self.together.iter().enumerate() {
@@ -128,6 +123,13 @@ impl ConfiguredHints {
         Ok(())
     }
 
+    /// How much each of these books is expected to get, against the others.
+    pub(crate) fn weights(&self, instruments: &[Instrument]) -> Vec<u64> {
+        let weight =
+            |known: &Instrument| self.weights.get(&known.symbol).map_or(1, |weight| u64::from(*weight));
+        instruments.iter().map(weight).collect()
+    }
+
     /// The same for instruments by their ids, which the journal decides.
     pub(crate) fn resolve(&self, instruments: &[Instrument]) -> Hints {
         let ids: BTreeMap<_, _> = instruments.iter().map(|known| (known.symbol, known.id)).collect();
@@ -190,10 +192,9 @@ mod tests {
 
     #[test]
     fn hints_are_read_and_resolved_by_what_the_journal_says() {
-        assert!(Config::load(None).unwrap().hints.is_empty());
+        assert_eq!(Config::load(None).unwrap().hints, ConfiguredHints::default());
         let keys = "together = [[\"SPY\", \"AAPL\"]]\napart = [[\"AAPL\", \"MSFT\", \"NVDA\"]]\nreserved_shards = [2]";
         let config = parse(keys, ", pin = 2, weight = 30", "").unwrap();
-        assert!(!config.hints.is_empty());
         // The journal has defined them in another order.
         let mut defined = config.instruments.clone();
         defined.reverse();
@@ -206,6 +207,9 @@ mod tests {
         assert_eq!(hints.together, [[id("SPY"), id("AAPL")]]);
         assert_eq!(hints.apart, [[id("AAPL"), id("MSFT"), id("NVDA")]]);
         assert_eq!(hints.reserved, [ShardId(2)]);
+        let weights = config.hints.weights(&defined);
+        assert_eq!((weights[id("AAPL").0 as usize], weights[id("SPY").0 as usize]), (30, 1));
+        assert_eq!(weights.iter().sum::<u64>(), 64 - 1 + 30);
         assert_eq!(config.hints.fits(3), Ok(()));
     }
 

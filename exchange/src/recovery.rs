@@ -87,7 +87,7 @@ pub(crate) fn recover(
     dir: &Path,
     config: &Config,
     ack: AckPolicy,
-    runtime: impl FnOnce(&[Instrument]) -> RuntimeConfig,
+    runtime: impl FnOnce(&[Instrument]) -> Result<RuntimeConfig, String>,
     use_snapshots: bool,
     wake: &Arc<FrontWake>,
 ) -> Result<Recovered, String> {
@@ -123,7 +123,7 @@ pub(crate) fn recover(
     let lines = books.iter().map(line).collect();
     let agenda = Agenda::of(&books);
     let wake: Arc<dyn Wake> = Arc::clone(wake) as Arc<dyn Wake>;
-    let runtime = Runtime::resume(&runtime(&all), &wake, books).map_err(|error| error.to_string())?;
+    let runtime = Runtime::resume(&runtime(&all)?, &wake, books).map_err(|error| error.to_string())?;
     let past = Past { last_sequence, last_nanos, lines, market_wide, agenda };
     let mut sequencer = Sequencer::new(runtime, appender, ack, past);
 

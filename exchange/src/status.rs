@@ -116,6 +116,8 @@ pub(crate) struct ShardStatus {
     pub(crate) books: u32,
     /// The part of the time that its worker was not idle, lately.
     pub(crate) busy: f64,
+    /// For how long its worker was not idle, since the start.
+    pub(crate) busy_us: u64,
     pub(crate) blocked: u64,
     pub(crate) sleeps: u64,
     pub(crate) stalled: bool,
@@ -335,6 +337,7 @@ impl ShardStatus {
             moved_in: now.moved_in,
             moved_out: now.moved_out,
             books: now.books,
+            busy_us: now.busy_nanos / 1_000,
             busy: share(now.busy_nanos.saturating_sub(before.busy_nanos), nanos),
             blocked: now.blocked,
             sleeps: now.sleeps,
@@ -463,9 +466,11 @@ pub(crate) mod tests {
         assert_eq!((zero.lag_us, one.lag_us), (12_658, 0));
         assert_eq!((zero.published_share, one.published_share), (0.5, 0.0));
         let balance = &status.balance;
-        assert_eq!(balance.steals_per_second, 120.0);
-        assert_eq!(balance.stolen_share, 0.303);
-        assert_eq!(balance.hottest[0].per_second, 7_000.0);
+        let hot = &balance.hottest[0];
+        assert_eq!(
+            (balance.steals_per_second, balance.stolen_share, hot.per_second),
+            (120.0, 0.303, 7_000.0)
+        );
         assert_eq!(
             status.line(),
             "10000 commands, 10000/s | shards 80% 20% (did 50% 50%) | shard 0 lags 12.7 ms: 100 commands wait | 120 \

@@ -67,6 +67,21 @@ impl Latency {
         all
     }
 
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, part) in [
+            (&mut self.enter, &other.enter),
+            (&mut self.cancel, &other.cancel),
+            (&mut self.change, &other.change),
+            (&mut self.hot, &other.hot),
+            (&mut self.others, &other.others),
+            (&mut self.service, &other.service),
+            (&mut self.lateness, &other.lateness),
+        ] {
+            sum.add(part).expect("all have the same bounds");
+        }
+    }
+
     /// A request was answered.
     #[inline]
     pub(crate) fn answered(&mut self, kind: Kind, hot: bool, due: u64, sent: u64, now: u64) {

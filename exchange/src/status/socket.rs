@@ -13,7 +13,7 @@ use std::{
     fs::File,
     io::{self, ErrorKind, Write},
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::AsRawFd,
         unix::net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
@@ -80,7 +80,7 @@ impl Endpoint {
         let (_open, short) = short_path(dir, NAME)?;
         bind(&socket, &SocketAddrUnix::new(&short)?)?;
         listen(&socket, CLIENTS_MAX as i32)?;
-        let listener = UnixListener::from(OwnedFd::from(socket));
+        let listener = UnixListener::from(socket);
         let accepting = listener.try_clone()?;
         let (sender, clients) = bounded(CLIENTS_MAX);
         let thread = std::thread::Builder::new().name("status".into()).spawn(move || {

@@ -108,8 +108,7 @@ fn balance_line<'a>(status: &Status) -> Line<'a> {
         spans.push(Span::styled(" (one book bounds)", WARN));
     }
     if balance.stealing_off.is_none() {
-        let (steals, share) = (balance.steals_per_second, percent(balance.stolen_share));
-        spans.push(Span::raw(format!(", steals {steals:.0}/s ({share})")));
+        spans.push(Span::raw(format!(", stolen {}", percent(balance.stolen_share))));
     }
     spans.push(Span::raw(format!(", moves {}", balance.moves)));
     if balance.frozen {
@@ -312,7 +311,7 @@ mod tests {
         let shown = lines(&view(), 80, 24);
         let expected = [
             "exchange 10000 commands/s, 0 sessions, 0 connections, log 0 B behind  /data",
-            "balance full, θ 16, imbalance 1.60 (one book bounds), steals 120/s (30%), moves 1",
+            "balance full, θ 16, imbalance 1.60 (one book bounds), stolen 30%, moves 1",
             " shards",
             "#   load            did  busy depth  lag      books   stole/gave  in/out",
             "0   ████████    80% 50%  90%  100    12.7 ms  1       0/3000      0/1",

@@ -1,17 +1,25 @@
 //! What an exchange shows of itself, and what it says of what it was asked to do about its load.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
     os::unix::{fs::PermissionsExt, net::UnixStream},
+    process::{Child, ExitStatus},
+    sync::mpsc,
     time::Duration,
 };
 
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
 use serde_json::Value;
 use wire::ouch::codes;
 
 use crate::{
     client::enter,
-    venue::{HUNG, Home, Settings, Venue, eventually, output, printed},
+    venue::{HUNG, Home, Settings, Venue, eventually, exchange, output, printed},
 };
 
 /// Orders on one book, each answered.
@@ -149,6 +157,99 @@ fn top_prints_a_frame_of_a_running_exchange() {
     assert_eq!(after.status.code(), Some(1));
     let said = String::from_utf8_lossy(&after.stderr);
     assert!(said.contains("no exchange runs on"), "{said}");
+}
+
+/// A terminal of 80 by 24, with `exchange top` in it.
+struct Screen {
+    master: File,
+    child: Child,
+    bytes: mpsc::Receiver<Vec<u8>>,
+    /// Everything that was written to it.
+    shown: String,
+}
+
+impl Screen {
+    fn top(data: &str) -> Self {
+        let master =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+        grantpt(&master).expect("its permissions");
+        unlockpt(&master).expect("it can be opened");
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&master, size).expect("a size");
+        let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("text");
+        let open = || File::options().read(true).write(true).open(&name).expect("its other end");
+        let child = exchange()
+            .args(["top", "--data", data])
+            .stdin(open())
+            .stdout(open())
+            .stderr(open())
+            .spawn()
+            .expect("it starts");
+        let master = File::from(master);
+        let mut reader = master.try_clone().expect("a second handle");
+        let (to, bytes) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4_096];
+            // Linux answers with an error when the other end is closed.
+            while let Ok(read @ 1..) = reader.read(&mut buffer) {
+                if to.send(buffer[..read].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { master, child, bytes, shown: String::new() }
+    }
+
+    /// Waits until `text` has been shown. Only words are drawn in one go: what is blank stays as it is.
+    fn until(&mut self, text: &str) {
+        while !self.shown.contains(text) {
+            match self.bytes.recv_timeout(HUNG) {
+                Ok(bytes) => self.shown += &String::from_utf8_lossy(&bytes),
+                Err(error) => panic!("{error} before {text} was shown: {:?}", self.shown),
+            }
+        }
+    }
+
+    /// Waits for the end; what was shown is whole then.
+    fn end(mut self) -> (ExitStatus, String) {
+        self.until(GIVEN_BACK);
+        while let Ok(bytes) = self.bytes.recv_timeout(HUNG) {
+            self.shown += &String::from_utf8_lossy(&bytes);
+        }
+        (self.child.wait().expect("it ends"), self.shown)
+    }
+}
+
+/// What takes the whole screen, and what gives it back.
+const TAKEN: &str = "\u{1b}[?1049h";
+const GIVEN_BACK: &str = "\u{1b}[?1049l";
+
+#[test]
+fn top_draws_until_it_is_told_to_stop_and_gives_the_terminal_back() {
+    let home = Home::new(Settings::default());
+    let data = home.data().display().to_string();
+    let venue = home.start();
+    for key in [b"q", b"\x03"] {
+        let mut screen = Screen::top(&data);
+        screen.until(TAKEN);
+        screen.until("hottest");
+        screen.master.write_all(key).expect("a key");
+        let (status, _) = screen.end();
+        assert!(status.success(), "{status}");
+    }
+    // A signal does the same.
+    let mut screen = Screen::top(&data);
+    screen.until("hottest");
+    kill_process(Pid::from_child(&screen.child), Signal::TERM).expect("it can be told");
+    assert!(screen.end().0.success());
+    // The end of the exchange is an error that says so, on a terminal that is as it was.
+    let mut screen = Screen::top(&data);
+    screen.until("hottest");
+    venue.stop();
+    let (status, shown) = screen.end();
+    assert_eq!(status.code(), Some(1));
+    let (_, after) = shown.rsplit_once(GIVEN_BACK).expect("the screen was given back");
+    assert!(after.contains("exchange: the exchange has ended"), "{after:?}");
 }
 
 #[test]
