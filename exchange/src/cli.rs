@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use engine::balance::{BalanceMode, PlacementPolicy};
 
 /// An electronic exchange in one binary: a gateway, a sequencer with a journal, and order books spread over cores.
 ///
@@ -17,10 +21,13 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Everything at once, on loopback, in a temporary directory: load, a kill, a recovery, and the proof.
+    /// Everything at once, on loopback, in a temporary directory: static against balanced, load, a kill, a recovery, and
+    /// the proof.
     Demo(Demo),
     /// Run the exchange on a data directory, new or old.
     Run(Run),
+    /// Watch an exchange on this machine: its shards, the hottest books, and what balancing does.
+    Top(Top),
     /// Drive an exchange with orders and measure it.
     Load(Load),
     /// Run a journal through new books, from its start and without snapshots, and print what they hash to.
@@ -81,9 +88,17 @@ pub(crate) struct Run {
     /// and then sleeps, park sleeps at once. Default: backoff.
     #[arg(long, value_name = "POLICY", value_parser = ["spin", "backoff", "park"])]
     pub(crate) idle: Option<String>,
-    /// Which shard a book lives on. Default: hash.
-    #[arg(long, value_name = "POLICY", value_parser = ["hash", "round-robin"])]
-    pub(crate) placement: Option<String>,
+    /// Which shard a book lives on at first. Default: the configuration's, hash.
+    #[arg(long, value_name = "POLICY", value_parser = placements())]
+    pub(crate) placement: Option<PlacementPolicy>,
+    /// What may happen to where books run while they trade: steal lets a shard with nothing to do run what waits for
+    /// another's books, migrate gives books another home by measured load, full does both. Default: the
+    /// configuration's, full.
+    #[arg(long, value_name = "MODE", value_parser = balance_modes())]
+    pub(crate) balance: Option<BalanceMode>,
+    /// Write what balancing does to this file, at its end, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) balance_events: Option<PathBuf>,
     /// The longest backlog that the front executes for a sleeping shard; 0 leaves all to the shards.
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) inline: usize,
@@ -93,9 +108,28 @@ pub(crate) struct Run {
     /// Print a line on what is going on, so often. 0: never.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     pub(crate) status: f64,
-    /// Print JSON, one object a line, instead of text.
+    /// Print JSON, one object a line, instead of text; steals too, which in text are only counted.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The names of what there is, so that the help has them all.
+fn placements() -> impl TypedValueParser<Value = PlacementPolicy> {
+    PossibleValuesParser::new(PlacementPolicy::ALL.map(PlacementPolicy::name)).try_map(|name| name.parse())
+}
+
+fn balance_modes() -> impl TypedValueParser<Value = BalanceMode> {
+    PossibleValuesParser::new(BalanceMode::ALL.map(BalanceMode::name)).try_map(|name| name.parse())
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Top {
+    /// The data directory of an exchange that runs on this machine.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Print one frame as plain text, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 #[derive(Args, Debug)]
@@ -106,7 +140,9 @@ pub(crate) struct Load {
     /// The exchange's configuration: its instruments and users. Without one, the embedded default.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Where orders go: calm, zipf:S, hot:K%, hot-swap:T (as 100ms), burst.
+    /// Where orders go: calm (every book alike), zipf:S (by rank, as zipf:1), hot:K% (that share to one book),
+    /// hot-swap:T (zipf:1, and the ten hottest books are others each T, as 100ms), hot:K%,hot-swap:T (the one hot book is
+    /// another each T), burst (zipf:1, and cold names erupt). Latencies of the hot books and of the others are told apart.
     #[arg(long, value_name = "PROFILE", default_value = "zipf:1", conflicts_with = "lobster")]
     pub(crate) profile: String,
     /// Replay real order flow: a LOBSTER message file, plain or gzip, on one session.

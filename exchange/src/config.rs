@@ -8,9 +8,14 @@ use std::{
 };
 
 use domain::{BookScopedId, Instrument, InstrumentId, OrderBounds, Price, Quantity, Symbol, UserName};
-use engine::runtime::{Idle, PlacementPolicy};
+use engine::{
+    balance::{BalanceMode, PlacementPolicy},
+    runtime::Idle,
+};
 use serde::Deserialize;
 use wire::soup::{Password, Username};
+
+use crate::hints::{ConfiguredHints, Wish};
 
 /// The commented default, as `exchange config` prints it.
 pub(crate) const DEFAULT: &str = include_str!("../config/default.toml");
@@ -24,6 +29,14 @@ struct File {
     shards: u16,
     idle: String,
     placement: String,
+    #[serde(default = "full")]
+    balance: String,
+    #[serde(default)]
+    together: Vec<Vec<String>>,
+    #[serde(default)]
+    apart: Vec<Vec<String>>,
+    #[serde(default)]
+    reserved_shards: Vec<u16>,
     pin: String,
     #[serde(default)]
     end_of_day_utc: String,
@@ -85,6 +98,10 @@ const fn one_lot() -> u64 {
     1
 }
 
+fn full() -> String {
+    BalanceMode::Full.name().into()
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InstrumentFile {
@@ -96,6 +113,8 @@ struct InstrumentFile {
     quantity_min: Option<u64>,
     notional_min: Option<String>,
     notional_max: Option<String>,
+    weight: Option<u32>,
+    pin: Option<u16>,
 }
 
 /// A user who may log in.
@@ -115,6 +134,8 @@ pub(crate) struct Config {
     pub(crate) shards: Option<u16>,
     pub(crate) idle: Idle,
     pub(crate) placement: PlacementPolicy,
+    pub(crate) balance: BalanceMode,
+    pub(crate) hints: ConfiguredHints,
     /// Pin workers where there are cores for all threads.
     pub(crate) pin: bool,
     /// When Day orders end, as time since midnight UTC; never if `None`.
@@ -146,12 +167,25 @@ impl Config {
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let instruments = instruments(&file.instrument_defaults, &file.instruments)?;
+        let wishes: Vec<_> = file
+            .instruments
+            .iter()
+            .zip(&instruments)
+            .map(|(entry, instrument)| Wish {
+                symbol: instrument.symbol,
+                weight: entry.weight,
+                pin: entry.pin,
+            })
+            .collect();
         Ok(Self {
             soup: file.soup,
             ack: ack(&file.ack)?,
             shards: (file.shards > 0).then_some(file.shards),
             idle: file.idle.parse().map_err(|error| format!("idle: {error}"))?,
             placement: file.placement.parse().map_err(|error| format!("placement: {error}"))?,
+            balance: file.balance.parse().map_err(|error| format!("balance: {error}"))?,
+            hints: ConfiguredHints::new(&wishes, &file.together, &file.apart, &file.reserved_shards)?,
             pin: match file.pin.as_str() {
                 "auto" => true,
                 "off" => false,
@@ -168,7 +202,7 @@ impl Config {
                 ..gateway::Limits::default()
             },
             users: users(&file.users)?,
-            instruments: instruments(&file.instrument_defaults, &file.instruments)?,
+            instruments,
             embedded: false,
         })
     }
@@ -344,6 +378,11 @@ mod tests {
         assert!(with("soup = ", "soap = ").contains("soap"));
         assert!(with("ack = \"disk\"", "ack = \"tape\"").contains("use memory or disk"));
         assert!(with("idle = \"backoff\"", "idle = \"nap\"").contains("idle: "));
+        assert!(
+            with("placement = \"hash\"", "placement = \"heap\"").contains("placement: no placement \"heap\"")
+        );
+        let balance = with("balance = \"full\"", "balance = \"half\"");
+        assert!(balance.contains("balance: no balance \"half\": use off, steal, migrate or full"));
         assert!(with("\"AAPL\"", "\"A PL\"").contains("A PL"));
         assert!(with("\"MSFT\"", "\"AAPL\"").contains("twice"));
         assert!(with("name = \"DEV2\"", "name = \"dev1\"").contains("twice"));

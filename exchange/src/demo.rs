@@ -1,8 +1,10 @@
 //! `exchange demo`: everything at once, and the proof that it holds.
 //!
-//! Load, a SIGKILL in the middle of it, a recovery, an audit of every acknowledged order over the wire, more load, a
+//! First the same load on an exchange that balances and on one that does not ([`compare`]). Then load, a SIGKILL in the middle of it, a recovery, an audit of every acknowledged order over the wire, more load, a
 //! clean stop; then the state hashes of the live run, of a replay on another number of shards, and of another
 //! recovery, which must be the same. Anything that disagrees ends it with an error.
+
+mod compare;
 
 use std::{
     collections::BTreeSet,
@@ -20,7 +22,7 @@ use rand_xoshiro::Xoshiro256StarStar;
 use serde_json::Value;
 
 use crate::{
-    child::Exchange,
+    child::{Arguments, Exchange},
     cli,
     config::Config,
     front::combined,
@@ -98,22 +100,23 @@ pub(crate) fn demo(args: &cli::Demo) -> Result<(), String> {
     };
     let profile: Profile = args.profile.parse().map_err(|error| format!("--profile: {error}"))?;
     let config = Config::load(None)?;
+    compare::compare(args, &config, &root)?;
     say!(
-        "An exchange on {} shards, journal synced to disk before any answer, and {} orders/s from {SESSIONS} sessions \
+        "Now an exchange on {} shards, journal synced to disk before any answer, and {} orders/s from {SESSIONS} sessions \
          ({profile}, seed {}).\n",
         args.shards,
         args.rate,
         args.seed
     );
 
-    say!("1. Load, and a kill without warning in the middle of it");
-    let exchange = Exchange::start(&data, args.shards)?;
+    say!("2. Load, and a kill without warning in the middle of it");
+    let exchange = Exchange::start(&data, &Arguments::new(args.shards))?;
     let logs = load_until_killed(args, &config, profile, exchange)?;
     let acknowledged: usize = logs.iter().map(|log| log.acknowledged().len()).sum();
     say!("  killed. {acknowledged} orders had been acknowledged to their sessions.\n");
 
-    say!("2. Recovery, and an audit over the wire");
-    let exchange = Exchange::start(&data, args.shards)?;
+    say!("3. Recovery, and an audit over the wire");
+    let exchange = Exchange::start(&data, &Arguments::new(args.shards))?;
     let recovered = exchange.recovered.clone();
     say!(
         "  recovered {} commands in {:.3} s, state {}",
@@ -132,14 +135,14 @@ pub(crate) fn demo(args: &cli::Demo) -> Result<(), String> {
         audited.messages
     );
 
-    say!("3. More load, on the exchange that was killed");
+    say!("4. More load, on the exchange that was killed");
     let outcome = run_load(args, &config, profile, &exchange, Some(report.clone()), args.seed + 1)?
         .map_err(|error| error.to_string())?;
     let stopped = exchange.stop()?;
     let live = text(&stopped["state"]);
     say!("  stopped: {} commands in all, state {live}\n", stopped["last_sequence"]);
 
-    say!("4. The same state, three ways");
+    say!("5. The same state, three ways");
     let replay = replay_dir(&data, other)?;
     let replayed = combined(&replay.books).to_string();
     say!(
@@ -149,7 +152,7 @@ pub(crate) fn demo(args: &cli::Demo) -> Result<(), String> {
         replay.seconds
     );
     must_equal("replay", &replayed, "live", live)?;
-    let again = Exchange::start(&data, args.shards)?;
+    let again = Exchange::start(&data, &Arguments::new(args.shards))?;
     let recovered = text(&again.recovered["state"]).to_owned();
     say!("  recovery, {} shards  {recovered}\n", args.shards);
     must_equal("recovery", &recovered, "live", live)?;

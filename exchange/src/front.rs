@@ -2,61 +2,61 @@
 //!
 //! One turn: poll → tell books of the time that are due → receive (decode, check, sequence, route) → let books run →
 //! drain events (number, log, encode) → commit the log → send what the gate lets through. Nothing in a turn waits for
-//! anything but the poll, and the poll waits no longer than until a book is due.
+//! anything but the poll, and the poll waits no longer than until a book is due. Each turn also lets the runtime look at
+//! how the load is spread, and leaves what balancing did for the main thread.
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use crossbeam_channel::Sender;
 use domain::{Command, Nanos, Sequence};
 use engine::{
     hash::StateHash,
-    runtime::{Backoff, BookHashes, Idle, ShardStats, Step},
+    runtime::{Backoff, BookHashes, Idle, Step},
 };
-use gateway::{Gateway, GatewayStats, Venue};
+use gateway::{Gateway, Venue};
 use journal::StorageState;
 use log::{error, info, warn};
 
 use crate::{
-    sequencer::Sequencer,
+    balance_events::{Stamped, is_steal},
+    clock,
+    sequencer::{Sequencer, wall_clock},
     snapshot::{self, State},
+    status::Counters,
     wake::FrontWake,
 };
 
 /// Events taken from one shard before the next shard's turn.
 const DRAIN_MAX: usize = 1_024;
+/// The longest sleep while a shard has something to do: one that makes no progress is noticed within 100 ms.
+const WATCHFUL: Duration = Duration::from_millis(10);
 /// How long a stopping exchange waits for clients to take their last reports.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// What the front shows to other threads.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Status {
-    /// Commands sequenced since the start.
-    pub(crate) sequenced: u64,
-    pub(crate) last_sequence: Sequence,
-    pub(crate) gateway: GatewayStats,
-    pub(crate) shards: Vec<ShardStats>,
-    /// Bytes of log that the disk has not.
-    pub(crate) unsynced: u64,
-    /// Syncs of the log since the start.
-    pub(crate) syncs: u64,
-    /// The longest of them, in nanoseconds.
-    pub(crate) sync_nanos_max: u64,
-    pub(crate) cancel_only: bool,
-}
 
 /// What other threads ask of the front.
 #[derive(Default)]
 pub(crate) struct Requests {
     /// Finish what is under way, and end.
     pub(crate) stop: AtomicBool,
-    /// Fill in a new status.
+    /// Hand the counters over.
     pub(crate) status_wanted: AtomicBool,
-    pub(crate) status: Mutex<Status>,
+    /// Hand steals over too.
+    pub(crate) steals_wanted: AtomicBool,
+}
+
+/// Where the front leaves what others want to know. It never waits there.
+pub(crate) struct Outside {
+    /// Answers to [`Requests::status_wanted`]; has room for one.
+    pub(crate) counters: Sender<Counters>,
+    pub(crate) events: Sender<Stamped>,
+    /// Events that found no room.
+    pub(crate) events_lost: u64,
 }
 
 /// How the front ended.
@@ -114,6 +114,7 @@ pub(crate) struct Front {
     /// More threads than cores.
     pub(crate) shared_cores: bool,
     pub(crate) day_end: Option<DayEnd>,
+    pub(crate) outside: Outside,
 }
 
 impl Front {
@@ -145,7 +146,7 @@ impl Front {
                 }
             }
             if self.requests.status_wanted.swap(false, Ordering::Relaxed) {
-                self.publish_status(cancel_only);
+                self.hand_over(cancel_only);
             }
             if self.requests.stop.load(Ordering::Acquire) {
                 let since = *stopping.get_or_insert_with(|| {
@@ -192,6 +193,7 @@ impl Front {
                 self.sequencer.sequence(Command::EndOfDay);
             }
         }
+        self.balance();
         let mut worked = self.sequencer.advance_due() > 0;
         worked |= self.gateway.receive(&mut self.sequencer);
         self.sequencer.runtime.publish();
@@ -199,6 +201,20 @@ impl Front {
         let committed = self.sequencer.commit();
         self.gateway.send(&mut self.sequencer, committed);
         Ok(worked)
+    }
+
+    /// Lets the runtime balance, and passes on what it has done.
+    fn balance(&mut self) {
+        let Self { sequencer, outside: Outside { events, events_lost, .. }, requests, .. } = self;
+        sequencer.runtime.tick(clock::monotonic_nanos());
+        let mut at = None;
+        sequencer.runtime.take_balance_events(|event| {
+            if is_steal(event) && !requests.steals_wanted.load(Ordering::Relaxed) {
+                return;
+            }
+            let at = *at.get_or_insert_with(wall_clock);
+            *events_lost += u64::from(events.try_send(Stamped { at, event: *event }).is_err());
+        });
     }
 
     fn drain(&mut self) -> usize {
@@ -239,28 +255,33 @@ impl Front {
         } else {
             // What is due and found no room is tried again soon.
             let due = self.sequencer.due_in().map_or(Duration::MAX, |due| due.max(Duration::from_millis(1)));
-            self.gateway.patience().min(Duration::from_secs(1)).min(due)
+            let watchful =
+                if self.sequencer.runtime.is_quiescent() { Duration::from_secs(1) } else { WATCHFUL };
+            self.gateway.patience().min(watchful).min(due)
         };
         let result = self.poll(Some(timeout));
         self.wake.retract();
         result
     }
 
-    fn publish_status(&self, cancel_only: bool) {
+    fn hand_over(&self, cancel_only: bool) {
         let log = self.sequencer.appender().stats();
-        let status = Status {
+        let balance = self.sequencer.runtime.balance_stats();
+        let counters = Counters {
+            at: Instant::now(),
             sequenced: self.sequencer.sequenced,
             last_sequence: self.sequencer.last_sequence(),
             gateway: self.gateway.stats(),
             shards: self.sequencer.runtime.stats(),
+            events_lost: self.outside.events_lost + balance.events_lost,
+            balance,
             unsynced: log.behind,
             syncs: log.syncs,
             sync_nanos_max: log.sync_nanos_max,
             cancel_only,
         };
-        if let Ok(mut shown) = self.requests.status.lock() {
-            *shown = status;
-        }
+        // No room: the last answer came too late to be taken, and whoever asks next clears it away.
+        let _ = self.outside.counters.try_send(counters);
     }
 
     fn end(mut self) -> Result<Ended, String> {

@@ -2,11 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod agenda;
+mod balance_events;
 mod child;
 mod cli;
+mod clock;
 mod config;
 mod demo;
 mod front;
+mod hints;
 mod inspect;
 mod load;
 mod recovery;
@@ -15,6 +18,9 @@ mod run;
 mod say;
 mod sequencer;
 mod snapshot;
+mod status;
+mod top;
+mod topology;
 mod wake;
 
 use std::process::ExitCode;
@@ -30,6 +36,7 @@ fn main() -> ExitCode {
     let result = match &args.command {
         cli::Command::Demo(demo) => demo::demo(demo),
         cli::Command::Run(run) => run::run(run),
+        cli::Command::Top(top) => top::top(top),
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),
         cli::Command::Replay(replay) => replay::replay(replay),

@@ -19,7 +19,7 @@ use domain::{Command, Instrument, InstrumentId, Nanos, OrderBounds, Sequence, Se
 use engine::{
     book::Book,
     hash::StateHash,
-    runtime::{Placement, Runtime, RuntimeConfig, Wake},
+    runtime::{Runtime, RuntimeConfig, Wake},
 };
 use gateway::{Instruments, Sessions, Venue};
 use journal::{AckPolicy, Journal, Mark, Reader, RecordKind, Recovery};
@@ -87,8 +87,7 @@ pub(crate) fn recover(
     dir: &Path,
     config: &Config,
     ack: AckPolicy,
-    runtime: impl FnOnce(Placement) -> RuntimeConfig,
-    shards: u16,
+    runtime: impl FnOnce(&[Instrument]) -> Result<RuntimeConfig, String>,
     use_snapshots: bool,
     wake: &Arc<FrontWake>,
 ) -> Result<Recovered, String> {
@@ -111,8 +110,8 @@ pub(crate) fn recover(
         last_nanos,
     } = begin(dir, &reader, &found, use_snapshots)?;
     let new_instruments = check_instruments(&instruments, &config.instruments)?;
-    let count = instruments.as_slice().len() + new_instruments.len();
-    let count = u32::try_from(count).map_err(|error| error.to_string())?;
+    let all = [instruments.as_slice(), &new_instruments].concat();
+    let count = u32::try_from(all.len()).map_err(|error| error.to_string())?;
     for instrument in (0..count).map(InstrumentId).skip(books.len()) {
         books.push(market_wide.book(instrument)?);
     }
@@ -123,9 +122,8 @@ pub(crate) fn recover(
     };
     let lines = books.iter().map(line).collect();
     let agenda = Agenda::of(&books);
-    let placement = Placement::new(config.placement, count, shards);
     let wake: Arc<dyn Wake> = Arc::clone(wake) as Arc<dyn Wake>;
-    let runtime = Runtime::resume(&runtime(placement), &wake, books).map_err(|error| error.to_string())?;
+    let runtime = Runtime::resume(&runtime(&all)?, &wake, books).map_err(|error| error.to_string())?;
     let past = Past { last_sequence, last_nanos, lines, market_wide, agenda };
     let mut sequencer = Sequencer::new(runtime, appender, ack, past);
 

@@ -266,11 +266,18 @@ impl Venue for Sequencer {
 
     #[inline]
     fn now(&mut self) -> Nanos {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        // A clock that was set back stands still here until it has caught up. 2^64 ns reach the year 2554.
-        self.last_nanos = self.last_nanos.max(Nanos(u64::try_from(since_epoch).unwrap_or(u64::MAX)));
+        // A clock that was set back stands still here until it has caught up.
+        self.last_nanos = self.last_nanos.max(wall_clock());
         self.last_nanos
     }
+}
+
+/// What the system's clock says.
+#[inline]
+pub(crate) fn wall_clock() -> Nanos {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    // 2^64 ns reach the year 2554.
+    Nanos(u64::try_from(since_epoch).unwrap_or(u64::MAX))
 }
 
 #[inline]

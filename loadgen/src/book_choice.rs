@@ -1,5 +1,7 @@
 //! Which book the next order is for: the profile at work.
 
+use core::time::Duration;
+
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, weighted::WeightedAliasIndex};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -37,6 +39,31 @@ pub(crate) struct BookChoice {
     rule: Rule,
     erupts: bool,
     eruptions: u32,
+    /// The book of the latest eruption.
+    erupted: Option<u32>,
+}
+
+/// When hot books change places with others.
+#[derive(Debug)]
+struct Swap {
+    /// Nanoseconds; above 0.
+    period: u64,
+    /// How often they have.
+    done: u64,
+}
+
+impl Swap {
+    fn each(period: Duration) -> Self {
+        Self { period: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1), done: 0 }
+    }
+
+    /// Whether a period has ended by now; however many have, it is one change.
+    fn is_due(&mut self, now: u64) -> bool {
+        let turns = now / self.period;
+        let due = turns > self.done;
+        self.done = self.done.max(turns);
+        due
+    }
 }
 
 #[derive(Debug)]
@@ -47,11 +74,11 @@ enum Rule {
     /// Rank 0 when a draw of 32 bits is below the bound.
     Hot {
         below: u64,
+        swap: Option<Swap>,
     },
     Swapping {
         ranks: WeightedAliasIndex<f64>,
-        period: u64,
-        swapped: u64,
+        swap: Swap,
     },
 }
 
@@ -70,18 +97,17 @@ impl BookChoice {
         let rule = match profile {
             Profile::Calm => Rule::Uniform,
             Profile::Zipf { exponent } => Rule::Ranked(zipf(books, exponent)),
-            Profile::Hot { percent } => {
+            Profile::Hot { percent, period } => {
                 // A float is fine here: it decides a share of made-up load, and the same for every machine.
-                Rule::Hot { below: (percent / 100.0 * 4_294_967_296.0) as u64 }
+                Rule::Hot { below: (percent / 100.0 * 4_294_967_296.0) as u64, swap: period.map(Swap::each) }
             }
-            Profile::HotSwap { period } => Rule::Swapping {
-                ranks: zipf(books, 1.0),
-                period: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1),
-                swapped: 0,
-            },
+            Profile::HotSwap { period } => {
+                Rule::Swapping { ranks: zipf(books, 1.0), swap: Swap::each(period) }
+            }
             Profile::Burst => Rule::Ranked(zipf(books, 1.0)),
         };
-        Self { rng, by_rank, rule, erupts: matches!(profile, Profile::Burst), eruptions: 0 }
+        let erupts = matches!(profile, Profile::Burst);
+        Self { rng, by_rank, rule, erupts, eruptions: 0, erupted: None }
     }
 
     /// Whether the profile has eruptions.
@@ -95,17 +121,19 @@ impl BookChoice {
         let rank = match &mut self.rule {
             Rule::Uniform => self.rng.random_range(0..books),
             Rule::Ranked(ranks) => ranks.sample(&mut self.rng),
-            Rule::Hot { below } => {
+            Rule::Hot { below, swap } => {
+                if books > 1 && swap.as_mut().is_some_and(|swap| swap.is_due(now)) {
+                    let other = self.rng.random_range(1..books);
+                    self.by_rank.swap(0, other);
+                }
                 if u64::from(self.rng.next_u32()) < *below || books == 1 {
                     0
                 } else {
                     self.rng.random_range(1..books)
                 }
             }
-            Rule::Swapping { ranks, period, swapped } => {
-                let turns = now / *period;
-                if turns > *swapped {
-                    *swapped = turns;
+            Rule::Swapping { ranks, swap } => {
+                if swap.is_due(now) {
                     let hot = HOT_SET.min(books / 2);
                     for rank in 0..hot {
                         let other = self.rng.random_range(hot..books);
@@ -118,17 +146,29 @@ impl BookChoice {
         self.by_rank[rank] as usize
     }
 
+    /// Whether a book is in the hot set, as of the last choice.
+    pub(crate) fn is_hot(&self, book: usize) -> bool {
+        let has = |books: &[u32]| books.iter().any(|hot| *hot as usize == book);
+        match &self.rule {
+            Rule::Uniform => false,
+            Rule::Ranked(_) if self.erupts => has(self.erupted.as_slice()),
+            Rule::Ranked(_) | Rule::Hot { .. } => has(&self.by_rank[..1]),
+            Rule::Swapping { .. } => has(&self.by_rank[..HOT_SET.min(self.by_rank.len() / 2)]),
+        }
+    }
+
     /// A cold name, and how it erupts: ranks of the lower half.
     pub(crate) fn erupt(&mut self) -> Eruption {
         let books = self.by_rank.len();
-        let book = self.by_rank[self.rng.random_range(books / 2..books)] as usize;
+        let book = self.by_rank[self.rng.random_range(books / 2..books)];
+        self.erupted = Some(book);
         self.eruptions += 1;
         let (orders, span) = if self.eruptions.is_multiple_of(LONG_ONE_IN) {
             (self.rng.random_range(LONG_ERUPTION.0), LONG_ERUPTION.1)
         } else {
             SHORT_ERUPTION
         };
-        Eruption { book, orders, span }
+        Eruption { book: book as usize, orders, span }
     }
 }
 
@@ -140,8 +180,6 @@ fn zipf(books: usize, exponent: f64) -> WeightedAliasIndex<f64> {
 
 #[cfg(test)]
 mod tests {
-    use core::time::Duration;
-
     use super::*;
 
     fn counts(profile: Profile, books: usize, draws: usize) -> Vec<usize> {
@@ -156,11 +194,11 @@ mod tests {
 
     #[test]
     fn a_hot_book_gets_its_share() {
-        let counts = counts(Profile::Hot { percent: 70.0 }, 100, 100_000);
+        let counts = counts(Profile::Hot { percent: 70.0, period: None }, 100, 100_000);
         assert!((69_000..=71_000).contains(&counts[0]), "{}", counts[0]);
         assert!(counts[1] < 500, "{}", counts[1]);
-        assert_eq!(self::counts(Profile::Hot { percent: 70.0 }, 1, 10), [10]);
-        assert_eq!(self::counts(Profile::Hot { percent: 100.0 }, 3, 10), [10, 0, 0]);
+        assert_eq!(self::counts(Profile::Hot { percent: 70.0, period: None }, 1, 10), [10]);
+        assert_eq!(self::counts(Profile::Hot { percent: 100.0, period: None }, 3, 10), [10, 0, 0]);
     }
 
     #[test]
@@ -201,6 +239,45 @@ mod tests {
     }
 
     #[test]
+    fn the_hot_book_is_another_one_each_period() {
+        let period = Some(Duration::from_millis(100));
+        let mut choice = BookChoice::new(Profile::Hot { percent: 80.0, period }, 64, 3);
+        let mut hottest = vec![];
+        for window in 0..5 {
+            let mut counts = [0; 64];
+            for i in 0..10_000 {
+                let book = choice.choose(window * 100_000_000 + i * 10_000);
+                counts[book] += 1;
+            }
+            let hot = (0..64).max_by_key(|book| counts[*book]).unwrap();
+            assert!((7_800..=8_200).contains(&counts[hot]), "{}", counts[hot]);
+            assert!((0..64).all(|book| choice.is_hot(book) == (book == hot)));
+            assert_ne!(hottest.last(), Some(&hot));
+            hottest.push(hot);
+        }
+        // One book cannot change places.
+        let mut alone = BookChoice::new(Profile::Hot { percent: 80.0, period }, 1, 3);
+        assert_eq!((alone.choose(0), alone.choose(1_000_000_000), alone.is_hot(0)), (0, 0, true));
+    }
+
+    #[test]
+    fn the_hot_set_is_what_the_profile_makes_hot() {
+        let hot = |profile: Profile| {
+            let mut choice = BookChoice::new(profile, 100, 3);
+            choice.choose(0);
+            let hot: Vec<_> = (0..100).filter(|book| choice.is_hot(*book)).collect();
+            (hot.len(), choice)
+        };
+        assert_eq!(hot(Profile::Calm).0, 0);
+        assert_eq!(hot(Profile::Zipf { exponent: 1.0 }).0, 1);
+        assert_eq!(hot(Profile::HotSwap { period: Duration::from_secs(1) }).0, HOT_SET);
+        let (before, mut burst) = hot(Profile::Burst);
+        assert_eq!(before, 0);
+        let erupted = burst.erupt().book;
+        assert!((0..100).all(|book| burst.is_hot(book) == (book == erupted)));
+    }
+
+    #[test]
     fn eruptions_come_from_cold_names() {
         let mut choice = BookChoice::new(Profile::Burst, 1_000, 3);
         let cold = choice.by_rank[500..].to_vec();
@@ -218,7 +295,7 @@ mod tests {
 
     #[test]
     fn one_seed_one_choice() {
-        for profile in [Profile::Calm, Profile::Burst, Profile::Hot { percent: 20.0 }] {
+        for profile in [Profile::Calm, Profile::Burst, Profile::Hot { percent: 20.0, period: None }] {
             let run = |seed| {
                 let mut choice = BookChoice::new(profile, 300, seed);
                 (0..1_000).map(|i| choice.choose(i)).collect::<Vec<_>>()

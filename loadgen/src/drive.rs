@@ -81,8 +81,8 @@ pub(crate) struct Driver<'a> {
     pace: Pace,
     /// The window was full and has not emptied yet.
     held: bool,
-    /// A request, due then, that finds no room yet.
-    pending: Option<(Request, u64)>,
+    /// A request that finds no room yet.
+    pending: Option<Planned>,
     logs: Vec<MessageLog>,
     start: Instant,
     stop_at: u64,
@@ -239,8 +239,8 @@ impl<'a> Driver<'a> {
 
     /// When something can be sent next without anything arriving; never, when a window or a buffer is full.
     fn next_due(&self) -> u64 {
-        if let Some((request, _)) = &self.pending {
-            return if self.has_room(request) { 0 } else { u64::MAX };
+        if let Some(planned) = &self.pending {
+            return if self.has_room(&planned.request) { 0 } else { u64::MAX };
         }
         if self.is_held() {
             return u64::MAX;
@@ -275,21 +275,22 @@ impl<'a> Driver<'a> {
             if self.tracker.counts.sent() >= self.stop_count {
                 return false;
             }
-            let (request, due) = match self.pending.take() {
+            let planned = match self.pending.take() {
                 Some(pending) => pending,
                 None => match self.next_request(now) {
-                    Next::Request(request, due) => (request, due),
+                    Next::Request(planned) => planned,
                     Next::Later => return true,
                     Next::Never => return false,
                 },
             };
+            let Planned { request, due, hot } = planned;
             if !self.has_room(&request) {
                 self.stalls += 1;
-                self.pending = Some((request, due));
+                self.pending = Some(planned);
                 return true;
             }
             self.encode(&request);
-            self.tracker.sent(&request, due, now);
+            self.tracker.sent(&request, hot, due, now);
             if let Flow::Recorded { replay, .. } = &mut self.flow {
                 replay.advance();
             }
@@ -326,17 +327,18 @@ impl<'a> Driver<'a> {
                 Some(now)
             }
         };
-        let (request, at) = match &mut self.flow {
+        let (request, at, hot) = match &mut self.flow {
             Flow::Made { workload, books, schedule } => {
                 let due = schedule.next(books, hot_at);
-                (workload.next(due.book), due.at)
+                let request = workload.next(due.book);
+                (request, due.at, books.is_hot(workload.book_of(&request)))
             }
             Flow::Recorded { replay, schedule, books } => {
                 let Some(request) = replay.peek() else { return Next::Never };
-                (request, schedule.next(books, hot_at).at)
+                (request, schedule.next(books, hot_at).at, false)
             }
         };
-        Next::Request(request, if hot_at.is_some() { now } else { at })
+        Next::Request(Planned { request, due: if hot_at.is_some() { now } else { at }, hot })
     }
 
     /// Encodes a request into its session's buffer, which has room.
@@ -458,7 +460,7 @@ impl<'a> Driver<'a> {
                 found = match self.tracker.next_open(&mut next) {
                     Some(request) if self.sessions[request.session].connection.room() >= REQUEST_MAX => {
                         self.encode(&request);
-                        self.tracker.sent(&request, now, now);
+                        self.tracker.sent(&request, false, now, now);
                         self.last_sent = now;
                         next += 1;
                         true
@@ -490,7 +492,8 @@ impl<'a> Driver<'a> {
 
     fn snapshot(&self, now: u64) -> Snapshot {
         let counts = &self.tracker.counts;
-        let intended = self.tracker.latency.intended();
+        let latency = &self.tracker.latency;
+        let intended = latency.intended();
         Snapshot {
             elapsed: Duration::from_nanos(now),
             sent: counts.sent(),
@@ -500,6 +503,8 @@ impl<'a> Driver<'a> {
             rate: counts.sent() as f64 / Duration::from_nanos(now.max(1)).as_secs_f64(),
             p50: intended.value_at_quantile(0.5),
             p99: intended.value_at_quantile(0.99),
+            hot_p99: latency.hot.value_at_quantile(0.99),
+            others_p99: latency.others.value_at_quantile(0.99),
         }
     }
 
@@ -529,10 +534,20 @@ impl<'a> Driver<'a> {
     }
 }
 
+/// A request to be sent.
+#[derive(Clone, Copy, Debug)]
+struct Planned {
+    request: Request,
+    /// Nanoseconds since the start.
+    due: u64,
+    /// Its book was hot then.
+    hot: bool,
+}
+
 /// What may be sent next.
 enum Next {
-    /// This, which was due then.
-    Request(Request, u64),
+    /// This.
+    Request(Planned),
     /// Nothing yet.
     Later,
     /// Nothing any more.

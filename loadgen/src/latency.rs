@@ -34,6 +34,10 @@ pub struct Latency {
     pub cancel: Histogram<u64>,
     /// From the due time to the answer, of partial cancels and replacements.
     pub change: Histogram<u64>,
+    /// From the due time to the answer, of requests whose book the profile made hot when they were due.
+    pub hot: Histogram<u64>,
+    /// From the due time to the answer, of requests for all other books.
+    pub others: Histogram<u64>,
     /// From the send to the answer, of all.
     pub service: Histogram<u64>,
     /// From the due time to the send, of all.
@@ -46,6 +50,8 @@ impl Latency {
             enter: histogram(),
             cancel: histogram(),
             change: histogram(),
+            hot: histogram(),
+            others: histogram(),
             service: histogram(),
             lateness: histogram(),
         }
@@ -61,15 +67,32 @@ impl Latency {
         all
     }
 
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, part) in [
+            (&mut self.enter, &other.enter),
+            (&mut self.cancel, &other.cancel),
+            (&mut self.change, &other.change),
+            (&mut self.hot, &other.hot),
+            (&mut self.others, &other.others),
+            (&mut self.service, &other.service),
+            (&mut self.lateness, &other.lateness),
+        ] {
+            sum.add(part).expect("all have the same bounds");
+        }
+    }
+
     /// A request was answered.
     #[inline]
-    pub(crate) fn answered(&mut self, kind: Kind, due: u64, sent: u64, now: u64) {
+    pub(crate) fn answered(&mut self, kind: Kind, hot: bool, due: u64, sent: u64, now: u64) {
         let histogram = match kind {
             Kind::Enter => &mut self.enter,
             Kind::Cancel => &mut self.cancel,
             Kind::Change => &mut self.change,
         };
         histogram.saturating_record(now.saturating_sub(due));
+        let class = if hot { &mut self.hot } else { &mut self.others };
+        class.saturating_record(now.saturating_sub(due));
         self.service.saturating_record(now.saturating_sub(sent));
     }
 

@@ -71,6 +71,10 @@ pub struct Snapshot {
     pub p50: u64,
     /// Ninety-nine in a hundred did.
     pub p99: u64,
+    /// The same of requests for books that the profile made hot; 0 when there were none.
+    pub hot_p99: u64,
+    /// The same of requests for all other books; 0 when there were none.
+    pub others_p99: u64,
 }
 
 /// Runs a load to its end, and writes the report when [`Config::report`] asks for it.

@@ -678,7 +678,7 @@ mod tests {
         for _ in 0..steps {
             let Some(request) = replay.peek() else { break };
             replay.advance();
-            tracker.sent(&request, 0, 0);
+            tracker.sent(&request, false, 0, 0);
             for answer in book.play(&request) {
                 tracker.answered(0, &answer, 1);
                 replay.answered(&answer);

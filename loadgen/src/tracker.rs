@@ -87,9 +87,24 @@ struct Tracked {
     successor: Number,
     /// Reductions that wait behind the first.
     more_reductions: u16,
+    /// Which of its requests were for a hot book: the bits of [`pending`].
+    hot: u8,
 }
 
 const _: () = assert!(size_of::<Tracked>() == 64);
+
+impl Tracked {
+    /// An order just entered.
+    fn new(entry: Times, number: Number, leaves: u32, hot: bool) -> Self {
+        let mut order = Self { entry, number, leaves, ..Self::default() };
+        order.set_hot(pending::ENTRY, hot);
+        order
+    }
+
+    fn set_hot(&mut self, flag: u8, hot: bool) {
+        self.hot = if hot { self.hot | flag } else { self.hot & !flag };
+    }
+}
 
 /// When a request was due and when it was sent, in nanoseconds since the start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -223,9 +238,9 @@ impl Tracker {
         }
     }
 
-    /// A request is sent. Times are nanoseconds since the start.
+    /// A request is sent; `hot` says whether its book was hot. Times are nanoseconds since the start.
     #[inline]
-    pub(crate) fn sent(&mut self, request: &Request, due: u64, now: u64) {
+    pub(crate) fn sent(&mut self, request: &Request, hot: bool, due: u64, now: u64) {
         self.latency.sent(due, now);
         let at = self.at(request.session, request.number);
         let times = Times { due, sent: now };
@@ -236,17 +251,16 @@ impl Tracker {
                 } else {
                     self.counts.entered += 1;
                 }
-                self.orders[at] =
-                    Tracked { entry: times, number: request.number, leaves: quantity, ..Tracked::default() };
+                self.orders[at] = Tracked::new(times, request.number, quantity, hot);
                 self.flags[at] = pending::ENTRY;
             }
             Ask::Reduce { .. } => {
                 self.counts.reductions += 1;
-                self.follow(at, request.number, times, pending::REDUCE);
+                self.follow(at, request.number, times, hot, pending::REDUCE);
             }
             Ask::Cancel => {
                 self.counts.cancels += 1;
-                self.follow(at, request.number, times, pending::CANCEL);
+                self.follow(at, request.number, times, hot, pending::CANCEL);
             }
             Ask::Replace { original, quantity, .. } => {
                 self.counts.replacements += 1;
@@ -256,8 +270,7 @@ impl Tracker {
                     self.flags[old] |= pending::REPLACE;
                     self.orders[old].successor = request.number;
                 }
-                self.orders[at] =
-                    Tracked { entry: times, number: request.number, leaves: quantity, ..Tracked::default() };
+                self.orders[at] = Tracked::new(times, request.number, quantity, hot);
                 self.flags[at] = pending::REPLACEMENT | if gone { pending::GONE } else { pending::ENTRY };
                 self.counts.superfluous += u64::from(gone);
             }
@@ -265,7 +278,7 @@ impl Tracker {
     }
 
     /// A request about an order that was sent before.
-    fn follow(&mut self, at: usize, number: Number, times: Times, flag: u8) {
+    fn follow(&mut self, at: usize, number: Number, times: Times, hot: bool, flag: u8) {
         let (order, flags) = (&mut self.orders[at], &mut self.flags[at]);
         if order.number != number || *flags & pending::GONE != 0 {
             self.counts.superfluous += 1;
@@ -277,8 +290,10 @@ impl Tracker {
             order.more_reductions = order.more_reductions.checked_add(1).expect("2^16 unanswered reductions");
         } else if flag == pending::REDUCE {
             order.reduce = times;
+            order.set_hot(flag, hot);
         } else {
             order.cancel = times;
+            order.set_hot(flag, hot);
         }
     }
 
@@ -338,9 +353,10 @@ impl Tracker {
         }
         *flags &= !pending::ENTRY;
         let kind = if *flags & pending::REPLACEMENT != 0 { Kind::Change } else { Kind::Enter };
-        let Times { due, sent } = self.orders[at].entry;
+        let order = &self.orders[at];
+        let (Times { due, sent }, hot) = (order.entry, order.hot & pending::ENTRY != 0);
         self.counts.answered += 1;
-        self.latency.answered(kind, due, sent, now);
+        self.latency.answered(kind, hot, due, sent, now);
     }
 
     /// Which request a Canceled answers.
@@ -361,7 +377,7 @@ impl Tracker {
                 *flags &= !flag;
             }
             self.counts.answered += 1;
-            self.latency.answered(kind, times.due, times.sent, now);
+            self.latency.answered(kind, order.hot & flag != 0, times.due, times.sent, now);
         } else if reason == INVALID_REPLACEMENT && *flags & pending::REPLACE != 0 {
             *flags &= !pending::REPLACE;
             let successor = order.successor;
@@ -432,7 +448,7 @@ mod tests {
         let mut now = 0;
         for request in requests {
             now += 10;
-            tracker.sent(request, now - 5, now);
+            tracker.sent(request, false, now - 5, now);
         }
         for answer in answers {
             now += 10;
@@ -502,11 +518,11 @@ mod tests {
     #[test]
     fn what_is_asked_of_a_gone_order_is_superfluous_at_once() {
         let mut tracker = Tracker::new(1, 16);
-        tracker.sent(&enter(1), 0, 0);
+        tracker.sent(&enter(1), false, 0, 0);
         tracker.answered(0, &Answer::Accepted { number: 1, quantity: 100 }, 1);
         tracker.answered(0, &executed(1, 100), 1);
-        tracker.sent(&replace(1, 2), 2, 2);
-        tracker.sent(&cancel(2), 2, 2);
+        tracker.sent(&replace(1, 2), false, 2, 2);
+        tracker.sent(&cancel(2), false, 2, 2);
         assert_eq!((tracker.counts.superfluous, tracker.counts.in_flight()), (2, 0));
     }
 
@@ -521,10 +537,10 @@ mod tests {
     fn what_still_rests_is_found() {
         let mut tracker = Tracker::new(1, 8);
         for number in 1..=4 {
-            tracker.sent(&enter(number), 0, 0);
+            tracker.sent(&enter(number), false, 0, 0);
             tracker.answered(0, &Answer::Accepted { number, quantity: 100 }, 1);
         }
-        tracker.sent(&cancel(2), 0, 0);
+        tracker.sent(&cancel(2), false, 0, 0);
         tracker.answered(0, &executed(3, 100), 1);
         let mut next = 0;
         let mut found = vec![];
@@ -540,7 +556,7 @@ mod tests {
     fn the_ring_keeps_what_waits() {
         let mut tracker = Tracker::new(1, 4);
         assert!(tracker.has_room(&enter(1)));
-        tracker.sent(&enter(1), 0, 0);
+        tracker.sent(&enter(1), false, 0, 0);
         assert!(!tracker.has_room(&enter(5)));
         tracker.answered(0, &Answer::Accepted { number: 1, quantity: 100 }, 1);
         assert!(tracker.has_room(&enter(5)));
@@ -621,7 +637,7 @@ mod tests {
             for now in 0..5_000_u64 {
                 let request = workload.next(rng.next_u32() as usize % instruments.len());
                 assert!(tracker.has_room(&request));
-                tracker.sent(&request, now, now);
+                tracker.sent(&request, false, now, now);
                 exchange.ask(&request);
                 if rng.next_u32().is_multiple_of(8) {
                     exchange.fill(rng.next_u32());
@@ -649,9 +665,30 @@ mod tests {
     }
 
     #[test]
+    fn each_request_counts_for_the_class_that_its_book_was_in() {
+        let mut tracker = Tracker::new(1, 8);
+        let accepted = |number| Answer::Accepted { number, quantity: 100 };
+        let canceled = |number| Answer::Canceled { number, quantity: 100, reason: REQUESTED };
+        // Entered while the book was hot, canceled when it was not any more; and the other way round.
+        for (number, hot) in [(1, true), (2, false)] {
+            tracker.sent(&enter(number), hot, 0, 0);
+            tracker.answered(0, &accepted(number), 10);
+            tracker.sent(&cancel(number), !hot, 10, 10);
+            tracker.answered(0, &canceled(number), 1_010);
+        }
+        let at = |h: &hdrhistogram::Histogram<u64>| (h.len(), h.min(), h.max());
+        assert_eq!(at(&tracker.latency.hot), (2, 10, 1_000));
+        assert_eq!(at(&tracker.latency.others), (2, 10, 1_000));
+        // A place of the ring that is used again forgets.
+        tracker.sent(&enter(9), false, 0, 0);
+        tracker.answered(0, &accepted(9), 10);
+        assert_eq!((tracker.latency.hot.len(), tracker.latency.others.len()), (2, 3));
+    }
+
+    #[test]
     fn latencies_count_from_due_and_from_sent() {
         let mut tracker = Tracker::new(1, 4);
-        tracker.sent(&enter(1), 100, 400);
+        tracker.sent(&enter(1), false, 100, 400);
         tracker.answered(0, &Answer::Accepted { number: 1, quantity: 100 }, 1_000);
         let at = |h: &hdrhistogram::Histogram<u64>| (h.len(), h.max());
         assert_eq!(at(&tracker.latency.intended()), (1, 900));

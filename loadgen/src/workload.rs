@@ -176,6 +176,15 @@ impl Workload {
         self.enter(book)
     }
 
+    /// The book of a request that was just made: not always the one that was asked for, when a session's oldest order
+    /// had to make room.
+    pub(crate) fn book_of(&self, request: &Request) -> usize {
+        match request.ask {
+            Ask::Enter { book, .. } => book,
+            _ => self.orders[self.handle(request.session, request.number) as usize].book as usize,
+        }
+    }
+
     fn enter(&mut self, book: usize) -> Request {
         let session = self.any_session();
         if let Some(request) = self.make_room(session) {

@@ -44,6 +44,9 @@ fn what_cannot_be_parsed_exits_with_2_and_says_how() {
         (&["run", "--data", "x", "--shards", "many"], "--shards"),
         (&["run", "--data", "x", "--ack", "tape"], "memory, disk"),
         (&["run", "--data", "x", "--idle", "nap"], "spin, backoff, park"),
+        (&["run", "--data", "x", "--placement", "heap"], "hash, round-robin"),
+        (&["run", "--data", "x", "--balance", "half"], "off, steal, migrate, full"),
+        (&["top"], "--data <DIR>"),
         (&["run", "--data", "x", "--soup", "nowhere"], "--soup"),
         (&["run", "--data", "x", "--fast"], "--fast"),
         (&["load"], "--target <ADDR>"),
@@ -84,6 +87,12 @@ fn what_fails_exits_with_1_and_says_what_and_where() {
         (&["load", "--target", "127.0.0.1:1", "--count", "1"], "is the exchange running there?"),
         (&["load", "--target", "127.0.0.1:1", "--duration", "soon"], "\"soon\" is no duration"),
         (&["load", "--target", "127.0.0.1:1", "--profile", "lumpy"], "lumpy"),
+        (
+            &["load", "--target", "127.0.0.1:1", "--profile", "hot:80%,calm"],
+            "only hot:K% and hot-swap:T go together",
+        ),
+        (&["top", "--data", &nothing, "--once"], "no exchange runs on"),
+        (&["top", "--data", &nothing], "print one frame with --once"),
         (&["load", "--target", "127.0.0.1:1", "--lobster", &nothing], "--symbol"),
         (&["load", "--target", "127.0.0.1:1", "--lobster", &nothing, "--symbol", "AAPL"], &nothing),
     ] {
@@ -99,7 +108,8 @@ fn what_fails_exits_with_1_and_says_what_and_where() {
 
 #[test]
 fn help_names_every_option() {
-    let subcommands: [(&[&str], &[&str]); 9] = [
+    let subcommands: [(&[&str], &[&str]); 10] = [
+        (&["top"], &["--data", "--once"]),
         (&["demo"], &["--data", "--rate", "--profile", "--shards", "--seconds", "--seed"]),
         (
             &["run"],
@@ -111,6 +121,8 @@ fn help_names_every_option() {
                 "--ack",
                 "--idle",
                 "--placement",
+                "--balance",
+                "--balance-events",
                 "--inline",
                 "--status",
                 "--json",

@@ -4,6 +4,7 @@
 //! * `resume`, `crash` and `faults`: what must survive the death of the process and the whims of a disk.
 //! * `snapshot`: starts that need not replay everything, and come to the same.
 //! * `special`: special orders, put into journals as commands.
+//! * `seeing`: the status, the event stream and `exchange top`; what is asked of placement and balance.
 //! * `shards`, `lobster` and `commands`: the same results on any number of shards, recorded flow, the command line.
 //!
 //! Random tests print their seed, and `SEED=n` repeats one. Timeouts are generous: they only tell that something
@@ -22,6 +23,7 @@ mod lobster;
 mod reference;
 mod resume;
 mod script;
+mod seeing;
 mod shards;
 mod snapshot;
 mod special;

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) tick: &'static str,
     /// Further keys of the instrument `NVDA`, each after a comma.
     pub(crate) nvda: &'static str,
+    /// Further keys of the configuration, a line each.
+    pub(crate) keys: &'static str,
     pub(crate) segment_mib: u64,
     pub(crate) tail_mib: u64,
     /// "": where the exchange puts it, mostly in shared memory.
@@ -58,6 +60,7 @@ impl Default for Settings {
             ack: "disk",
             tick: "0.01",
             nvda: "",
+            keys: "",
             segment_mib: 4,
             tail_mib: 1,
             tail_dir: String::new(),
@@ -83,8 +86,8 @@ impl Settings {
     pub(crate) fn config(&self) -> String {
         let mut text = format!(
             "soup = \"127.0.0.1:0\"\nack = \"{}\"\nshards = 0\nidle = \"backoff\"\nplacement = \"hash\"\npin = \"auto\"\n\
-             instruments = [\n",
-            self.ack
+             {}instruments = [\n",
+            self.ack, self.keys
         );
         for symbol in INSTRUMENTS {
             let more = match symbol {
@@ -261,14 +264,15 @@ pub(crate) struct Venue {
 }
 
 impl Venue {
-    /// The next line, which must tell of `event`; the status is shown in between.
+    /// The next line that tells of `event`; the status, and what balancing does, are shown in between.
     pub(crate) fn line(&mut self, event: &str) -> Value {
         loop {
             let value = self.any_line(event);
             if value["event"] == event {
                 return value;
             }
-            assert_eq!(value["event"], "status", "{value}");
+            let between = ["status", "steal", "migration", "frozen", "thawed", "stalled", "resumed"];
+            assert!(between.iter().any(|between| value["event"] == *between), "{value}");
         }
     }
 

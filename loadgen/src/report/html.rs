@@ -15,10 +15,10 @@ macro_rules! put {
 
 const STYLE: &str = "\
 :root { color-scheme: light dark; --page: #f7f7f5; --card: #ffffff; --ink: #1c1e21; --soft: #5d646c; --line: #dfe1e4;
-  --one: #1d5fd1; --two: #b8500f; --three: #7a828b; --warn: #8a4b00; --warn-page: #fff3dc; }
+  --one: #1d5fd1; --two: #b8500f; --three: #7a828b; --four: #1f8a4c; --warn: #8a4b00; --warn-page: #fff3dc; }
 @media (prefers-color-scheme: dark) {
   :root { --page: #14161a; --card: #1d2026; --ink: #e8eaed; --soft: #a0a7b0; --line: #343941;
-    --one: #7fb0ff; --two: #ff9d5c; --three: #8d96a0; --warn: #ffcf85; --warn-page: #3a2c12; } }
+    --one: #7fb0ff; --two: #ff9d5c; --three: #8d96a0; --four: #6fd39a; --warn: #ffcf85; --warn-page: #3a2c12; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 960px; margin: 0 auto; padding: 32px 20px 64px; }
@@ -38,8 +38,10 @@ tr:last-child td { border-bottom: 0; }
 svg { display: block; width: 100%; height: auto; min-width: 560px; } svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 .grid { stroke: var(--line); } .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .one { stroke: var(--one); } .two { stroke: var(--two); } .three { stroke: var(--three); stroke-dasharray: 5 4; }
+.four { stroke: var(--four); }
 .key { display: inline-block; width: 18px; height: 0; border-top: 2px solid; vertical-align: middle; margin: 0 6px 0 0; }
 .k1 { border-color: var(--one); } .k2 { border-color: var(--two); } .k3 { border-color: var(--three); border-top-style: dashed; }
+.k4 { border-color: var(--four); }
 .legend { color: var(--soft); font-size: 13px; display: flex; flex-wrap: wrap; gap: 4px 20px; margin-bottom: 8px; }
 ";
 
@@ -137,7 +139,7 @@ impl Frame {
     /// Points as parts of the frame, 0 to 1.
     fn curves(&self, page: &mut String, curves: &[Curve<'_>]) {
         for (name, class, points) in curves {
-            let class = ["one", "two", "three"][*class as usize - 1];
+            let class = ["one", "two", "three", "four"][*class as usize - 1];
             let _ = write!(page, "<polyline class=\"curve {class}\" points=\"");
             for &(x, y) in points {
                 let _ = write!(page, "{:.1},{:.1} ", self.x(x.clamp(0.0, 1.0)), self.y(y.clamp(0.0, 1.0)));
@@ -178,6 +180,9 @@ fn latency(page: &mut String, outcome: &Outcome) {
         shown.push(("from due time", 1, &intended));
     }
     shown.push(("from send", 2, service));
+    if !outcome.latency.hot.is_empty() {
+        shown.push(("other books, from due time", 4, &outcome.latency.others));
+    }
     if open {
         shown.push(("generator's lateness", 3, lateness));
     }
@@ -236,6 +241,9 @@ fn percentiles(page: &mut String, outcome: &Outcome, intended: &Histogram<u64>, 
         ("cancel", &latency.cancel),
         ("change", &latency.change),
     ]);
+    if !latency.hot.is_empty() {
+        columns.extend([("hot books", &latency.hot), ("other books", &latency.others)]);
+    }
     if open {
         columns.push(("lateness", &latency.lateness));
     }

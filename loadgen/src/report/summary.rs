@@ -70,6 +70,8 @@ struct Latencies {
     new_from_due_time: Distribution,
     cancel_from_due_time: Distribution,
     change_from_due_time: Distribution,
+    hot_books_from_due_time: Distribution,
+    other_books_from_due_time: Distribution,
     generator_lateness: Distribution,
 }
 
@@ -188,6 +190,8 @@ pub(crate) fn json(outcome: &Outcome) -> String {
             new_from_due_time: Distribution::of(&latency.enter),
             cancel_from_due_time: Distribution::of(&latency.cancel),
             change_from_due_time: Distribution::of(&latency.change),
+            hot_books_from_due_time: Distribution::of(&latency.hot),
+            other_books_from_due_time: Distribution::of(&latency.others),
             generator_lateness: Distribution::of(&latency.lateness),
         },
         series: Series {

@@ -102,6 +102,10 @@ fn latencies(text: &mut String, outcome: &Outcome) {
         ("cancel", &latency.cancel),
         ("change", &latency.change),
     ]);
+    // A profile without hot books has one class, which the first column shows.
+    if !latency.hot.is_empty() {
+        columns.extend([("hot books", &latency.hot), ("other books", &latency.others)]);
+    }
     if open {
         columns.push(("lateness", &latency.lateness));
     }
@@ -130,7 +134,10 @@ fn latencies(text: &mut String, outcome: &Outcome) {
     }
     line!(text, "");
     if open {
-        line!(text, "  new, cancel and change count from the due time; lateness is the generator's own");
+        line!(
+            text,
+            "  new, cancel, change and books count from the due time; lateness is the generator's own"
+        );
     }
 }
 

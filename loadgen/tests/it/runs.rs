@@ -36,6 +36,7 @@ fn check(outcome: &Outcome, sent: u64) {
     assert_eq!(counts.answered + counts.superfluous, sent);
     assert_eq!(outcome.latency.intended().len(), counts.answered);
     assert_eq!(outcome.latency.service.len(), counts.answered);
+    assert_eq!(outcome.latency.hot.len() + outcome.latency.others.len(), counts.answered);
     assert_eq!(outcome.latency.lateness.len(), sent);
     let points = &outcome.series.points;
     assert_eq!(points.iter().map(|p| p.sent).sum::<u64>(), sent);
@@ -55,7 +56,7 @@ fn every_profile_and_mode_accounts_for_every_request() {
     for (profile, mode, wait) in [
         (Profile::Calm, Mode::Flood { window: 256 }, Wait::Block),
         (Profile::Zipf { exponent: 1.0 }, Mode::Flood { window: 1 }, Wait::Block),
-        (Profile::Hot { percent: 80.0 }, Mode::ClosedLoop { in_flight: 3 }, Wait::Spin),
+        (Profile::Hot { percent: 80.0, period: None }, Mode::ClosedLoop { in_flight: 3 }, Wait::Spin),
         (Profile::HotSwap { period: Duration::from_millis(1) }, Mode::OpenLoop { rate: 50_000 }, Wait::Block),
         (Profile::Burst, Mode::OpenLoop { rate: 20_000 }, Wait::Spin),
     ] {
@@ -73,6 +74,39 @@ fn every_profile_and_mode_accounts_for_every_request() {
         let first = table.lines().next().unwrap();
         let open = matches!(mode, Mode::OpenLoop { .. });
         assert!(first.starts_with(if open { "open loop" } else { "closed loop" }), "{first}");
+    }
+}
+
+#[test]
+fn hot_books_and_others_are_told_apart() {
+    let run = |profile: &str, mode| {
+        let (outcome, _) = flood(|c| {
+            c.source = Source::Profile(profile.parse().unwrap());
+            c.mode = mode;
+        });
+        check(&outcome, 20_000);
+        let table = outcome.table();
+        let json: serde_json::Value = serde_json::from_str(&outcome.json()).unwrap();
+        let latency = &json["latency_ns"];
+        assert_eq!(latency["hot_books_from_due_time"]["count"], outcome.latency.hot.len());
+        assert_eq!(latency["other_books_from_due_time"]["count"], outcome.latency.others.len());
+        assert_eq!(
+            table.contains("hot books") && table.contains("other books"),
+            !outcome.latency.hot.is_empty()
+        );
+        outcome.latency.hot.len() as f64 / outcome.counts.answered as f64
+    };
+    let flood = Mode::Flood { window: 256 };
+    assert!(run("calm", flood).abs() < 1e-9);
+    let zipf = run("zipf:1", flood);
+    assert!((0.2..0.35).contains(&zipf), "{zipf}: one of 20 books has 28% of the requests");
+    for (profile, mode) in [
+        ("hot:80%", flood),
+        ("hot:80%,hot-swap:20ms", Mode::OpenLoop { rate: 100_000 }),
+        ("hot:80%,hot-swap:1ms", flood),
+    ] {
+        let share = run(profile, mode);
+        assert!((0.75..0.85).contains(&share), "{profile}: {share}");
     }
 }
 
@@ -274,7 +308,15 @@ fn the_report_is_written_and_stands_alone() {
     });
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
     let html = read("report.html");
-    for part in ["<svg", "prefers-color-scheme", "zipf:1", "seed", "cores", "open loop at 50000 orders/s"] {
+    for part in [
+        "<svg",
+        "other books",
+        "prefers-color-scheme",
+        "zipf:1",
+        "seed",
+        "cores",
+        "open loop at 50000 orders/s",
+    ] {
         assert!(html.contains(part), "{part}");
     }
     for resource in ["http://", "https://", "src=", "@import", "url("] {
