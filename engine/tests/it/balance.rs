@@ -43,7 +43,7 @@ const MARKET_WIDE: u32 = 300;
 const STUCK: u64 = 50_000_000;
 
 /// Whether the runtime balances: then runs in which nothing moved or nothing was stolen prove nothing, and fail.
-const BALANCES: bool = false;
+const BALANCES: bool = true;
 
 struct Nobody;
 
