@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{
     Args, Parser, Subcommand,
-    builder::{PossibleValuesParser, TypedValueParser},
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use engine::balance::{BalanceMode, PlacementPolicy};
 
@@ -119,7 +119,9 @@ fn placements() -> impl TypedValueParser<Value = PlacementPolicy> {
 }
 
 fn balance_modes() -> impl TypedValueParser<Value = BalanceMode> {
-    PossibleValuesParser::new(BalanceMode::ALL.map(BalanceMode::name)).try_map(|name| name.parse())
+    let shown = BalanceMode::ALL.map(|mode| PossibleValue::new(mode.name()));
+    let hidden = PossibleValue::new(BalanceMode::Drill.name()).hide(true);
+    PossibleValuesParser::new(shown.into_iter().chain([hidden])).try_map(|name| name.parse())
 }
 
 #[derive(Args, Debug)]

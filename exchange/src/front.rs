@@ -17,7 +17,7 @@ use crossbeam_channel::Sender;
 use domain::{Command, Nanos, Sequence};
 use engine::{
     hash::StateHash,
-    runtime::{Backoff, BookHashes, Idle, Step},
+    runtime::{Backoff, BalanceStats, BookHashes, Idle, Step},
 };
 use gateway::{Gateway, Venue};
 use journal::StorageState;
@@ -66,6 +66,9 @@ pub(crate) struct Ended {
     pub(crate) books: Vec<BookHashes>,
     pub(crate) last_sequence: Sequence,
     pub(crate) sequenced: u64,
+    /// How often a home changed, and a book was stolen.
+    pub(crate) moves: u64,
+    pub(crate) steals: u64,
 }
 
 impl Ended {
@@ -290,6 +293,7 @@ impl Front {
         let sequenced = self.sequencer.sequenced;
         let market_wide = self.sequencer.market_wide();
         let (runtime, appender) = self.sequencer.into_parts();
+        let BalanceStats { moves, steals, .. } = runtime.balance_stats();
         let books = runtime.hashes();
         // Before the journal closes, which gives the directory up. A snapshot that gets ahead of what the disk has of
         // the journal is refused by the next start.
@@ -304,7 +308,7 @@ impl Front {
             Err(error) => warn!("no snapshot ({error}): the next start replays more"),
         }
         appender.close().map_err(|error| format!("journal: {error}"))?;
-        Ok(Ended { books, last_sequence, sequenced })
+        Ok(Ended { books, last_sequence, sequenced, moves, steals })
     }
 }
 

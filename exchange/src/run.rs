@@ -157,6 +157,8 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
             "event": "stopped",
             "sequenced": ended.sequenced,
             "last_sequence": ended.last_sequence.0,
+            "moves": ended.moves,
+            "steals": ended.steals,
             "state": state.to_string(),
         }),
     );

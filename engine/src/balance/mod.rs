@@ -30,7 +30,7 @@ pub use self::{
     hints::{HintError, Hints},
     mode::BalanceMode,
     placement::{Placement, PlacementPolicy},
-    policy::{Full, Migrate, Off, Steal, policy},
+    policy::{Drill, Full, Migrate, Off, Steal, policy},
     tuning::Tuning,
 };
 

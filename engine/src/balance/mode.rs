@@ -14,10 +14,13 @@ pub enum BalanceMode {
     /// Both.
     #[default]
     Full,
+    /// Books move all the time, for no reason, whatever their hints say, and are stolen where anything waits: for
+    /// drills and tests.
+    Drill,
 }
 
 impl BalanceMode {
-    /// Every mode.
+    /// Every mode that is of use.
     pub const ALL: [Self; 4] = [Self::Off, Self::Steal, Self::Migrate, Self::Full];
 
     /// The name on the command line.
@@ -28,19 +31,20 @@ impl BalanceMode {
             Self::Steal => "steal",
             Self::Migrate => "migrate",
             Self::Full => "full",
+            Self::Drill => "drill",
         }
     }
 
     /// Whether idle workers steal.
     #[must_use]
     pub const fn steals(self) -> bool {
-        matches!(self, Self::Steal | Self::Full)
+        matches!(self, Self::Steal | Self::Full | Self::Drill)
     }
 
     /// Whether homes change.
     #[must_use]
     pub const fn migrates(self) -> bool {
-        matches!(self, Self::Migrate | Self::Full)
+        matches!(self, Self::Migrate | Self::Full | Self::Drill)
     }
 }
 
@@ -56,6 +60,7 @@ impl FromStr for BalanceMode {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL
             .into_iter()
+            .chain([Self::Drill])
             .find(|mode| mode.name() == text)
             .ok_or_else(|| format!("no balance \"{text}\": use off, steal, migrate or full"))
     }

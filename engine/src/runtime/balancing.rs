@@ -6,7 +6,8 @@ use domain::{InstrumentId, ShardId};
 
 use crate::{
     balance::{
-        BalanceEvent, BookLoad, Decision, Metrics, Placement, Policy, ShardLoad, StealRule, Unit, Why, policy,
+        BalanceEvent, BalanceMode, BookLoad, Decision, Metrics, Placement, Policy, ShardLoad, StealRule,
+        Unit, Why, policy,
     },
     runtime::{BalanceStats, HotBook, Runtime, RuntimeConfig, floor::Floor, lane::Lane, worker::Note},
     schedule::Item,
@@ -103,7 +104,7 @@ impl Balancing {
             decision: Decision::default(),
             loads: Vec::with_capacity(shards),
             books: Vec::with_capacity(books),
-            may_steal: shards > 1 && !config.shared_cores,
+            may_steal: shards > 1 && (!config.shared_cores || config.balance == BalanceMode::Drill),
             helper: 0,
             window: Window {
                 began: 0,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use domain::Instrument;
 use engine::{
-    balance::{Hints, Placement, PlacementPolicy},
+    balance::{BalanceMode, Placement},
     runtime::{RuntimeConfig, cores},
 };
 
@@ -75,7 +75,9 @@ impl Choices {
     pub(super) fn runtime(&self, instruments: &[Instrument]) -> Result<RuntimeConfig, String> {
         let config = &self.config.hints;
         let hints = config.resolve(instruments);
-        let placement = place(self.config.placement, &config.weights(instruments), &hints, self.shards)?;
+        let weights = config.weights(instruments);
+        let placement = Placement::with(self.config.placement, &weights, &hints, self.shards)
+            .map_err(|error| format!("placement: {error}"))?;
         Ok(RuntimeConfig {
             idle: self.config.idle,
             cores: self.pins.clone(),
@@ -92,36 +94,7 @@ impl Choices {
     /// Why nobody steals although the mode says so: with fewer cores than threads a thief takes the core of the one it
     /// would help.
     pub(super) fn stealing_off(&self) -> Option<String> {
-        (self.config.balance.steals() && self.shared_cores)
+        (self.config.balance.steals() && self.config.balance != BalanceMode::Drill && self.shared_cores)
             .then(|| format!("{} cores for {} threads", self.cores.len(), self.shards + BESIDE))
-    }
-}
-
-/// Spreads books over shards, one for each weight, pinned ones where they are pinned.
-fn place(policy: PlacementPolicy, weights: &[u64], hints: &Hints, shards: u16) -> Result<Placement, String> {
-    let books = u32::try_from(weights.len()).map_err(|error| error.to_string())?;
-    let mut placement = Placement::new(policy, books, shards);
-    for (book, shard) in &hints.pins {
-        placement.set(*book, *shard);
-    }
-    Ok(placement)
-}
-
-#[cfg(test)]
-mod tests {
-    use domain::{InstrumentId, ShardId};
-
-    use super::*;
-
-    #[test]
-    fn a_pinned_book_lives_where_it_is_pinned() {
-        for policy in PlacementPolicy::ALL {
-            for shard in (0..4).map(ShardId) {
-                let hints = Hints { pins: vec![(InstrumentId(7), shard)], ..Hints::default() };
-                let placement = place(policy, &[1; 64], &hints, 4).unwrap();
-                assert_eq!(placement.shard_of(InstrumentId(7)), shard, "{policy}");
-                assert_eq!((placement.instruments(), placement.shards()), (64, 4));
-            }
-        }
     }
 }

@@ -21,7 +21,7 @@ use wire::ouch::{Inbound, Outbound, codes, inbound::ModifyOrder};
 use crate::{
     audit::{Evidence, audit},
     client::{Client, Said, cancel, enter, replace},
-    venue::{HUNG, Home, INSTRUMENTS, Settings, USERS, Venue, number_from_env, seed},
+    venue::{HUNG, Home, INSTRUMENTS, Settings, USERS, Venue, number_from_env, seed, text},
 };
 
 /// Sessions that trade.
@@ -267,6 +267,9 @@ fn settings(ack: &'static str, random: &mut Random) -> Settings {
         pick(&["0", "64"], random),
         "--placement",
         pick(&["hash", "round-robin"], random),
+        // So that the kill is in the middle of moves.
+        "--balance",
+        pick(&["full", "drill", "drill"], random),
     ];
     Settings { ack, segment_mib: 1, ..Settings::args(&args) }
 }
@@ -309,7 +312,13 @@ fn rounds(ack: &'static str, rounds: u64) {
         // What the last clean stop says is what a replay says.
         let deadline = Instant::now() + Duration::from_millis(100);
         trade(&mut traders, &mut random, || Instant::now() >= deadline);
-        let state = venue.stop_state();
+        let stopped = venue.stop();
+        let state = text(&stopped, "state");
+        let args = &home.settings.args;
+        if args.iter().any(|arg| arg == "drill") && args[1] != "1" {
+            let moves = stopped["moves"].as_u64();
+            assert!(moves.is_some_and(|moves| moves > 10), "books moved while they traded: {stopped}");
+        }
         let mut evidence = Evidence::default();
         evidence.states.push(("the clean stop".into(), state));
         evidence.add_journal(&home, &[1, 2, 4, 8]);

@@ -74,7 +74,13 @@ fn a_journal_means_the_same_on_any_number_of_shards() {
 #[test]
 fn every_arrangement_of_threads_trades_and_stops() {
     // 8 shards and more are more threads than most machines under test have cores.
-    let arrangements: [&[&str]; 12] = [
+    let arrangements: [&[&str]; 18] = [
+        &["--shards", "2", "--balance", "off"],
+        &["--shards", "2", "--balance", "steal"],
+        &["--shards", "2", "--balance", "migrate"],
+        &["--shards", "2", "--balance", "drill"],
+        &["--shards", "4", "--balance", "drill", "--idle", "park"],
+        &["--shards", "8", "--balance", "drill", "--inline", "0"],
         &["--shards", "1", "--idle", "spin"],
         &["--shards", "2", "--idle", "spin"],
         &["--shards", "4", "--idle", "spin"],

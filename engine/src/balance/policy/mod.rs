@@ -1,11 +1,12 @@
 //! The policies: one for each mode.
 
+mod drill;
 mod full;
 mod migrate;
 mod off;
 mod steal;
 
-pub use self::{full::Full, migrate::Migrate, off::Off, steal::Steal};
+pub use self::{drill::Drill, full::Full, migrate::Migrate, off::Off, steal::Steal};
 use super::{BalanceMode, Hints, Policy, Tuning};
 
 /// The policy of a mode. `hints` are those that the placement was made with; what contradicts itself is refused there,
@@ -17,6 +18,7 @@ pub fn policy(mode: BalanceMode, tuning: Tuning, hints: &Hints) -> Box<dyn Polic
         BalanceMode::Steal => Box::new(Steal::new(&tuning)),
         BalanceMode::Migrate => Box::new(Migrate::new(tuning, hints)),
         BalanceMode::Full => Box::new(Full::new(tuning, hints)),
+        BalanceMode::Drill => Box::new(Drill::default()),
     }
 }
 
