@@ -103,6 +103,8 @@ pub(crate) struct Worker {
 
 /// Commands run between two looks at the control channel.
 const TURN: usize = 256;
+/// Looks at the own shard for each look at others: a look takes a line from who works there.
+const LOOKS: u32 = 4;
 /// Room for notes that thefts leave to arrivals.
 const KEPT_FOR_ARRIVALS: usize = 256;
 /// Ring items that a thief moves into mailboxes at a time.
@@ -409,12 +411,17 @@ fn run(setup: &WorkerSetup, floor: &Floor, wake: &dyn Wake) {
     let mut backoff = Backoff::new(setup.idle, setup.shared_cores);
     // Since when it has not been idle.
     let mut busy_since = None;
+    // Looks at the own shard in a row that found nothing.
+    let mut idle_looks = 0_u32;
     loop {
         let mut worker = floor.lock(me);
         loop {
             let mut progress = worker.run_own(floor, TURN);
             if !progress.any() {
-                progress = worker.steal(floor);
+                if idle_looks.is_multiple_of(LOOKS) {
+                    progress = worker.steal(floor);
+                }
+                idle_looks = idle_looks.wrapping_add(1);
             }
             if progress.events {
                 wake.wake();
@@ -433,6 +440,7 @@ fn run(setup: &WorkerSetup, floor: &Floor, wake: &dyn Wake) {
                     shard.counters.busy_nanos.fetch_add(now.saturating_sub(since), Ordering::Relaxed);
                 }
                 backoff.reset();
+                idle_looks = 0;
                 continue;
             }
             busy_since = None;
@@ -448,5 +456,7 @@ fn run(setup: &WorkerSetup, floor: &Floor, wake: &dyn Wake) {
         }
         shard.parking.retract();
         backoff.reset();
+        // Perhaps it was woken to help.
+        idle_looks = 0;
     }
 }

@@ -30,8 +30,10 @@ pub(crate) enum Work {
     Parcels,
 }
 
-/// What anyone may see of a queue without its lock; may be old at once.
+/// What anyone may see of a queue without its lock; may be old at once. On a line of its own, so that a look does not
+/// take the lock's line from who works.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct Glance {
     /// Ring items taken, modulo 2^64.
     taken: AtomicUsize,
