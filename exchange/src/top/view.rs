@@ -107,7 +107,8 @@ fn balance_line<'a>(status: &Status) -> Line<'a> {
     if balance.one_book_bounds {
         spans.push(Span::styled(" (one book bounds)", WARN));
     }
-    if balance.stealing_off.is_none() {
+    // Where nobody steals by itself, what a stalled worker leaves is still taken from it.
+    if balance.stealing_off.is_none() || balance.stolen_share > 0.0 {
         spans.push(Span::raw(format!(", stolen {}", percent(balance.stolen_share))));
     }
     spans.push(Span::raw(format!(", moves {}", balance.moves)));

@@ -286,12 +286,12 @@ fn the_file_for_events_is_there_from_the_start_or_the_exchange_is_not() {
 }
 
 #[test]
-fn every_steal_and_move_that_is_counted_is_told() {
+fn every_steal_is_told_and_every_book_that_arrives() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("events").display().to_string();
-    let args = ["--shards", "2", "--balance", "full", "--status", "0.1", "--balance-events", &file];
+    let args = ["--shards", "2", "--balance", "full", "--balance-events", &file];
     let home = Home::new(Settings { ack: "memory", ..Settings::args(&args) });
-    let mut venue = home.start();
+    let venue = home.start();
     let target = venue.address.to_string();
     let config = home.file("config.toml").display().to_string();
     // Three hot books in turn, as fast as it goes.
@@ -302,9 +302,12 @@ fn every_steal_and_move_that_is_counted_is_told() {
     }
     let counts =
         |status: &Value| ["steals", "moves", "events_lost"].map(|key| status["balance"][key].clone());
-    let mut last = venue.line("status");
+    // Lines on standard output may be old by now, those of the socket are not.
+    let stream = UnixStream::connect(home.data().join("status.sock")).expect("it listens");
+    let mut reader = BufReader::new(stream);
+    let mut last = read(&mut reader);
     eventually("it comes to rest", || {
-        let status = venue.line("status");
+        let status = read(&mut reader);
         let rests = status["per_second"] == 0.0 && counts(&status) == counts(&last);
         last = status;
         rests
@@ -317,9 +320,11 @@ fn every_steal_and_move_that_is_counted_is_told() {
     let (told_steals, told_moves) = (told("steal"), told("migration"));
     println!("{steals} steals and {moves} moves; {told_steals} and {told_moves} told, {lost} lost");
     if lost == 0 {
-        assert_eq!((told_steals, told_moves), (steals, moves));
+        assert_eq!(told_steals, steals);
+        // A book that is sent on before it has arrived arrives once.
+        assert!(told_moves <= moves && (told_moves > 0) == (moves > 0));
     } else {
-        assert!(told_steals + told_moves + lost >= steals + moves);
+        assert!(told_steals + lost >= steals && told_moves <= moves);
     }
     for event in
         events.iter().filter(|event| ["steal", "migration"].iter().any(|name| event["event"] == *name))
