@@ -88,7 +88,8 @@ pub(crate) struct Run {
     /// and then sleeps, park sleeps at once. Default: backoff.
     #[arg(long, value_name = "POLICY", value_parser = ["spin", "backoff", "park"])]
     pub(crate) idle: Option<String>,
-    /// Which shard a book lives on at first. Default: the configuration's, hash.
+    /// Which shard a book lives on at first: by a hash, in turn, or by the weights in the configuration: weighted takes
+    /// the lighter of two that a hash names, lpt deals the heaviest books first. Default: the configuration's, hash.
     #[arg(long, value_name = "POLICY", value_parser = placements())]
     pub(crate) placement: Option<PlacementPolicy>,
     /// What may happen to where books run while they trade: steal lets a shard with nothing to do run what waits for

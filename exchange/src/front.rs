@@ -16,6 +16,7 @@ use std::{
 use crossbeam_channel::Sender;
 use domain::{Command, Nanos, Sequence};
 use engine::{
+    balance::BalanceEvent,
     hash::StateHash,
     runtime::{Backoff, BalanceStats, BookHashes, Idle, Step},
 };
@@ -57,6 +58,16 @@ pub(crate) struct Outside {
     pub(crate) events: Sender<Stamped>,
     /// Events that found no room.
     pub(crate) events_lost: u64,
+}
+
+impl Outside {
+    /// Leaves an event for the main thread, a steal only when steals are wanted.
+    fn leave(&mut self, event: &BalanceEvent, steals_wanted: bool, at: impl FnOnce() -> Nanos) {
+        if steals_wanted || !is_steal(event) {
+            let left = self.events.try_send(Stamped { at: at(), event: *event });
+            self.events_lost += u64::from(left.is_err());
+        }
+    }
 }
 
 /// How the front ended.
@@ -208,15 +219,12 @@ impl Front {
 
     /// Lets the runtime balance, and passes on what it has done.
     fn balance(&mut self) {
-        let Self { sequencer, outside: Outside { events, events_lost, .. }, requests, .. } = self;
+        let Self { sequencer, outside, requests, .. } = self;
         sequencer.runtime.tick(clock::monotonic_nanos());
         let mut at = None;
         sequencer.runtime.take_balance_events(|event| {
-            if is_steal(event) && !requests.steals_wanted.load(Ordering::Relaxed) {
-                return;
-            }
-            let at = *at.get_or_insert_with(wall_clock);
-            *events_lost += u64::from(events.try_send(Stamped { at, event: *event }).is_err());
+            let wanted = requests.steals_wanted.load(Ordering::Relaxed);
+            outside.leave(event, wanted, || *at.get_or_insert_with(wall_clock));
         });
     }
 
@@ -317,6 +325,35 @@ mod tests {
     use super::*;
 
     const HOUR: u64 = 3_600_000_000_000;
+
+    #[test]
+    fn events_that_find_no_room_are_counted_and_unwanted_steals_are_not() {
+        use domain::{InstrumentId, ShardId};
+        use engine::balance::Why;
+
+        let (counters, _asked) = crossbeam_channel::bounded(1);
+        let (events, happened) = crossbeam_channel::bounded(2);
+        let mut outside = Outside { counters, events, events_lost: 0 };
+        let steal = BalanceEvent::Steal {
+            book: InstrumentId(0),
+            home: ShardId(0),
+            thief: ShardId(1),
+            why: Why::Backlog,
+            commands: 1,
+            still_nanos: 1,
+        };
+        for _ in 0..10 {
+            outside.leave(&steal, false, || panic!("the clock is not read for nothing"));
+        }
+        assert!(happened.is_empty());
+        for n in 1..=5 {
+            outside.leave(&steal, true, || Nanos(n));
+            outside.leave(&BalanceEvent::Thawed, false, || Nanos(n));
+        }
+        assert_eq!(outside.events_lost, 8);
+        let left: Vec<_> = happened.try_iter().map(|stamped| (stamped.at, stamped.event)).collect();
+        assert_eq!(left, [(Nanos(1), steal), (Nanos(1), BalanceEvent::Thawed)]);
+    }
 
     #[test]
     fn a_day_ends_once_and_the_next_a_day_later() {

@@ -50,6 +50,8 @@ struct Slice {
     latency: Latency,
     moves: u64,
     stolen: u64,
+    /// Why the hottest book was not moved, if it was not although its shard had more than its share.
+    stays: Option<String>,
 }
 
 /// The part.
@@ -81,7 +83,8 @@ pub(super) fn compare(args: &cli::Demo, config: &Config, root: &Path) -> Result<
                 (fixed.slice(args, config, profile, seed)?, other)
             };
             let stolen = if other.stolen > 0 { format!(", {} stolen", other.stolen) } else { String::new() };
-            say!("  {}  {}  moves {}{stolen}", one.text(), other.text(), other.moves);
+            let stays = other.stays.as_ref().map(|why| format!(", hottest stays: {why}")).unwrap_or_default();
+            say!("  {}  {}  moves {}{stolen}{stays}", one.text(), other.text(), other.moves);
             fixed.add(&one.latency);
             balanced.add(&other.latency);
         }
@@ -130,6 +133,7 @@ impl Arm {
             latency: outcome.latency,
             moves: balance("moves"),
             stolen: grown(&before, &self.before, "stolen").into_iter().sum(),
+            stays: self.before["balance"]["hottest"][0]["stays"].as_str().map(ToOwned::to_owned),
         })
     }
 
@@ -180,17 +184,17 @@ fn caveat(fixed: &Value, balanced: &Value, busy_max: f64) -> String {
     let mut text = String::new();
     if let Some(why) = balanced["stealing_off"].as_str() {
         text += &format!(
-            "  Stealing is off here: {why}, the load generator not counted. What is balanced is by moves alone, and a \
-             move cannot\n  part one hot book: it takes the others out of its way.\n"
+            "  Stealing is off here: {why}, the load generator not counted. What is balanced is by moves\n  alone, and a \
+             move cannot part one hot book, only take others out of its way.\n"
         );
     }
     let cores = fixed["cores"].as_u64().unwrap_or(0);
     let shards = fixed["shards"].as_u64().unwrap_or(0);
     if busy_max < NEAR_LIMIT {
         text += &format!(
-            "  The busiest shard's thread worked {} of the time: books seldom waited for each other, so the latencies are those of \
-             {cores} cores\n  under {} threads and sockets, and differences between the columns are mostly noise. What shows \
-             is how the load is\n  spread.\n",
+            "  The busiest shard's thread worked {} of the time: books seldom waited for each other, so the\n  latencies are \
+             those of {cores} cores under {} threads and sockets, and differences between the columns are\n  mostly noise. \
+             What shows is how the load is spread.\n",
             percent(busy_max),
             // The front, the disk thread and the load generator.
             shards + 3,

@@ -1,6 +1,6 @@
 //! Standard output of `exchange run`.
 
-use std::io::Write;
+use std::{fmt::Display, io::Write};
 
 /// Says things, as text or as JSON, one a line.
 pub(super) struct Voice {
@@ -9,15 +9,22 @@ pub(super) struct Voice {
 
 impl Voice {
     pub(super) fn say(&self, text: &str, event: &serde_json::Value) {
-        self.say_all(&[(text, event)]);
+        if self.json {
+            self.say_all(&[event]);
+        } else {
+            self.say_all(&[text]);
+        }
     }
 
-    /// Says several things in one go.
-    pub(super) fn say_all(&self, said: &[(&str, &serde_json::Value)]) {
+    /// Says several things in one go, each in the form that was chosen.
+    pub(super) fn say_all<T: Display>(&self, said: &[T]) {
+        if said.is_empty() {
+            return;
+        }
         let mut out = std::io::stdout().lock();
-        for (text, event) in said {
+        for what in said {
             // Nobody may be listening any more; the exchange goes on.
-            let _ = if self.json { writeln!(out, "{event}") } else { writeln!(out, "{text}") };
+            let _ = writeln!(out, "{what}");
         }
         let _ = out.flush();
     }

@@ -164,26 +164,18 @@ impl Watch {
 
     /// Takes the events that are there, and tells whoever wants to know.
     fn tell(&mut self, first: Option<Stamped>, recent: &mut VecDeque<Value>) {
-        let said: Vec<_> = first
-            .into_iter()
-            .chain(self.events.try_iter())
-            .map(|stamped| {
-                (
-                    is_steal(&stamped.event),
-                    balance_events::line(&stamped.event, &self.fixed),
-                    balance_events::json(&stamped, &self.fixed),
-                )
-            })
-            .collect();
-        let shown: Vec<_> = said
-            .iter()
-            .filter(|(is_steal, ..)| self.voice.json || !is_steal)
-            .map(|(_, line, value)| (line.as_str(), value))
-            .collect();
-        if !shown.is_empty() {
-            self.voice.say_all(&shown);
+        let (mut lines, mut values) = (Vec::new(), Vec::new());
+        for stamped in first.into_iter().chain(self.events.try_iter()) {
+            if !self.voice.json && !is_steal(&stamped.event) {
+                lines.push(balance_events::line(&stamped.event, &self.fixed));
+            }
+            values.push(balance_events::json(&stamped, &self.fixed));
         }
-        let values: Vec<_> = said.into_iter().map(|(.., value)| value).collect();
+        if self.voice.json {
+            self.voice.say_all(&values);
+        } else {
+            self.voice.say_all(&lines);
+        }
         if let Some(file) = &mut self.file {
             file.write(&values);
         }
@@ -196,4 +188,174 @@ impl Watch {
 /// A status as JSON.
 fn value(status: &Status) -> Value {
     serde_json::to_value(status).expect("plain structs become JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader},
+        thread::{self, JoinHandle},
+    };
+
+    use crossbeam_channel::{Sender, bounded};
+    use domain::{InstrumentId, Nanos, ShardId};
+    use engine::balance::{BalanceEvent, Unit, Why};
+
+    use super::*;
+    use crate::status::{
+        socket,
+        tests::{fixed, moments},
+    };
+
+    const HUNG: Duration = Duration::from_secs(30);
+
+    /// A main thread that watches, and the front's ends of its channels.
+    struct Rig {
+        dir: tempfile::TempDir,
+        requests: Arc<Requests>,
+        counters: Sender<Counters>,
+        events: Sender<Stamped>,
+        end: Sender<Result<Ended, String>>,
+        main: JoinHandle<Result<Ended, String>>,
+    }
+
+    impl Rig {
+        /// In text, so that nothing but events of moment goes to the test's own output; `file` for all events.
+        fn new(file: bool) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let requests = Arc::new(Requests::default());
+            let (counters, asked) = bounded(1);
+            let (events, happened) = bounded(4);
+            let (end, ended) = bounded(1);
+            let watch = Watch {
+                voice: Voice { json: false },
+                fixed: fixed(),
+                every: None,
+                file: file.then(|| EventFile::open(&dir.path().join("events")).unwrap()),
+                endpoint: Some(Endpoint::open(dir.path()).unwrap()),
+                requests: Arc::clone(&requests),
+                wake: Arc::new(FrontWake::default()),
+                counters: asked,
+                events: happened,
+                end: ended,
+            };
+            let main = thread::spawn(move || watch.run().1);
+            Self { dir, requests, counters, events, end, main }
+        }
+
+        /// Answers every question for counters, as the front does, until the main thread has gone.
+        fn answer(&self, answer: Counters) -> JoinHandle<()> {
+            let (requests, counters) = (Arc::downgrade(&self.requests), self.counters.clone());
+            thread::spawn(move || {
+                while let Some(requests) = requests.upgrade() {
+                    if requests.status_wanted.swap(false, Ordering::Relaxed) {
+                        let _ = counters.try_send(answer.clone());
+                    }
+                    thread::sleep(Duration::from_millis(1));
+                }
+            })
+        }
+
+        fn steals_wanted(&self, wanted: bool) {
+            let begin = Instant::now();
+            while self.requests.steals_wanted.load(Ordering::Relaxed) != wanted {
+                assert!(begin.elapsed() < HUNG, "it stays {}", !wanted);
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+
+        fn ends(self) -> tempfile::TempDir {
+            self.end.send(Err("as it should be".into())).unwrap();
+            assert_eq!(self.main.join().unwrap().unwrap_err(), "as it should be");
+            assert!(!self.dir.path().join(socket::NAME).exists());
+            self.dir
+        }
+    }
+
+    fn migration(commands: u32) -> Stamped {
+        let (unit, book) = (Unit(0), InstrumentId(0));
+        let (from, to, why) = (ShardId(0), ShardId(1), Why::Load);
+        let event = BalanceEvent::Migration { unit, book, from, to, why, commands, still_nanos: 7_000 };
+        Stamped { at: Nanos(5_000), event }
+    }
+
+    fn steal(commands: u32) -> Stamped {
+        let (book, home, thief, why) = (InstrumentId(1), ShardId(0), ShardId(1), Why::Backlog);
+        Stamped {
+            at: Nanos(5_000),
+            event: BalanceEvent::Steal { book, home, thief, why, commands, still_nanos: 7_000 },
+        }
+    }
+
+    #[test]
+    fn a_client_hears_the_status_and_what_happened_before_it() {
+        let rig = Rig::new(false);
+        let (_, now) = moments();
+        let answers = rig.answer(now.clone());
+        rig.steals_wanted(false);
+        let client = socket::connect(rig.dir.path()).unwrap();
+        client.set_read_timeout(Some(HUNG)).unwrap();
+        rig.steals_wanted(true);
+        rig.events.send_timeout(steal(3), HUNG).unwrap();
+        rig.events.send_timeout(migration(4), HUNG).unwrap();
+        let mut reader = BufReader::new(client);
+        let mut recent = move || {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            let status: Status = serde_json::from_str(&line).unwrap();
+            assert_eq!(status.sequenced, now.sequenced);
+            assert!(status.recent.len() <= RECENT_MAX, "{line}");
+            let told = |event: Value| (event["event"].to_string(), event["commands"].as_u64().unwrap());
+            status.recent.into_iter().map(told).collect::<Vec<_>>()
+        };
+        let mut told = vec![];
+        while told.len() < 2 {
+            told.extend(recent());
+        }
+        assert_eq!(told, [("\"steal\"".into(), 3), ("\"migration\"".into(), 4)]);
+        // What was told is not told again, and of many the latest are told.
+        for commands in 0..100 {
+            rig.events.send_timeout(migration(commands), HUNG).unwrap();
+        }
+        let mut told = vec![];
+        while told.last().is_none_or(|(_, commands)| *commands < 99) {
+            told.extend(recent());
+        }
+        assert!(told.is_sorted_by(|(_, one), (_, other)| one < other), "{told:?}");
+        // Nobody listens any more, so steals are of no interest again.
+        drop(recent);
+        rig.steals_wanted(false);
+        rig.ends();
+        answers.join().unwrap();
+    }
+
+    #[test]
+    fn the_file_gets_every_event_to_the_last() {
+        let rig = Rig::new(true);
+        rig.steals_wanted(true);
+        for commands in 0..50 {
+            rig.events.send_timeout(steal(commands), HUNG).unwrap();
+            rig.events.send_timeout(migration(commands), HUNG).unwrap();
+        }
+        let dir = rig.ends();
+        let text = std::fs::read_to_string(dir.path().join("events")).unwrap();
+        let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events.len(), 100);
+        for (place, event) in events.iter().enumerate() {
+            assert_eq!(event["commands"], place / 2);
+            assert_eq!(event["event"], if place % 2 == 0 { "steal" } else { "migration" });
+        }
+    }
+
+    #[test]
+    fn a_front_that_does_not_answer_holds_nothing_up() {
+        let rig = Rig::new(false);
+        let client = socket::connect(rig.dir.path()).unwrap();
+        let begin = Instant::now();
+        while !rig.requests.status_wanted.load(Ordering::Relaxed) {
+            assert!(begin.elapsed() < HUNG, "nobody asks");
+        }
+        drop(client);
+        rig.ends();
+    }
 }

@@ -4,8 +4,8 @@
 //!  header       who, how fast, sessions, log
 //!  balance      mode, θ, steals, moves, imbalance
 //!  ┌ shards ─────────────┐   at most half of what is left
-//!  ┌ hottest books ──────┐   at most eleven lines
-//!  ┌ what happened ──────┐   the rest
+//!  ┌ hottest books ──────┐   as many as leave room for
+//!  ┌ what happened ──────┐   two lines or more
 //! ```
 
 use std::{
@@ -28,8 +28,10 @@ use crate::status::{ShardStatus, Status, micros, percent};
 const EVENTS_MAX: usize = 64;
 /// The longest bar of a shard's load, in cells.
 const BAR: usize = 10;
-/// A line and its frame.
+/// Lines of a block around its rows, its heads not counted.
 const FRAME: u16 = 2;
+/// The least that is left to events: their title and two lines.
+const EVENTS_MIN: u16 = 3;
 
 const WARN: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
 const SOFT: Style = Style::new().fg(Color::DarkGray);
@@ -63,7 +65,8 @@ impl Widget for &View {
         let Some(status) = &self.status else { return };
         let left = area.height.saturating_sub(2);
         let shards = (status.shards.len() as u16).saturating_add(FRAME + 1).min((left / 2).max(FRAME + 2));
-        let books = (status.balance.hottest.len().max(1) as u16).saturating_add(FRAME + 1).min(11);
+        let books = (status.balance.hottest.len().max(1) as u16).saturating_add(FRAME + 1);
+        let books = books.min(left.saturating_sub(shards + EVENTS_MIN));
         let [header, balance, shards, books, events] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Length(1),
@@ -107,7 +110,8 @@ fn balance_line<'a>(status: &Status) -> Line<'a> {
     if balance.one_book_bounds {
         spans.push(Span::styled(" (one book bounds)", WARN));
     }
-    if balance.stealing_off.is_none() {
+    // Where nobody steals by itself, what a stalled worker leaves is still taken from it.
+    if balance.stealing_off.is_none() || balance.stolen_share > 0.0 {
         spans.push(Span::raw(format!(", stolen {}", percent(balance.stolen_share))));
     }
     spans.push(Span::raw(format!(", moves {}", balance.moves)));
@@ -332,6 +336,19 @@ mod tests {
         assert!(
             shown[expected.len()..].iter().all(|line| line.trim().is_empty() || line.contains("q quits"))
         );
+    }
+
+    #[test]
+    fn ten_books_and_the_latest_events_find_room() {
+        let mut view = view();
+        let status = view.status.as_mut().unwrap();
+        let hot = status.balance.hottest[0].clone();
+        status.balance.hottest =
+            (0..10).map(|n| crate::status::HotStatus { book: format!("BOOK{n}"), ..hot.clone() }).collect();
+        let shown = lines(&view, 80, 24);
+        let at = |text: &str| shown.iter().position(|line| line.contains(text));
+        assert!(at("BOOK9").is_some() && at("BOOK9") < at("what happened"), "{shown:#?}");
+        assert!(at("moved    SPY").is_some() && at("steal    AAPL").is_some(), "{shown:#?}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use wire::ouch::codes;
 
 use crate::{
     client::enter,
-    venue::{HUNG, Home, Settings, Venue, eventually, exchange, output, printed},
+    venue::{HUNG, Home, INSTRUMENTS, Settings, Venue, eventually, exchange, output, printed},
 };
 
 /// Orders on one book, each answered.
@@ -283,6 +283,56 @@ fn the_file_for_events_is_there_from_the_start_or_the_exchange_is_not() {
     let home = Home::new(Settings::args(&["--shards", "2", "--balance-events", &nowhere]));
     let said = home.refused();
     assert!(said.contains("cannot write balance events to") && said.contains(&nowhere), "{said}");
+}
+
+#[test]
+fn every_steal_is_told_and_every_book_that_arrives() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("events").display().to_string();
+    let args = ["--shards", "2", "--balance", "full", "--balance-events", &file];
+    let home = Home::new(Settings { ack: "memory", ..Settings::args(&args) });
+    let venue = home.start();
+    let target = venue.address.to_string();
+    let config = home.file("config.toml").display().to_string();
+    // Three hot books in turn, as fast as it goes.
+    for seed in ["1", "2", "3"] {
+        let load =
+            ["load", "--profile", "hot:80%,hot-swap:50ms", "--closed-loop", "64", "--duration", "500ms"];
+        printed(&[&load[..], &["--json", "--target", &target, "--config", &config, "--seed", seed]].concat());
+    }
+    let counts =
+        |status: &Value| ["steals", "moves", "events_lost"].map(|key| status["balance"][key].clone());
+    // Lines on standard output may be old by now, those of the socket are not.
+    let stream = UnixStream::connect(home.data().join("status.sock")).expect("it listens");
+    let mut reader = BufReader::new(stream);
+    let mut last = read(&mut reader);
+    eventually("it comes to rest", || {
+        let status = read(&mut reader);
+        let rests = status["per_second"] == 0.0 && counts(&status) == counts(&last);
+        last = status;
+        rests
+    });
+    venue.stop();
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let told = |name: &str| events.iter().filter(|event| event["event"] == name).count() as u64;
+    let [steals, moves, lost] = counts(&last).map(|count| count.as_u64().expect("a count"));
+    let (told_steals, told_moves) = (told("steal"), told("migration"));
+    println!("{steals} steals and {moves} moves; {told_steals} and {told_moves} told, {lost} lost");
+    if lost == 0 {
+        assert_eq!(told_steals, steals);
+        // A book that is sent on before it has arrived arrives once.
+        assert!(told_moves <= moves && (told_moves > 0) == (moves > 0));
+    } else {
+        assert!(told_steals + lost >= steals && told_moves <= moves);
+    }
+    for event in
+        events.iter().filter(|event| ["steal", "migration"].iter().any(|name| event["event"] == *name))
+    {
+        assert_ne!(event["from"], event["to"], "{event}");
+        let book = event["book"].as_str().expect("a symbol");
+        assert!(INSTRUMENTS.contains(&book), "{event}");
+    }
 }
 
 #[test]
