@@ -24,7 +24,12 @@ pub(crate) struct Stamped {
     pub(crate) event: BalanceEvent,
 }
 
-/// Whether it is one of the many: a line for each would hide all others.
+/// Whether it is one of so many that a line for each would hide all others: the status counts them.
+pub(crate) const fn is_counted(event: &BalanceEvent) -> bool {
+    matches!(event, BalanceEvent::Steal { .. } | BalanceEvent::Migration { .. })
+}
+
+/// Whether it is a theft, of which there may be thousands a second.
 pub(crate) const fn is_steal(event: &BalanceEvent) -> bool {
     matches!(event, BalanceEvent::Steal { .. })
 }

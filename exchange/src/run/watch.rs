@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::voice::Voice;
 use crate::{
-    balance_events::{self, EventFile, Stamped, is_steal},
+    balance_events::{self, EventFile, Stamped, is_counted},
     front::{Ended, Requests},
     status::{
         Counters, Fixed, Status,
@@ -166,7 +166,7 @@ impl Watch {
     fn tell(&mut self, first: Option<Stamped>, recent: &mut VecDeque<Value>) {
         let (mut lines, mut values) = (Vec::new(), Vec::new());
         for stamped in first.into_iter().chain(self.events.try_iter()) {
-            if !self.voice.json && !is_steal(&stamped.event) {
+            if !self.voice.json && !is_counted(&stamped.event) {
                 lines.push(balance_events::line(&stamped.event, &self.fixed));
             }
             values.push(balance_events::json(&stamped, &self.fixed));
