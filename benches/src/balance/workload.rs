@@ -1,16 +1,13 @@
 //! Books, who gets how much, and commands.
 //!
 //! The flow is [`Stream`]'s, orders, cancels, reductions and immediate orders for books of about a hundred orders, and one
-//! command in sixteen is a long one: a mass cancel for a session that has no orders, which looks at every order of the book
+//! command in so many is a long one: a mass cancel for a session that has no orders, which looks at every order of the book
 //! and changes nothing. So a command takes about 180 ns on the machine that the targets were named for, and one in sixteen
 //! holds up what is behind it.
 
 use std::sync::Arc;
 
-use domain::{
-    ClientRef, Command, Events, InstrumentId, MassCancel, Nanos, Owner, Sequence, Sequenced, SessionId,
-    ShardId,
-};
+use domain::{Command, Events, InstrumentId, Nanos, Sequence, Sequenced, SessionId, ShardId};
 use engine::{
     book::{Book, Books},
     hash::{StateHash, book_hash},
@@ -19,6 +16,7 @@ use engine::{
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use super::packed::{PackedRun, look_at_all};
 use crate::{
     clock::{ns_each, thread_time},
     flow::{Phase, Stream},
@@ -28,15 +26,13 @@ use crate::{
 pub const BOOKS: usize = 64;
 /// Orders that rest in each.
 const RESTING: usize = 100;
-/// One command in so many is a long one.
-pub const LONG: u32 = 16;
 /// A session that has no orders.
-const NOBODY: SessionId = SessionId(1_000);
+pub(crate) const NOBODY: SessionId = SessionId(1_000);
 /// Commands before what is measured, spread evenly: caches, rings and pages get warm, no shard is hotter than another.
 const WARM: usize = 12_000;
-/// Slots of a command ring: the backlog of an overloaded shard must find room, or the front would hold back the other
-/// shard's commands, too.
-pub const COMMAND_SLOTS: usize = 1 << 15;
+/// Slots of a command ring: room for the backlog of a shard that gets 90% of the load for 2 ms, and few enough to stay in a
+/// cache. Where there is no room, the front holds back the other shard's commands, too, and that is counted.
+pub const COMMAND_SLOTS: usize = 1 << 13;
 /// Shards.
 pub const SHARDS: u16 = 2;
 
@@ -122,28 +118,28 @@ pub struct Workload {
     /// New orders, for books that no runtime has yet.
     fill: Vec<Sequenced<Command>>,
     /// For each book in turn, doing nothing: more than there are slots in all command rings.
-    pub touch: Arc<[Sequenced<Command>]>,
+    pub touch: PackedRun,
     /// Evenly spread, not measured.
-    pub warm: Arc<[Sequenced<Command>]>,
+    pub warm: Arc<PackedRun>,
     /// What is measured.
-    pub commands: Arc<[Sequenced<Command>]>,
+    pub commands: Arc<PackedRun>,
     /// What the books must be in the end, by instrument; from a run on one thread.
     expected: Vec<StateHash>,
 }
 
 impl Workload {
-    /// So many commands of this shape.
+    /// So many commands of this shape, of which one in `long` is a long one.
     ///
     /// # Panics
     /// Never: shapes have shares.
     #[must_use]
-    pub fn new(shape: Shape, commands: usize, seed: u64) -> Self {
+    pub fn new(shape: Shape, commands: usize, long: u32, seed: u64) -> Self {
         let phases =
             [Phase { shares: &shape.warm, commands: WARM }, Phase { shares: &shape.shares, commands }];
         let mut parts = Stream::of_phases(RESTING, &phases, seed).into_iter();
         let mut part = || parts.next().expect("the fill, and one for each phase");
         let (mut fill, warm, measured) = (part(), part(), part());
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ u64::from(LONG));
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(!seed);
         let mut last = 0;
         number(&mut fill, &mut last);
         let advance = |n: usize| Command::Advance(InstrumentId((n % BOOKS) as u32));
@@ -154,8 +150,9 @@ impl Workload {
         let mut long = |commands: Vec<Sequenced<Command>>, keep: usize| {
             let mut all = Vec::with_capacity(commands.len());
             for command in commands {
-                if rng.random_range(0..LONG) == 0 {
-                    all.push(Sequenced { command: look_at_all(&command.command), ..command });
+                let book = command.command.instrument().expect("the flow's are all for a book");
+                if rng.random_range(0..long) == 0 {
+                    all.push(Sequenced { command: look_at_all(book), ..command });
                 }
                 all.push(command);
             }
@@ -167,9 +164,9 @@ impl Workload {
         let mut workload = Self {
             shape,
             fill,
-            touch: touch.into(),
-            warm: warm.into(),
-            commands: measured.into(),
+            touch: PackedRun::new(&touch),
+            warm: Arc::new(PackedRun::new(&warm)),
+            commands: Arc::new(PackedRun::new(&measured)),
             expected: Vec::new(),
         };
         workload.expected = workload.reference();
@@ -209,11 +206,12 @@ impl Workload {
         let mut books = self.filled();
         let mut said = Events::new();
         for command in self.touch.iter().chain(self.warm.iter()) {
-            books.apply(command, &mut said);
+            books.apply(&command, &mut said);
             said.clear();
         }
+        let measured: Vec<_> = self.commands.iter().collect();
         let before = thread_time();
-        for batch in self.commands.chunks(64) {
+        for batch in measured.chunks(64) {
             books.apply_batch(batch, &mut said);
             said.clear();
         }
@@ -224,7 +222,7 @@ impl Workload {
         let mut books = self.filled();
         let mut said = Events::new();
         for command in self.touch.iter().chain(self.warm.iter()).chain(self.commands.iter()) {
-            books.apply(command, &mut said);
+            books.apply(&command, &mut said);
             said.clear();
         }
         books.iter().map(book_hash).collect()
@@ -242,14 +240,6 @@ impl Workload {
             Err(format!("{}: books are not what one thread makes of them", self.shape.name))
         }
     }
-}
-
-/// A look at every order of this command's book.
-#[must_use]
-pub fn look_at_all(like: &Command) -> Command {
-    let owner = Owner { session: NOBODY, client_ref: ClientRef(1) };
-    let (session, account, side) = (Some(NOBODY), None, None);
-    Command::MassCancel(MassCancel { owner, instrument: like.instrument(), session, account, side })
 }
 
 /// Numbers commands in the order in which they stand, behind `last`, a microsecond apart.
@@ -273,9 +263,9 @@ mod tests {
             (Shape::zipf(), 0.71),
             (Shape::one(), 1.0),
         ] {
-            let workload = Workload::new(shape, 20_000, 5);
+            let workload = Workload::new(shape, 20_000, 16, 5);
             assert_eq!(workload.commands.len(), 20_000);
-            let on_hot = |command: &&Sequenced<Command>| {
+            let on_hot = |command: &Sequenced<Command>| {
                 let book = command.command.instrument().expect("each is for a book");
                 workload.shape.placement.shard_of(book) == ShardId(0)
             };
