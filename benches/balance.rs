@@ -50,8 +50,8 @@ struct Options {
     /// Nanoseconds that a command takes; by default it is measured first.
     #[arg(long, value_name = "NS")]
     service: Option<f64>,
-    /// One command in so many is a long one, for what a command takes on average; 16, or 4 where the front has no core of
-    /// its own, so that its part of the workers' time is small.
+    /// A long command to each so many others, for what a command takes on average; 4, or 1 where the front has no core of
+    /// its own, so that its part of the workers' time is smaller.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     long: Option<u32>,
     /// Commands of the hot book under way at most, in the crowd.
@@ -84,7 +84,7 @@ struct Bench {
     report: Report,
     rounds: usize,
     keep_all: bool,
-    /// One command in so many is a long one.
+    /// A long command to each so many others.
     long: u32,
     /// What was to be reached, and what was.
     checks: Vec<Check>,
@@ -107,13 +107,13 @@ impl Bench {
         }
         let layout = Layout::here(usize::from(SHARDS));
         let rounds = options.rounds.unwrap_or(args.pick(15, 1)).max(1);
-        let long = options.long.unwrap_or(if layout == Layout::Own { 16 } else { 4 });
+        let long = options.long.unwrap_or(if layout == Layout::Own { 4 } else { 1 });
         let report = Report::start(
             "balance",
             &args,
             &format!(
-                "{SHARDS} shards, {BOOKS} books of about 100 orders: orders, cancels, reductions, immediate orders, and one \
-                 command in {} that looks at its whole book; Poisson arrivals; {rounds} rounds, each with a new runtime \
+                "{SHARDS} shards, {BOOKS} books of about 32 orders: orders, cancels, reductions, immediate orders, and to \
+                 each {} of them a command that looks at its whole book; Poisson arrivals; {rounds} rounds, each with a new runtime \
                  and all arms in turn; {}",
                 long,
                 layout.name()

@@ -6,7 +6,7 @@
 //!  others    |   a fifth of both workers' capacity       |   ───────────────────▶ Runtime
 //! ```
 //!
-//! Of the requests for the hot book one in `long` is a long command; of the others 47 in a hundred are new orders that
+//! Of the requests for the hot book there is a long one to each `long` others; of those 47 in a hundred are new orders that
 //! rest, 37 cancel one of those (half of them one of the newest; some have traded meanwhile, and the book says so), and 16 are immediate orders, which trade. Orders are numbered when they are sequenced, so a refusal
 //! leaves no hole. A cancel of an order that still waits does not occur here.
 
@@ -41,7 +41,7 @@ const DRAINED_MAX: usize = 1_024;
 /// From how many of the newest orders every other cancel takes one.
 const NEWEST: usize = 16;
 /// Orders that rest in the hot book when the crowd comes.
-const RESTING: u64 = 100;
+const RESTING: u64 = 32;
 /// Around which its prices lie.
 const MIDDLE: i64 = 20_000;
 /// Sessions that own the orders.
@@ -389,7 +389,7 @@ fn class_of(ask: Ask) -> Class {
 
 fn ask(rng: &mut Xoshiro256PlusPlus, long: u32) -> Ask {
     // As many orders come as go, so that the book, and what a long command takes, stays what it is.
-    match rng.random_range(0..100 * long) {
+    match rng.random_range(0..100 * (long + 1)) {
         n if n < 100 => Ask::Long,
         n => match n % 100 {
             0..37 => Ask::Cancel,
