@@ -64,7 +64,7 @@ struct Options {
     #[arg(long)]
     keep_all: bool,
     #[command(flatten)]
-    wire: wire::Options,
+    wire: wire::WireOptions,
 }
 
 fn main() -> ExitCode {
@@ -141,7 +141,8 @@ impl Bench {
                 self.no_skew(service)?;
             }
             if args.wants("skew") {
-                for span in self.options.spans.clone() {
+                let spans = self.options.spans.clone();
+                for span in spans.into_iter().take(args.pick(usize::MAX, 1)) {
                     let span = args.pick(span, span.min(2.0));
                     self.skewed(Shape::zipf(), service, span, 10.0)?;
                     self.skewed(Shape::split("70/30", 0.7), service, span, 10.0)?;
@@ -237,7 +238,7 @@ impl Bench {
     /// What a command takes of a worker's time, in nanoseconds: both shards, or one, without pause.
     fn service(&mut self, shape: Shape, workers: f64) -> Result<f64, String> {
         let name = shape.name;
-        let count = self.options.common.pick(200_000, 5_000);
+        let count = self.options.common.pick(200_000, 1_000);
         let workload = Workload::new(shape, count, self.long, seed_of(self.options.common.seed, 1));
         let alone = workload.alone();
         let layout = self.layout;
@@ -267,7 +268,7 @@ impl Bench {
 
     /// Part 2.
     fn no_skew(&mut self, service: f64) -> Result<(), String> {
-        let count = self.options.common.pick(400_000, 5_000);
+        let count = self.options.common.pick(400_000, 1_000);
         let workload = Workload::new(Shape::even(), count, self.long, seed_of(self.options.common.seed, 2));
         let modes = [BalanceMode::Off, BalanceMode::Full];
         let layout = self.layout;

@@ -27,7 +27,7 @@ const REPEATS: usize = 3;
 
 /// How the wire part is run.
 #[derive(ClapArgs, Clone, Debug)]
-pub struct Options {
+pub struct WireOptions {
     /// Wire: the exchange's executable; by default the one beside this benchmark's.
     #[arg(long, value_name = "FILE")]
     exchange: Option<PathBuf>,
@@ -58,7 +58,7 @@ struct Measured {
 /// # Errors
 /// When an exchange does not start, or the load does not run.
 pub fn run(
-    options: &Options,
+    options: &WireOptions,
     args: &Args,
     scratch_dir: &str,
     rounds: usize,
