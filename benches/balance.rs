@@ -50,6 +50,10 @@ struct Options {
     /// Nanoseconds that a command takes; by default it is measured first.
     #[arg(long, value_name = "NS")]
     service: Option<f64>,
+    /// A long command to each so many others, for what a command takes on average; 4, or 1 where the front has no core of
+    /// its own, so that its part of the workers' time is smaller.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    long: Option<u32>,
     /// Commands of the hot book under way at most, in the crowd.
     #[arg(long, value_name = "N", default_value_t = 32)]
     window: u64,
@@ -60,7 +64,7 @@ struct Options {
     #[arg(long)]
     keep_all: bool,
     #[command(flatten)]
-    wire: wire::Options,
+    wire: wire::WireOptions,
 }
 
 fn main() -> ExitCode {
@@ -80,6 +84,8 @@ struct Bench {
     report: Report,
     rounds: usize,
     keep_all: bool,
+    /// A long command to each so many others.
+    long: u32,
     /// What was to be reached, and what was.
     checks: Vec<Check>,
     rejected: usize,
@@ -101,13 +107,15 @@ impl Bench {
         }
         let layout = Layout::here(usize::from(SHARDS));
         let rounds = options.rounds.unwrap_or(args.pick(15, 1)).max(1);
+        let long = options.long.unwrap_or(if layout == Layout::Own { 4 } else { 1 });
         let report = Report::start(
             "balance",
             &args,
             &format!(
-                "{SHARDS} shards, {BOOKS} books of about 100 orders: orders, cancels, reductions, immediate orders, and one \
-                 command in sixteen that looks at its whole book; Poisson arrivals; {rounds} rounds, each with a new runtime \
+                "{SHARDS} shards, {BOOKS} books of about 32 orders: orders, cancels, reductions, immediate orders, and to \
+                 each {} of them a command that looks at its whole book; Poisson arrivals; {rounds} rounds, each with a new runtime \
                  and all arms in turn; {}",
+                long,
                 layout.name()
             ),
             "wall time from when a command was due (open loop) until the front has taken its first event; closed loop: \
@@ -116,7 +124,7 @@ impl Bench {
         // A debug build or a quick run shows that it works, and judges nothing.
         let keep_all = options.keep_all || args.quick;
         let (quiet, checks) = (Quiet::new(), Vec::new());
-        Ok(Self { options, layout, quiet, report, rounds, keep_all, checks, rejected: 0 })
+        Ok(Self { options, layout, quiet, report, rounds, keep_all, long, checks, rejected: 0 })
     }
 
     fn run(mut self) -> Result<(), String> {
@@ -133,7 +141,8 @@ impl Bench {
                 self.no_skew(service)?;
             }
             if args.wants("skew") {
-                for span in self.options.spans.clone() {
+                let spans = self.options.spans.clone();
+                for span in spans.into_iter().take(args.pick(usize::MAX, 1)) {
                     let span = args.pick(span, span.min(2.0));
                     self.skewed(Shape::zipf(), service, span, 10.0)?;
                     self.skewed(Shape::split("70/30", 0.7), service, span, 10.0)?;
@@ -229,8 +238,8 @@ impl Bench {
     /// What a command takes of a worker's time, in nanoseconds: both shards, or one, without pause.
     fn service(&mut self, shape: Shape, workers: f64) -> Result<f64, String> {
         let name = shape.name;
-        let count = self.options.common.pick(200_000, 5_000);
-        let workload = Workload::new(shape, count, seed_of(self.options.common.seed, 1));
+        let count = self.options.common.pick(200_000, 1_000);
+        let workload = Workload::new(shape, count, self.long, seed_of(self.options.common.seed, 1));
         let alone = workload.alone();
         let layout = self.layout;
         let arms = Arms::run(1, self.rounds, self.keep_all, &mut self.quiet, |_, _, quiet| {
@@ -259,8 +268,8 @@ impl Bench {
 
     /// Part 2.
     fn no_skew(&mut self, service: f64) -> Result<(), String> {
-        let count = self.options.common.pick(400_000, 5_000);
-        let workload = Workload::new(Shape::even(), count, seed_of(self.options.common.seed, 2));
+        let count = self.options.common.pick(400_000, 1_000);
+        let workload = Workload::new(Shape::even(), count, self.long, seed_of(self.options.common.seed, 2));
         let modes = [BalanceMode::Off, BalanceMode::Full];
         let layout = self.layout;
         println!("\nno skew, throughput: 50/50, {count} commands, closed loop, {WINDOW} under way");
@@ -320,7 +329,7 @@ impl Bench {
             shape.name,
             self.options.load * 100.0
         );
-        let workload = Workload::new(shape, count, seed_of(args.seed, 3));
+        let workload = Workload::new(shape, count, self.long, seed_of(args.seed, 3));
         let layout = self.layout;
         let arms =
             Arms::run(modes.len(), self.rounds, self.keep_all, &mut self.quiet, |arm, round, quiet| {
@@ -404,7 +413,7 @@ impl Bench {
         let calm_gap = service / (0.2 * f64::from(SHARDS));
         let gaps = (hot / 2.0, calm_gap);
         let spare = ((CALM + CROWD + CALM) as f64 / calm_gap * 1.2) as usize + 100;
-        let workload = Workload::new(Shape::all_but_one(), spare, seed_of(args.seed, 4));
+        let workload = Workload::new(Shape::all_but_one(), spare, self.long, seed_of(args.seed, 4));
         let bounds = Bounds { window: self.options.window, sojourn: self.options.sojourn * 1_000 };
         let arms = [
             ("off, untreated", BalanceMode::Off, Bounds::NONE),
@@ -420,11 +429,20 @@ impl Bench {
             bounds.window,
             self.options.sojourn
         );
-        let layout = self.layout;
+        let (layout, long) = (self.layout, self.long);
         let done =
             Arms::run(arms.len(), self.rounds, self.keep_all, &mut self.quiet, |arm, round, quiet| {
                 let (_, mode, bounds) = arms[arm];
-                crowd_trial(layout, &workload, mode, gaps, bounds, seed_of(args.seed, 200 + round), quiet)
+                crowd_trial(
+                    layout,
+                    &workload,
+                    mode,
+                    gaps,
+                    bounds,
+                    long,
+                    seed_of(args.seed, 200 + round),
+                    quiet,
+                )
             })?;
         println!(
             "{:>16} {:>22} {:>13} {:>13} {:>9} {:>13} {:>20} {:>9} {:>7}",

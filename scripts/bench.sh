@@ -9,7 +9,7 @@ out=$PWD/target/benchmarks
 mkdir -p "$out"
 cargo build --locked --release -p exchange
 cargo bench --locked -p benches --no-run
-for name in book ring journal end_to_end; do
+for name in book ring balance journal end_to_end; do
     cargo bench --locked -p benches --bench "$name" -- --json "$out/$name.json" "$@" | tee "$out/$name.txt"
 done
 # criterion keeps its own JSON in target/criterion.

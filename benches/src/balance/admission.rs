@@ -23,7 +23,7 @@ impl Bounds {
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next<T> {
+pub enum Outcome<T> {
     /// It is sequenced now.
     Admitted(T),
     /// It is refused: it has waited too long.
@@ -56,17 +56,17 @@ impl<T> Waiting<T> {
     }
 
     /// What happens next, with so many commands of the book under way; `None` when nothing does.
-    pub fn next(&mut self, under_way: u64, now: u64) -> Option<Next<T>> {
+    pub fn next(&mut self, under_way: u64, now: u64) -> Option<Outcome<T>> {
         let late =
             self.others.front().is_some_and(|(came, _)| now.saturating_sub(*came) > self.bounds.sojourn);
         if late {
-            return self.others.pop_front().map(|(_, request)| Next::Refused(request));
+            return self.others.pop_front().map(|(_, request)| Outcome::Refused(request));
         }
         if under_way >= self.bounds.window {
             return None;
         }
         let cancel = self.cancels.pop_front();
-        cancel.or_else(|| self.others.pop_front().map(|(_, request)| request)).map(Next::Admitted)
+        cancel.or_else(|| self.others.pop_front().map(|(_, request)| request)).map(Outcome::Admitted)
     }
 
     /// Whether nothing waits.
@@ -88,10 +88,10 @@ mod tests {
             waiting.arrive(request, is_cancel, now);
         }
         assert_eq!(waiting.next(2, 60), None, "the window is full");
-        assert_eq!(waiting.next(1, 60), Some(Next::Admitted('b')));
-        assert_eq!(waiting.next(2, 101), Some(Next::Refused('a')), "refused without room, too");
-        assert_eq!(waiting.next(0, 101), Some(Next::Admitted('d')));
-        assert_eq!(waiting.next(0, 150), Some(Next::Admitted('c')));
+        assert_eq!(waiting.next(1, 60), Some(Outcome::Admitted('b')));
+        assert_eq!(waiting.next(2, 101), Some(Outcome::Refused('a')), "refused without room, too");
+        assert_eq!(waiting.next(0, 101), Some(Outcome::Admitted('d')));
+        assert_eq!(waiting.next(0, 150), Some(Outcome::Admitted('c')));
         assert_eq!(waiting.next(0, 500), None);
         assert!(waiting.is_empty());
     }
@@ -101,7 +101,7 @@ mod tests {
         let mut waiting = Waiting::new(Bounds::NONE);
         waiting.arrive(1, false, 0);
         waiting.arrive(2, true, 0);
-        assert_eq!(waiting.next(1_000_000, u64::MAX - 1), Some(Next::Admitted(1)));
-        assert_eq!(waiting.next(1_000_000, u64::MAX - 1), Some(Next::Admitted(2)));
+        assert_eq!(waiting.next(1_000_000, u64::MAX - 1), Some(Outcome::Admitted(1)));
+        assert_eq!(waiting.next(1_000_000, u64::MAX - 1), Some(Outcome::Admitted(2)));
     }
 }

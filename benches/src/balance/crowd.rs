@@ -6,27 +6,26 @@
 //!  others    |   a fifth of both workers' capacity       |   ───────────────────▶ Runtime
 //! ```
 //!
-//! Of the requests for the hot book 52 in a hundred are new orders that rest, 43 cancel one that the client has been told
-//! of (half of them one of the newest), 5 are immediate orders; of all but the cancels so many are long commands that they
-//! are one in sixteen of all. Orders are numbered when they are sequenced, so a refusal leaves no hole. A cancel of an order
-//! that still waits does not occur here.
+//! Of the requests for the hot book there is a long one to each `long` others; of those 47 in a hundred are new orders that
+//! rest, 37 cancel one of those (half of them one of the newest; some have traded meanwhile, and the book says so), and 16 are immediate orders, which trade. Orders are numbered when they are sequenced, so a refusal
+//! leaves no hole. A cancel of an order that still waits does not occur here.
 
 use std::sync::Arc;
 
 use domain::{
-    AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Echo, EnterOrder, Event,
-    EventKind, Events, InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Quantity, Sequence, Sequenced,
-    SessionId, Side, TimeInForce,
+    AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Echo, EnterOrder, Event, Events,
+    InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Quantity, Sequence, Sequenced, SessionId, Side,
+    TimeInForce,
 };
 use engine::{book::Book, runtime::Runtime};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{
-    admission::{Bounds, Next, Waiting},
+    admission::{Bounds, Outcome, Waiting},
     paced::{LEAD_IN, poisson},
-    seat::{Feed, nanos},
-    workload::{LONG, look_at_all},
+    packed::{PackedRun, look_at_all},
+    seat::{Feed, Next, nanos},
 };
 
 /// The hot book.
@@ -42,7 +41,7 @@ const DRAINED_MAX: usize = 1_024;
 /// From how many of the newest orders every other cancel takes one.
 const NEWEST: usize = 16;
 /// Orders that rest in the hot book when the crowd comes.
-const RESTING: u64 = 100;
+const RESTING: u64 = 32;
 /// Around which its prices lie.
 const MIDDLE: i64 = 20_000;
 /// Sessions that own the orders.
@@ -88,7 +87,7 @@ enum Answer {
 
 /// What arrives, and what became of it.
 pub struct Crowd {
-    calm: Arc<[Sequenced<Command>]>,
+    calm: Arc<PackedRun>,
     requests: Vec<Request>,
     answers: Vec<Answer>,
     waiting: Waiting<u32>,
@@ -114,7 +113,7 @@ pub struct HotBook {
     rng: Xoshiro256PlusPlus,
     /// By order number: whose it is.
     owners: Vec<Owner>,
-    /// Orders that the clients know to rest and have not canceled.
+    /// Orders that were sequenced to rest and that nobody has asked to cancel. Some have traded meanwhile.
     live: Vec<OrderId>,
 }
 
@@ -135,9 +134,10 @@ impl Crowd {
     /// When there are not calm commands enough, or some are for the hot book.
     #[must_use]
     pub fn new(
-        calm: &Arc<[Sequenced<Command>]>,
+        calm: &Arc<PackedRun>,
         (hot_gap, calm_gap): (f64, f64),
         bounds: Bounds,
+        long: u32,
         mut hot: HotBook,
     ) -> Self {
         let rng = &mut hot.rng;
@@ -151,7 +151,7 @@ impl Crowd {
         assert!(calm.iter().all(|command| command.command.instrument() != Some(HOT)));
         let crowd: Vec<u64> = poisson(rng, hot_gap).take_while(|due| *due < CROWD).collect();
         for due in crowd {
-            requests.push(Request { ask: ask(rng), due: CALM + due });
+            requests.push(Request { ask: ask(rng, long), due: CALM + due });
         }
         requests.sort_by_key(|request| request.due);
         let count = requests.len();
@@ -165,7 +165,7 @@ impl Crowd {
             arrived: 0,
             answered: 0,
             sequenced: Vec::with_capacity(count),
-            first: calm[0].sequence.0,
+            first: calm.first().0,
             nanos: 1_800_000_000_000_000_000,
             waited_max: 0,
             waits: 0,
@@ -238,7 +238,7 @@ impl Crowd {
                 self.waited_max = self.waited_max.max(self.waits);
                 continue;
             };
-            let command = self.calm[place as usize].command;
+            let command = self.calm.get(place as usize).command;
             if !runtime.accepts_command(&command) {
                 self.full += 1;
                 self.held = Some(at);
@@ -258,11 +258,11 @@ impl Crowd {
             let Some(next) = self.waiting.next(under_way, now) else { break };
             self.waits -= 1;
             match next {
-                Next::Refused(at) => {
+                Outcome::Refused(at) => {
                     self.answers[at as usize] = Answer::Refused(now);
                     self.answered += 1;
                 }
-                Next::Admitted(at) => {
+                Outcome::Admitted(at) => {
                     let command = self.hot.command(self.requests[at as usize].ask);
                     self.route(runtime, at, command);
                     under_way += 1;
@@ -277,12 +277,6 @@ impl Crowd {
             let before = std::mem::replace(&mut self.answers[request as usize], Answer::Executed(now));
             assert!(matches!(before, Answer::None), "one answer to a request");
             self.answered += 1;
-        }
-        if event.instrument == HOT
-            && let EventKind::Accepted { order, time_in_force, .. } = event.kind
-            && time_in_force.rests()
-        {
-            self.hot.live.push(order);
         }
     }
 }
@@ -301,29 +295,29 @@ impl HotBook {
         for n in 1..=RESTING {
             let command = hot.enter(TimeInForce::Day);
             book.apply(&Sequenced { sequence: Sequence(n), nanos: Nanos(n), command }, &mut said);
-            hot.live.push(OrderId::new(HOT, n));
         }
         (book, hot)
     }
 
     /// The command of a request for the hot book, as it is when it is sequenced.
     fn command(&mut self, ask: Ask) -> Command {
-        let like = Command::Advance(HOT);
         match ask {
             Ask::New => self.enter(TimeInForce::Day),
             Ask::Immediate => self.enter(TimeInForce::ImmediateOrCancel),
             Ask::Cancel => {
                 let among = if self.rng.random() { self.live.len().min(NEWEST) } else { self.live.len() };
                 if among == 0 {
-                    // Nothing rests: the client asks about the book instead.
-                    return look_at_all(&like);
+                    // All were asked for: it comes too late for one that is gone, as cancels in a crowd do.
+                    let order = OrderId::new(HOT, 1);
+                    let owner = self.owners[1];
+                    return Command::Cancel(CancelOrder { order, owner, reason: CancelReason::Requested });
                 }
                 let at = self.live.len() - 1 - self.rng.random_range(0..among);
                 let order = self.live.swap_remove(at);
                 let owner = self.owners[order.number() as usize];
                 Command::Cancel(CancelOrder { order, owner, reason: CancelReason::Requested })
             }
-            Ask::Long | Ask::Calm(_) => look_at_all(&like),
+            Ask::Long | Ask::Calm(_) => look_at_all(HOT),
         }
     }
 
@@ -331,13 +325,17 @@ impl HotBook {
         let side = if self.rng.random() { Side::Buy } else { Side::Sell };
         // New orders wait on their own side of the middle; immediate ones reach across.
         let away = 1 + self.rng.random_range(0..16_i64);
-        let below = (side == Side::Buy) == time_in_force.rests();
+        let rests = time_in_force.rests();
+        let below = (side == Side::Buy) == rests;
         let price = if below { MIDDLE - away } else { MIDDLE + away };
         let session = self.rng.random_range(0..SESSIONS);
         let number = self.owners.len();
         let owner = Owner { session: SessionId(session), client_ref: ClientRef(number as u32) };
         self.owners.push(owner);
         let order = OrderId::new(HOT, number as u64);
+        if rests {
+            self.live.push(order);
+        }
         Command::Enter(EnterOrder {
             order,
             owner,
@@ -346,7 +344,7 @@ impl HotBook {
             order_type: OrderType::Limit,
             time_in_force,
             price: Price::new(price).expect("far from the ends"),
-            quantity: Quantity(self.rng.random_range(1..=100)),
+            quantity: Quantity(self.rng.random_range(1..=if rests { 100 } else { 150 })),
             client_order_id: ClientOrderId::BLANK,
             echo: Echo { side: b'B', display: b'Y', capacity: b'P', intermarket_sweep: b'N', cross: b'N' },
         })
@@ -354,11 +352,14 @@ impl HotBook {
 }
 
 impl Feed for Crowd {
-    fn turn(&mut self, runtime: &mut Runtime, now: u64) -> bool {
+    fn turn(&mut self, runtime: &mut Runtime, now: u64) -> Next {
         if self.start == 0 {
             self.start = now + LEAD_IN;
         }
-        let Some(now) = now.checked_sub(self.start) else { return false };
+        let Some(now) = now.checked_sub(self.start) else { return Next::Soon };
+        // The hot book's worker may wait for this.
+        self.admit(runtime, now);
+        runtime.publish();
         self.arrive(runtime, now);
         self.admit(runtime, now);
         runtime.publish();
@@ -368,7 +369,13 @@ impl Feed for Crowd {
             true
         });
         runtime.tick(seen);
-        self.answered == self.requests.len()
+        if self.answered == self.requests.len() {
+            Next::Never
+        } else if self.waiting.is_empty() {
+            Next::Soon
+        } else {
+            Next::AtOnce
+        }
     }
 }
 
@@ -380,12 +387,14 @@ fn class_of(ask: Ask) -> Class {
     }
 }
 
-fn ask(rng: &mut Xoshiro256PlusPlus) -> Ask {
-    match rng.random_range(0..100) {
-        0..43 => Ask::Cancel,
-        // One in sixteen of all is long, and no cancel is.
-        _ if rng.random_range(0..57 * LONG) < 100 => Ask::Long,
-        n if n < 48 => Ask::Immediate,
-        _ => Ask::New,
+fn ask(rng: &mut Xoshiro256PlusPlus, long: u32) -> Ask {
+    // As many orders come as go, so that the book, and what a long command takes, stays what it is.
+    match rng.random_range(0..100 * (long + 1)) {
+        n if n < 100 => Ask::Long,
+        n => match n % 100 {
+            0..37 => Ask::Cancel,
+            37..53 => Ask::Immediate,
+            _ => Ask::New,
+        },
     }
 }

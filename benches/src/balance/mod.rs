@@ -7,7 +7,7 @@
 //! ```
 //!
 //! * [`seat`]: the front on a core of its own, or without one, on the workers' threads.
-//! * [`workload`]: books, shares and commands; [`paced`]: when they arrive, and how long each took.
+//! * [`workload`]: books, shares and commands; [`packed`]: these in little memory; [`paced`]: when they arrive, and how long each took.
 //! * [`crowd`]: one book with twice what it can do, behind [`admission`].
 //! * [`layer`]: what handing over a command costs. [`trial`]: one run of one arm. [`arms`]: arms in turns, and tables.
 
@@ -16,6 +16,7 @@ pub mod arms;
 pub mod crowd;
 pub mod layer;
 pub mod paced;
+pub mod packed;
 pub mod quiet;
 pub mod seat;
 pub mod trial;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use domain::{Command, Sequenced};
 use engine::runtime::Runtime;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp1};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::seat::{Feed, nanos};
+use super::{
+    packed::PackedRun,
+    seat::{Feed, Next, nanos},
+};
 
 /// Commands routed in one turn, at most: then they are published.
 const ROUTED_MAX: usize = 256;
@@ -47,7 +49,7 @@ pub(crate) fn poisson<R: Rng>(rng: &mut R, gap: f64) -> impl Iterator<Item = u64
 
 /// Commands and their times.
 pub struct Paced {
-    commands: Arc<[Sequenced<Command>]>,
+    commands: Arc<PackedRun>,
     pace: Pace,
     start: u64,
     /// The next to be routed.
@@ -68,7 +70,7 @@ pub struct Paced {
 impl Paced {
     /// All of `commands`, at this pace.
     #[must_use]
-    pub fn new(commands: &Arc<[Sequenced<Command>]>, pace: Pace) -> Self {
+    pub fn new(commands: &Arc<PackedRun>, pace: Pace) -> Self {
         let count = commands.len();
         Self {
             commands: Arc::clone(commands),
@@ -102,22 +104,22 @@ impl Paced {
 }
 
 impl Feed for Paced {
-    fn turn(&mut self, runtime: &mut Runtime, now: u64) -> bool {
+    fn turn(&mut self, runtime: &mut Runtime, now: u64) -> Next {
         if self.start == 0 {
             self.start = now + LEAD_IN;
         }
         if now < self.start {
-            return false;
+            return Next::Soon;
         }
         let before = self.next;
         while self.next < self.commands.len() && self.next - before < ROUTED_MAX {
             let Some(due) = self.due(now) else { break };
-            let command = &self.commands[self.next];
+            let command = self.commands.get(self.next);
             if !runtime.accepts_command(&command.command) {
                 self.full += 1;
                 break;
             }
-            runtime.route(command);
+            runtime.route(&command);
             self.latency[self.next] = due;
             self.late[self.next] = now - due;
             self.next += 1;
@@ -125,7 +127,7 @@ impl Feed for Paced {
         if self.next > before {
             runtime.publish();
         }
-        let first = self.commands[0].sequence.0;
+        let first = self.commands.first().0;
         let seen = nanos();
         runtime.drain(DRAINED_MAX, |event| {
             // Every command of the workload says at least one.
@@ -138,10 +140,10 @@ impl Feed for Paced {
         });
         runtime.tick(seen);
         if self.executed < self.commands.len() {
-            return false;
+            return Next::Soon;
         }
         self.finish = seen - self.start;
-        true
+        Next::Never
     }
 }
 

@@ -2,9 +2,14 @@
 //!
 //! Nothing here looks at what was measured: a run is rejected for what others did, never for its result.
 
-use std::{fs, hint::black_box, time::Instant};
+use std::{
+    fs,
+    hint::black_box,
+    thread,
+    time::{Duration, Instant},
+};
 
-use crate::process::MachineTime;
+use crate::{clock::thread_time, process::MachineTime};
 
 /// A thread may wait for its core for this part of a run, ...
 const WAITED_PART: f64 = 0.01;
@@ -20,6 +25,8 @@ const ROUNDS: u64 = 60_000;
 pub struct Before {
     steal: u64,
     waited: u64,
+    /// Processor time of this thread.
+    own: Duration,
     at: Instant,
     loop_nanos: f64,
 }
@@ -48,13 +55,18 @@ impl Quiet {
     pub fn before(&self) -> Before {
         // The better of two: the first may have waited for its core.
         let loop_nanos = loop_nanos().min(loop_nanos());
-        Before { steal: MachineTime::now().steal, waited: waited(), at: Instant::now(), loop_nanos }
+        // The system counts a wait when it is over: a worker that has waited for us until now must run first.
+        thread::sleep(Duration::from_micros(500));
+        let own = thread_time();
+        Before { steal: MachineTime::now().steal, waited: waited(), own, at: Instant::now(), loop_nanos }
     }
 
     /// Looks again while the threads still exist. What disturbed the run, if something did.
     pub fn after(&mut self, before: &Before) -> Option<&'static str> {
         let took = before.at.elapsed().as_nanos() as f64;
-        let waited = waited().saturating_sub(before.waited) as f64;
+        // While this thread runs, a worker waits for it: on no other core is there room.
+        let own = (thread_time() - before.own).as_nanos() as f64;
+        let waited = waited().saturating_sub(before.waited) as f64 - own;
         let stolen = MachineTime::now().steal.saturating_sub(before.steal);
         let slowest = loop_nanos().min(loop_nanos()).max(before.loop_nanos);
         self.fastest = self.fastest.min(slowest);

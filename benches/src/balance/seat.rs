@@ -14,7 +14,7 @@ use std::{
     any::Any,
     sync::{
         Arc, LazyLock, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread::{self, Thread},
     time::{Duration, Instant},
@@ -22,10 +22,9 @@ use std::{
 
 use engine::runtime::{Runtime, Wake, cores, pin_current_thread};
 
-/// Between two turns that nothing but the clock asks for, in nanoseconds.
-const GAP: u64 = 300;
-/// Turns in a row when others asked for one meanwhile.
-const AGAIN_MAX: usize = 4;
+/// Between two turns, in nanoseconds. Some commands come together then, and each turn's share of passing cache lines to
+/// and fro is smaller; an idle worker sees a command so much later, and an answer is seen so much later, at most.
+const GAP: u64 = 1_000;
 /// When nobody has taken a turn for so long, the main thread does.
 const STARVED: Duration = Duration::from_millis(20);
 
@@ -34,8 +33,6 @@ static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 static SEAT: Mutex<Option<Front>> = Mutex::new(None);
 /// When the next turn is due; never while nobody is seated.
 static NEXT: AtomicU64 = AtomicU64::new(u64::MAX);
-/// Somebody wanted a turn while another was at it.
-static AGAIN: AtomicBool = AtomicBool::new(false);
 
 /// Who has a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +69,21 @@ impl Layout {
     }
 }
 
+/// When the front's next turn should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Everything has been done.
+    Never,
+    /// Something waits for what workers do right now.
+    AtOnce,
+    /// There is no hurry: a front that floats waits a microsecond.
+    Soon,
+}
+
 /// What the front does: it brings commands when they are due, and takes events.
 pub trait Feed: Any + Send {
-    /// One turn; `now` as [`nanos`]. Whether everything has been done.
-    fn turn(&mut self, runtime: &mut Runtime, now: u64) -> bool;
+    /// One turn; `now` as [`nanos`].
+    fn turn(&mut self, runtime: &mut Runtime, now: u64) -> Next;
 }
 
 struct Front {
@@ -114,7 +122,7 @@ pub fn nanos() -> u64 {
 pub fn clock() -> u64 {
     let now = nanos();
     if now >= NEXT.load(Ordering::Relaxed) {
-        take_turn();
+        take_turn(now);
     }
     now
 }
@@ -125,7 +133,7 @@ pub struct Hook;
 impl Wake for Hook {
     fn wake(&self) {
         if NEXT.load(Ordering::Relaxed) != u64::MAX {
-            take_turn();
+            let _ = clock();
         }
     }
 }
@@ -137,24 +145,17 @@ pub fn hook() -> Arc<dyn Wake> {
 }
 
 /// The front's turn, on this thread, unless another thread, or this one further up, is at it.
-fn take_turn() {
-    let Ok(mut seat) = SEAT.try_lock() else {
-        AGAIN.store(true, Ordering::Relaxed);
-        return;
-    };
+fn take_turn(now: u64) {
+    let Ok(mut seat) = SEAT.try_lock() else { return };
     let Some(front) = seat.as_mut().filter(|front| !front.done) else { return };
-    for _ in 0..AGAIN_MAX {
-        AGAIN.store(false, Ordering::Relaxed);
-        if front.turn() {
+    match front.turn(now) {
+        Next::Never => {
             NEXT.store(u64::MAX, Ordering::Relaxed);
             front.main.unpark();
-            return;
         }
-        if !AGAIN.load(Ordering::Relaxed) {
-            break;
-        }
+        Next::AtOnce => NEXT.store(front.last, Ordering::Relaxed),
+        Next::Soon => NEXT.store(front.last + GAP, Ordering::Relaxed),
     }
-    NEXT.store(front.last + GAP, Ordering::Relaxed);
 }
 
 impl Front {
@@ -162,13 +163,13 @@ impl Front {
         Self { runtime, feed, main: thread::current(), turns: 0, nanos: 0, last: nanos(), done: false }
     }
 
-    fn turn(&mut self) -> bool {
-        let before = nanos();
-        self.done = self.feed.turn(&mut self.runtime, before);
+    fn turn(&mut self, before: u64) -> Next {
+        let next = self.feed.turn(&mut self.runtime, before);
+        self.done = next == Next::Never;
         self.last = nanos();
         self.turns += 1;
         self.nanos += self.last - before;
-        self.done
+        next
     }
 
     fn ran<F: Feed>(self, starved: u64) -> Ran<F> {
@@ -193,7 +194,7 @@ pub fn run<F: Feed>(layout: Layout, runtime: Runtime, feed: F, patience: Duratio
     if layout == Layout::Own {
         // Refused, it runs where the system likes: slower, and not wrong.
         let _ = pin_current_thread(cores().first().copied());
-        while !front.turn() {
+        while front.turn(nanos()) != Next::Never {
             if Instant::now() > end {
                 return Err(late());
             }
@@ -210,7 +211,7 @@ pub fn run<F: Feed>(layout: Layout, runtime: Runtime, feed: F, patience: Duratio
         let front = seat.as_mut().expect("it was seated");
         if !front.done && nanos().saturating_sub(front.last) > STARVED.as_nanos() as u64 {
             starved += 1;
-            front.turn();
+            front.turn(nanos());
         }
         if front.done || Instant::now() > end {
             NEXT.store(u64::MAX, Ordering::Relaxed);

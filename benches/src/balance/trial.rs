@@ -110,7 +110,7 @@ fn touch(runtime: &mut Runtime, workload: &Workload) {
             runtime.publish();
             thread::yield_now();
         }
-        runtime.route(command);
+        runtime.route(&command);
     }
     runtime.publish();
     while !runtime.is_quiescent() {
@@ -170,7 +170,7 @@ impl Judged for Trial {
 pub struct CrowdTrial {
     /// Cancels in the hot book, from arrival to executed: median, 99th percentile, longest, in nanoseconds.
     pub cancels: [u64; 3],
-    /// Everything else in the hot book that was not refused.
+    /// Everything else in the hot book that was not refused; zeros when all was.
     pub others: [u64; 3],
     /// Requests for other books.
     pub calm: [u64; 3],
@@ -196,12 +196,14 @@ impl Judged for CrowdTrial {
 ///
 /// # Errors
 /// When a command is lost.
+#[allow(clippy::too_many_arguments)] // each is a dimension of the arm
 pub fn crowd_trial(
     layout: Layout,
     workload: &Workload,
     mode: BalanceMode,
     gaps: (f64, f64),
     bounds: Bounds,
+    long: u32,
     seed: u64,
     quiet: &mut Quiet,
 ) -> Result<CrowdTrial, String> {
@@ -211,14 +213,15 @@ pub fn crowd_trial(
     let runtime = warmed(layout, workload, mode, books)?;
     let before = quiet.before();
     let begun = nanos();
-    let crowd = Crowd::new(&workload.commands, gaps, bounds, hot);
+    let crowd = Crowd::new(&workload.commands, gaps, bounds, long, hot);
     let ran = run(layout, runtime, crowd, PATIENCE)?;
     let took = nanos() - begun;
     let disturbed = quiet.after(&before);
     let crowd = &ran.feed;
     let ends = |class| {
         let seen = crowd.seen(class);
-        ([0.5, 0.99, 1.0].map(|part| quantile(&seen.executed, part)), seen)
+        let of = |part| if seen.executed.is_empty() { 0 } else { quantile(&seen.executed, part) };
+        ([0.5, 0.99, 1.0].map(of), seen)
     };
     let ((cancels, _), (others, refused), (calm, _)) =
         (ends(Class::Cancels), ends(Class::Others), ends(Class::Calm));
