@@ -3,8 +3,8 @@
 //! An exchange gives the front a core of its own. With three cores or more so does this ([`Layout::Own`]). With two,
 //! two workers have them both, and a third thread would run when the system's scheduler thinks so: every 3 ms, or 20 us
 //! late by a timer, which is more than what is to be measured. So there the front has no thread ([`Layout::Floating`]):
-//! its turns are taken by the workers, between two commands or batches, wherever the runtime calls its clock or says that
-//! there are events. Whoever comes by takes a turn unless another is at it: when one worker is idle, mostly that one.
+//! its turns are taken by the workers between two batches and when they have nothing to do, where the runtime lets them
+//! (`RuntimeConfig::pause`). Whoever comes by takes a turn unless another is at it: when one worker is idle, mostly that one.
 //!
 //! What is wrong with it: the front's work is done by cores whose work is to be measured ([`Ran::front_nanos`] says how
 //! much of it), its data goes to and fro between two caches, and while both workers are in a batch nothing arrives
@@ -117,31 +117,29 @@ pub fn nanos() -> u64 {
     BEGIN.elapsed().as_nanos() as u64
 }
 
-/// The same, for a runtime: takes the front's turn if one is due.
-#[must_use]
-pub fn clock() -> u64 {
-    let now = nanos();
-    if now >= NEXT.load(Ordering::Relaxed) {
-        take_turn(now);
-    }
-    now
-}
-
-/// Takes the front's turn when a worker has said something.
-pub struct Hook;
-
-impl Wake for Hook {
-    fn wake(&self) {
-        if NEXT.load(Ordering::Relaxed) != u64::MAX {
-            let _ = clock();
+/// What a runtime's workers do between two batches: take the front's turn if one is due.
+pub fn pause() {
+    let next = NEXT.load(Ordering::Relaxed);
+    // Most often there is no front to be run, and then no time to be asked for.
+    if next != u64::MAX {
+        let now = nanos();
+        if now >= next {
+            take_turn(now);
         }
     }
 }
 
-/// A hook to hand to a runtime.
+/// A front that needs no waking.
+struct Awake;
+
+impl Wake for Awake {
+    fn wake(&self) {}
+}
+
+/// What to hand to a runtime.
 #[must_use]
-pub fn hook() -> Arc<dyn Wake> {
-    Arc::new(Hook)
+pub fn wake() -> Arc<dyn Wake> {
+    Arc::new(Awake)
 }
 
 /// The front's turn, on this thread, unless another thread, or this one further up, is at it.

@@ -14,7 +14,7 @@ use super::{
     crowd::{Class, Crowd, HOT, HotBook},
     paced::{Pace, Paced},
     quiet::Quiet,
-    seat::{Layout, clock, hook, nanos, run},
+    seat::{Layout, nanos, pause, run, wake},
     workload::{COMMAND_SLOTS, SHARDS, Workload},
 };
 use crate::clock::quantile;
@@ -94,10 +94,11 @@ fn warmed(
         event_slots: EVENT_SLOTS,
         inline_max: 0,
         balance: mode,
-        clock,
+        clock: nanos,
+        pause: Some(pause),
         ..RuntimeConfig::new(workload.shape.placement.clone())
     };
-    let mut runtime = Runtime::resume(&config, &hook(), books).map_err(|error| error.to_string())?;
+    let mut runtime = Runtime::resume(&config, &wake(), books).map_err(|error| error.to_string())?;
     touch(&mut runtime, workload);
     let feed = Paced::new(&workload.warm, Pace::Closed(WINDOW));
     Ok(run(layout, runtime, feed, PATIENCE)?.runtime)

@@ -127,6 +127,8 @@ pub(crate) struct Floor {
     /// Ring items that a worker claims at a time.
     pub(crate) batch: usize,
     pub(crate) clock: fn() -> u64,
+    /// What workers do between two batches.
+    pub(crate) pause: Option<fn()>,
     pub(crate) any_stalled: AtomicBool,
     /// A worker's thread has panicked.
     pub(crate) dead: AtomicBool,

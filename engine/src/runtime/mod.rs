@@ -91,6 +91,9 @@ pub struct RuntimeConfig {
     /// The time, in nanoseconds since any fixed moment, the same for all threads: for measuring who is busy. Nothing
     /// that a book says depends on it.
     pub clock: fn() -> u64,
+    /// Called by every worker between two batches, with nothing in hand: where the front has no core, a benchmark takes
+    /// its turns there.
+    pub pause: Option<fn()>,
 }
 
 impl RuntimeConfig {
@@ -111,6 +114,7 @@ impl RuntimeConfig {
             hints: Hints::default(),
             domains: Vec::new(),
             clock: || 0,
+            pause: None,
         }
     }
 }
@@ -161,7 +165,7 @@ pub struct Runtime {
 }
 
 /// Ring items that a worker claims at a time: many make the lock cheap, few leave more to thieves.
-const BATCH: usize = 16;
+const BATCH: usize = 8;
 /// The same when nobody steals, or when books are so many that looking ahead pays.
 const BATCH_ALONE: usize = 64;
 /// Balance events that a worker keeps for the front.
@@ -243,6 +247,7 @@ impl Runtime {
             rule: SharedRule::default(),
             batch: if alone || instruments / shards >= crate::book::BOOKS_MIN { BATCH_ALONE } else { BATCH },
             clock: config.clock,
+            pause: config.pause,
             any_stalled: AtomicBool::new(false),
             dead: AtomicBool::new(false),
             notes_lost: AtomicU64::new(0),

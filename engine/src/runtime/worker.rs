@@ -108,7 +108,7 @@ const LOOKS: u32 = 4;
 /// Room for notes that thefts leave to arrivals.
 const KEPT_FOR_ARRIVALS: usize = 256;
 /// Ring items that a thief moves into mailboxes at a time.
-const STEAL_ITEMS: usize = 64;
+const STEAL_ITEMS: usize = 256;
 
 impl Worker {
     pub(crate) fn new(
@@ -144,12 +144,17 @@ impl Worker {
             // What was said is visible before its commands count as done.
             progress.events |= self.publish(floor);
             shard.blocked.store(blocked, Ordering::Release);
+            if let Some(pause) = floor.pause {
+                self.end(floor, &mut claimed);
+                pause();
+            }
             let (parcels, position) = (&mut self.parcels, self.outlet.position());
             let work = shard.queue.with(|queue| {
                 if let Some(claimed) = claimed.take() {
                     queue.end_claim(&floor.slots, claimed, position);
                 }
-                queue.end_parcels(&floor.slots, parcels);
+                queue.end_parcels(&floor.slots, self.me.0, parcels);
+                // In the same breath, so that no thief takes a book that its home has just put down.
                 let work = if stop {
                     Work::Nothing
                 } else {
@@ -186,6 +191,23 @@ impl Worker {
         progress
     }
 
+    /// Ends what is in hand without taking anything else.
+    fn end(&mut self, floor: &Floor, claimed: &mut Option<Claimed>) {
+        if claimed.is_none() && self.parcels.is_empty() {
+            return;
+        }
+        let shard = &floor.shards[usize::from(self.me.0)];
+        let (parcels, position) = (&mut self.parcels, self.outlet.position());
+        shard.queue.with(|queue| {
+            if let Some(claimed) = claimed.take() {
+                queue.end_claim(&floor.slots, claimed, position);
+            }
+            queue.end_parcels(&floor.slots, self.me.0, parcels);
+            queue.take_handed(&mut self.handed);
+            queue.show(&shard.glance);
+        });
+    }
+
     /// Runs some books of a shard that has more than its worker can do, if there is one.
     pub(crate) fn steal(&mut self, floor: &Floor) -> Progress {
         let mut progress = Progress::default();
@@ -198,7 +220,7 @@ impl Worker {
         let books = floor.rule.books_max();
         let parcels = &mut self.parcels;
         let taken = shard.queue.try_with(|queue| {
-            queue.steal(&floor.slots, books, STEAL_ITEMS, parcels, floor.clock);
+            queue.steal(&floor.slots, self.me.0, books, STEAL_ITEMS, parcels, floor.clock);
             queue.take_handed(&mut self.handed);
             queue.show(&shard.glance);
         });
@@ -240,7 +262,7 @@ impl Worker {
         own.blocked.store(blocked, Ordering::Release);
         let parcels = &mut self.parcels;
         shard.queue.with(|queue| {
-            queue.end_parcels(&floor.slots, parcels);
+            queue.end_parcels(&floor.slots, self.me.0, parcels);
             queue.take_handed(&mut self.handed);
             queue.show(&shard.glance);
         });

@@ -16,6 +16,8 @@ use crate::{
 
 /// Books that get a command for all in one go.
 const SWEEP: usize = 32;
+/// Ready books among which one is looked for that is warm in the worker's cache.
+const CHOICE: usize = 16;
 /// Ring items that are no plain commands and are looked at in one go.
 const ODD_MAX: usize = 64;
 
@@ -106,6 +108,8 @@ pub(crate) struct Queue<C> {
     /// Commands for all that have left the ring.
     alls: u32,
     sweep: Option<Sweep<C>>,
+    /// How often the first in the line was passed by.
+    passed: usize,
     /// The sweep has had its turn; the ring is next.
     ring_turn: bool,
     /// Commands that went through a mailbox, and those of them that have not been run.
@@ -126,6 +130,7 @@ impl<C: Copy + Send> Queue<C> {
             position: 0,
             mailboxes: Mailboxes::new(),
             ready: VecDeque::new(),
+            passed: 0,
             awaited: Vec::new(),
             members: members.into_iter().collect(),
             alls: 0,
@@ -150,8 +155,8 @@ impl<C: Copy + Send> Queue<C> {
         for _ in 0..ODD_MAX {
             self.receive(slots);
             if !self.ready.is_empty() {
-                // Some for thieves; but a queue full of small parcels is not worth a lock each.
-                self.take_ready(1 + self.ready.len() / 8, parcels);
+                // Few, so that thieves find some; but a queue full of small parcels is not worth a lock each.
+                self.take_ready(slots, self.shard, 1 + self.ready.len() / 8, parcels);
                 return Work::Parcels;
             }
             if self.sweep.is_some() && !core::mem::take(&mut self.ring_turn) {
@@ -186,12 +191,13 @@ impl<C: Copy + Send> Queue<C> {
         self.ring.give_back(claimed);
     }
 
-    /// Takes parcels back that have been run, for their memory and their books.
-    pub(crate) fn end_parcels<B>(&mut self, slots: &Slots<B>, parcels: &mut Vec<Parcel<C>>) {
+    /// Takes parcels back that a worker has run, for their memory and their books.
+    pub(crate) fn end_parcels<B>(&mut self, slots: &Slots<B>, by: u16, parcels: &mut Vec<Parcel<C>>) {
         for parcel in parcels.drain(..) {
             self.mailed -= parcel.commands as usize;
             debug_assert!(parcel.items.is_empty() && parcel.home == self.shard);
             self.mailboxes.keep(parcel.items);
+            slots.set_warm(parcel.book, by);
             self.give_back(slots, parcel.mailbox, false);
         }
     }
@@ -201,6 +207,7 @@ impl<C: Copy + Send> Queue<C> {
     pub(crate) fn steal<B>(
         &mut self,
         slots: &Slots<B>,
+        thief: u16,
         books: usize,
         items: usize,
         parcels: &mut Vec<Parcel<C>>,
@@ -215,7 +222,7 @@ impl<C: Copy + Send> Queue<C> {
         }
         // Half, so that a home that comes back finds something to do.
         let half = self.ready.len().div_ceil(2);
-        self.take_ready(half.min(books), parcels);
+        self.take_ready(slots, thief, half.min(books), parcels);
         !parcels.is_empty()
     }
 
@@ -490,9 +497,10 @@ impl<C: Copy + Send> Queue<C> {
         }
     }
 
-    fn take_ready(&mut self, books: usize, parcels: &mut Vec<Parcel<C>>) {
+    /// Takes some ready books: those that are warm in the worker's cache before others, else the oldest.
+    fn take_ready<B>(&mut self, slots: &Slots<B>, worker: u16, books: usize, parcels: &mut Vec<Parcel<C>>) {
         for _ in 0..books {
-            let Some(index) = self.ready.pop_front() else { break };
+            let Some(index) = self.choose(slots, worker) else { break };
             let empty = self.mailboxes.spare();
             let mailbox = self.mailboxes.get(index);
             mailbox.stage = Stage::Held;
@@ -507,6 +515,17 @@ impl<C: Copy + Send> Queue<C> {
                 mailbox: index,
             });
         }
+    }
+
+    /// Takes one ready book out of the line.
+    fn choose<B>(&mut self, slots: &Slots<B>, worker: u16) -> Option<u32> {
+        let mailboxes = &mut self.mailboxes;
+        let mut is_warm = |index: &u32| slots.warm(mailboxes.get(*index).book, self.shard) == worker;
+        let at = self.ready.iter().take(CHOICE).position(&mut is_warm).unwrap_or(0);
+        // Whoever stands first is passed by so often at most.
+        let at = if self.passed >= CHOICE { 0 } else { at };
+        self.passed = if at == 0 { 0 } else { self.passed + 1 };
+        self.ready.remove(at)
     }
 
     /// Whether the ring's head can be taken now.

@@ -55,6 +55,8 @@ struct Gate {
     alls: AtomicU32,
     /// How often the book has been handed over.
     epoch: AtomicU32,
+    /// The worker that ran it last out of a mailbox, and 1 more; 0 if only homes have run it since it arrived.
+    warm: AtomicU32,
 }
 
 /// Every book, by index.
@@ -81,7 +83,12 @@ impl<B> Slots<B> {
             .collect();
         let gates = slots
             .iter()
-            .map(|_| Gate { mailbox: AtomicU32::new(0), alls: AtomicU32::new(0), epoch: AtomicU32::new(0) })
+            .map(|_| Gate {
+                mailbox: AtomicU32::new(0),
+                alls: AtomicU32::new(0),
+                epoch: AtomicU32::new(0),
+                warm: AtomicU32::new(0),
+            })
             .collect();
         Self { slots, gates }
     }
@@ -132,6 +139,16 @@ impl<B> Slots<B> {
         self.gates[book as usize].alls.store(alls, Ordering::Relaxed);
     }
 
+    /// The worker in whose cache the book is most likely, for the holder of its home's lock.
+    pub(super) fn warm(&self, book: u32, home: u16) -> u16 {
+        let warm = self.gates[book as usize].warm.load(Ordering::Relaxed);
+        warm.checked_sub(1).map_or(home, |worker| worker as u16)
+    }
+
+    pub(super) fn set_warm(&self, book: u32, worker: u16) {
+        self.gates[book as usize].warm.store(u32::from(worker) + 1, Ordering::Relaxed);
+    }
+
     /// Hands a book over to its next home: the holder of its old home's lock, when the book is in nobody's hands.
     /// `home_position` is how far the old home's worker has come.
     pub(super) fn hand_over(&self, book: u32, home: u16, home_position: u64, epoch: u32) {
@@ -145,6 +162,7 @@ impl<B> Slots<B> {
             epoch,
             "one move after the other"
         );
+        gate.warm.store(0, Ordering::Relaxed);
         gate.epoch.store(epoch, Ordering::Release);
     }
 

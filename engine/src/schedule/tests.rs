@@ -171,7 +171,7 @@ impl Floor {
                     }
                     queue.show(glance);
                 } else {
-                    if queue.steal(slots, max, 2 * max, &mut parcels, || 0) {
+                    if queue.steal(slots, me, max, 2 * max, &mut parcels, || 0) {
                         self.stolen += parcels.len() as u64;
                     }
                     queue.show(glance);
@@ -201,7 +201,7 @@ impl Floor {
             }
             Hands::Parcels(of, mut parcels, true) => {
                 let Shard { queue, glance, .. } = &mut shards[of];
-                queue.end_parcels(slots, &mut parcels);
+                queue.end_parcels(slots, me, &mut parcels);
                 queue.show(glance);
                 self.note_handed(of);
             }
