@@ -9,6 +9,7 @@ use std::{
 
 use domain::{BookScopedId, Instrument, InstrumentId, OrderBounds, Price, Quantity, Symbol, UserName};
 use engine::runtime::{Idle, PlacementPolicy};
+use gateway::AdmissionLimits;
 use serde::Deserialize;
 use wire::soup::{Password, Username};
 
@@ -29,6 +30,8 @@ struct File {
     end_of_day_utc: String,
     journal: JournalFile,
     limits: LimitsFile,
+    #[serde(default)]
+    admission: AdmissionFile,
     users: Vec<UserFile>,
     instrument_defaults: InstrumentDefaults,
     instruments: Vec<InstrumentFile>,
@@ -51,6 +54,29 @@ struct LimitsFile {
     open_orders: usize,
     login_timeout_s: u64,
     silence_s: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdmissionFile {
+    window: u32,
+    sojourn_us: u64,
+    held_book: usize,
+    held_session: usize,
+    held: usize,
+}
+
+impl Default for AdmissionFile {
+    fn default() -> Self {
+        let limits = AdmissionLimits::default();
+        Self {
+            window: limits.window,
+            sojourn_us: limits.sojourn_nanos / 1_000,
+            held_book: limits.book_max,
+            held_session: limits.session_max,
+            held: limits.held_max,
+        }
+    }
 }
 
 #[derive(Clone, Deserialize)]
@@ -165,6 +191,7 @@ impl Config {
                 open_orders_max: file.limits.open_orders,
                 login_timeout: Duration::from_secs(file.limits.login_timeout_s),
                 silence_max: Duration::from_secs(file.limits.silence_s),
+                admission: admission(&file.admission)?,
                 ..gateway::Limits::default()
             },
             users: users(&file.users)?,
@@ -172,6 +199,27 @@ impl Config {
             embedded: false,
         })
     }
+}
+
+fn admission(file: &AdmissionFile) -> Result<AdmissionLimits, String> {
+    // Those that wait are numbered with 32 bits, orders and cancels together.
+    for (name, bound) in
+        [("held_book", file.held_book), ("held_session", file.held_session), ("held", file.held)]
+    {
+        if bound > 1 << 24 {
+            return Err(format!("admission.{name}: {bound} is more than {}", 1 << 24));
+        }
+    }
+    Ok(AdmissionLimits {
+        window: if file.window == 0 { u32::MAX } else { file.window },
+        sojourn_nanos: file
+            .sojourn_us
+            .checked_mul(1_000)
+            .ok_or_else(|| format!("admission.sojourn_us: {} us is beyond any clock", file.sojourn_us))?,
+        book_max: file.held_book,
+        session_max: file.held_session,
+        held_max: file.held,
+    })
 }
 
 /// An ack policy by its name.

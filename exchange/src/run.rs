@@ -384,6 +384,7 @@ fn show_status(voice: &Voice, last: &(Instant, Status), status: &Status) {
             "rejected": status.gateway.rejected,
             "stalled": status.gateway.stalled,
             "cut_off": status.gateway.cut_off,
+            "admission": admission_json(&status.gateway.admission),
             "unsynced_bytes": status.unsynced,
             "syncs": status.syncs,
             "sync_us_max": status.sync_nanos_max / 1_000,
@@ -398,4 +399,15 @@ fn show_status(voice: &Voice, last: &(Instant, Status), status: &Status) {
             })).collect::<Vec<_>>(),
         }),
     );
+}
+
+fn admission_json(stats: &gateway::AdmissionStats) -> serde_json::Value {
+    json!({
+        "held_orders": stats.held_orders,
+        "held_cancels": stats.held_cancels,
+        "admitted": stats.admitted,
+        "refused": stats.refused,
+        "taken_back": stats.taken_back,
+        "overtook": stats.overtook,
+    })
 }
