@@ -57,7 +57,7 @@ struct LimitsFile {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 struct AdmissionFile {
     window: u32,
     sojourn_us: u64,
@@ -389,6 +389,8 @@ mod tests {
             assert!(DEFAULT.contains(from), "{from}");
             Config::parse(&DEFAULT.replacen(from, to, 1)).unwrap_err()
         };
+        assert!(with("held = 65536", "held = 99999999").contains("admission.held: 99999999"));
+        assert!(with("window = 32", "widow = 32").contains("widow"));
         assert!(with("soup = ", "soap = ").contains("soap"));
         assert!(with("ack = \"disk\"", "ack = \"tape\"").contains("use memory or disk"));
         assert!(with("idle = \"backoff\"", "idle = \"nap\"").contains("idle: "));
@@ -440,6 +442,21 @@ mod tests {
         assert_eq!(with(nvda, defaults), bounds);
         let unbounded = "{ symbol = \"NVDA\", quantity_min = 1, notional_min = \"\", notional_max = \"\" }";
         assert_eq!(with(unbounded, defaults), OrderBounds::NONE);
+    }
+
+    #[test]
+    fn admission_may_be_left_out_and_switched_off() {
+        let start = DEFAULT.find("[admission]").unwrap();
+        let end = start + DEFAULT[start..].find("# Who may log in").unwrap();
+        let with = |section: &str| {
+            let text = format!("{}{section}{}", &DEFAULT[..start], &DEFAULT[end..]);
+            Config::parse(&text).unwrap().limits.admission
+        };
+        // The file says what is built in.
+        assert_eq!(Config::parse(DEFAULT).unwrap().limits.admission, AdmissionLimits::default());
+        assert_eq!(with(""), AdmissionLimits::default());
+        let limits = with("[admission]\nwindow = 0\nsojourn_us = 7\n");
+        assert_eq!((limits.window, limits.sojourn_nanos), (u32::MAX, 7_000));
     }
 
     #[test]

@@ -314,18 +314,18 @@ impl<T> Admission<T> {
         self.stand_in_line(session, slot);
     }
 
-    /// Holds a request that makes an order smaller which itself waits: it comes right after what its session has sent
-    /// before it, and then goes the way of cancels.
+    /// Holds a request that uses up no number and still comes after what its session has sent before it. With a book, it
+    /// makes an order smaller that waits itself, and then goes the way of cancels.
     ///
     /// # Errors
     /// Gives it back when there is no room for it.
-    pub fn hold_behind(&mut self, session: SessionId, book: InstrumentId, item: T) -> Result<(), T> {
+    pub fn hold_behind(&mut self, session: SessionId, book: Option<InstrumentId>, item: T) -> Result<(), T> {
         let line = &self.lines[session.0 as usize];
         if self.orders >= self.limits.held_max || line.len() >= self.limits.session_max {
             return Err(item);
         }
         let number = self.last_number(session).unwrap_or_default();
-        let slot = self.slots.add(session, number, Some(book), Nanos(0), item);
+        let slot = self.slots.add(session, number, book, Nanos(0), item);
         self.slots[slot].follows = true;
         self.stand_in_line(session, slot);
         Ok(())
@@ -509,17 +509,13 @@ impl<T> Admission<T> {
             let line = &mut self.lines[index];
             let is_head = line.joined == 0;
             let found = &mut self.slots[slot];
-            if found.follows {
-                if !is_head {
-                    return;
-                }
+            if let (true, true, Some(book)) = (found.follows, is_head, found.book) {
                 line.pop();
                 self.orders -= 1;
-                let book = found.book.expect("it makes an order of a book smaller");
                 self.join_cancels(slot, book);
                 continue;
             }
-            let waits_for = found.book.filter(|_| found.verdict == Verdict::Admit);
+            let waits_for = found.book.filter(|_| found.verdict == Verdict::Admit && !found.follows);
             if let Some(book) = waits_for {
                 if !is_head && line.joined_book != Some(book) {
                     return;
@@ -540,7 +536,7 @@ impl<T> Admission<T> {
                 return;
             }
             // Taken back already, or to be judged without a book.
-            if self.slots[slot].verdict != Verdict::TakenBack {
+            if self.slots[slot].verdict != Verdict::TakenBack && !self.slots[slot].follows {
                 self.slots.remove(AGE, &mut self.ages, slot);
             }
             let line = &mut self.lines[index];

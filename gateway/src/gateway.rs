@@ -29,7 +29,7 @@ use mio::{
 };
 use wire::soup::{self, ClientPacket, LoginAccepted, LoginRejected, LoginRequest, ServerPacket, SessionName};
 
-use self::requests::Waiting;
+use self::requests::Request;
 use crate::{
     admission::Admission,
     connection::{Close, Connection, Incoming, Stage},
@@ -76,7 +76,7 @@ pub struct Gateway {
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     /// Requests that wait for their books. They are their sessions', whatever becomes of a connection.
-    admission: Admission<Waiting>,
+    admission: Admission<Request<'static>>,
     /// Something has been sequenced that books may not see yet.
     unpublished: bool,
     /// The connection of each session that has one.

@@ -238,16 +238,14 @@ impl Sessions {
         session.replacing.insert((replace.owner.client_ref, replace.new_order), new);
     }
 
-    /// A session asked which number it may use next: above `held`, the highest that waits to be sequenced, 0 for none.
-    /// The answer is numbered, and caused by no command.
+    /// A session asked which number it may use next. The answer is numbered, and caused by no command.
     pub fn on_account_query(
         &mut self,
         session: SessionId,
-        held: ClientRef,
         nanos: Nanos,
         mut log: impl FnMut(&Report) -> Position,
     ) {
-        let next = ClientRef(self.session(session).last_ref().max(held).0.saturating_add(1));
+        let next = ClientRef(self.session(session).last_ref().0.saturating_add(1));
         let report = Report {
             session,
             number: 0,

@@ -283,7 +283,9 @@ fn random_bytes_break_nothing() {
 
 #[test]
 fn a_client_that_does_not_read_is_cut_off_at_its_bound_and_misses_nothing() {
-    let mut stage = Stage::new(Settings { unsent_kib: 64, ack: "memory", ..Settings::default() });
+    // Nothing waits to be sequenced, so that with the connection goes all that it had sent too much.
+    let settings = Settings { unsent_kib: 64, ack: "memory", admission: "window = 0", ..Settings::default() };
+    let mut stage = Stage::new(settings);
     let mut slow = Raw::over(narrow(stage.venue.address));
     slow.stream.set_write_timeout(Some(Duration::from_secs(1))).expect("a timeout");
     slow.write(&login_bytes("ALICE", PASSWORD, "", 1));

@@ -119,13 +119,13 @@ impl Naive {
         self.push(session, number, book, since, item, false);
     }
 
-    pub(super) fn hold_behind(&mut self, session: SessionId, book: InstrumentId, item: u32) -> bool {
+    pub(super) fn hold_behind(&mut self, session: SessionId, book: Option<InstrumentId>, item: u32) -> bool {
         let line = &self.lines[session.0 as usize];
         if self.held().0 >= self.limits.held_max || line.len() >= self.limits.session_max {
             return false;
         }
         let number = self.last_number(session).unwrap_or_default();
-        self.push(session, number, Some(book), 0, item, true);
+        self.push(session, number, book, 0, item, true);
         true
     }
 
@@ -242,9 +242,8 @@ impl Naive {
     fn settle(&mut self, session: SessionId) {
         let index = session.0 as usize;
         while let Some(&head) = self.lines[index].first() {
-            if head.follows {
+            if let (true, Some(book)) = (head.follows, head.book) {
                 self.lines[index].remove(0);
-                let book = head.book.unwrap();
                 self.list(book);
                 self.cancels[book.0 as usize].push((session, head.item));
                 continue;

@@ -32,7 +32,7 @@ pub(super) struct Slot<T> {
     /// `None` when the slot is free.
     pub(super) item: Option<T>,
     pub(super) session: SessionId,
-    /// The session's number; of what makes an order smaller that waits, the number before it in the line.
+    /// The session's number; of what uses none up, the number before it in the line.
     pub(super) number: ClientRef,
     pub(super) book: Option<InstrumentId>,
     /// When it was read.
@@ -40,7 +40,7 @@ pub(super) struct Slot<T> {
     pub(super) place: Place,
     /// What becomes of it, as far as is settled.
     pub(super) verdict: Verdict,
-    /// It makes an order smaller that waits before it in its line.
+    /// It uses up no number, and comes after what is before it in its line.
     pub(super) follows: bool,
     links: [Link; 2],
 }

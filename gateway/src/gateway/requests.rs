@@ -4,7 +4,7 @@
 //! its turn comes, against the session and the venue as they are then. What must be known of it before that is known
 //! here alone: its number counts as used, and what names its order finds it.
 
-use domain::{ClientRef, Command, InstrumentId, PreRejected, RejectReason, SessionId};
+use domain::{CancelReason, ClientRef, Command, InstrumentId, PreRejected, RejectReason, SessionId};
 use journal::Position;
 use wire::{
     ouch::{
@@ -23,24 +23,32 @@ use crate::{
     venue::Venue,
 };
 
-/// A request that waits, without the options that its message came with.
+/// A request, judged as far as it can be without its session.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    message: Inbound<'static>,
+pub(super) struct Request<'a> {
+    message: Inbound<'a>,
     options: Options,
+    /// It cancels an order whose replacement has been canceled before it was sequenced: a replacement by nothing.
+    by_nothing: bool,
 }
 
-impl Waiting {
-    fn new(message: &Inbound<'_>, options: Options) -> Self {
+impl<'a> Request<'a> {
+    #[inline]
+    fn new(message: Inbound<'a>) -> Self {
+        Self { message, options: ouch::options(&message), by_nothing: false }
+    }
+
+    /// To be held: without the options' bytes, which have been looked at.
+    fn to_hold(self) -> Request<'static> {
         let appendage = Appendage::EMPTY;
-        let message = match *message {
+        let message = match self.message {
             Inbound::EnterOrder(enter) => Inbound::EnterOrder(EnterOrder { appendage, ..enter }),
             Inbound::ReplaceOrder(replace) => Inbound::ReplaceOrder(ReplaceOrder { appendage, ..replace }),
             Inbound::CancelOrder(cancel) => Inbound::CancelOrder(cancel),
             Inbound::ModifyOrder(modify) => Inbound::ModifyOrder(modify),
             Inbound::AccountQuery => Inbound::AccountQuery,
         };
-        Self { message, options }
+        Request { message, options: self.options, by_nothing: self.by_nothing }
     }
 
     /// The number of the order that it replaces.
@@ -102,11 +110,11 @@ impl Gateway {
                 return Err(protocol(error));
             }
         };
-        let waiting = (&inbound, ouch::options(&inbound));
+        let request = &Request::new(inbound);
         if self.admission.has_line(id) {
-            return self.request_in_line(token, id, waiting, venue);
+            return self.request_in_line(token, id, request, venue);
         }
-        let action = self.judge(id, waiting, venue)?;
+        let action = self.judge(id, request, venue)?;
         let window = self.limits.admission.window;
         match &action {
             Action::Ignore => {
@@ -114,7 +122,7 @@ impl Gateway {
                 return Ok(true);
             }
             Action::Sequence(command) => {
-                let class = Class::of(waiting.0, command);
+                let class = Class::of(&request.message, command);
                 let goes = match class {
                     Class::Order(None) => true,
                     Class::Order(Some(book)) => self
@@ -125,7 +133,7 @@ impl Gateway {
                         .admits_cancel(book, || outstanding(venue, &mut self.unpublished, book, window)),
                 };
                 if !goes {
-                    return Ok(self.hold(token, id, class, waiting, venue));
+                    return Ok(self.hold(token, id, class, request, venue));
                 }
                 if !venue.has_room(command.instrument()) {
                     return Ok(false);
@@ -145,11 +153,11 @@ impl Gateway {
         &mut self,
         token: usize,
         id: SessionId,
-        waiting: (&Inbound<'_>, Options),
+        request: &Request<'_>,
         venue: &mut V,
     ) -> Result<bool, Close> {
         let last = self.admission.last_number(id).unwrap_or_default();
-        let number = match waiting.0 {
+        let number = match request.message {
             Inbound::EnterOrder(enter) => Some(enter.user_ref),
             Inbound::ReplaceOrder(replace) => Some(replace.user_ref),
             _ => None,
@@ -158,7 +166,7 @@ impl Gateway {
             self.stats.ignored += 1;
             return Ok(true);
         }
-        let named = match waiting.0 {
+        let named = match request.message {
             Inbound::ReplaceOrder(replace) => Some(replace.original),
             Inbound::CancelOrder(cancel) => Some(cancel.user_ref),
             Inbound::ModifyOrder(modify) => Some(modify.user_ref),
@@ -168,15 +176,15 @@ impl Gateway {
             let (book, _) = self.admission.find(id, named)?;
             Some((named, book))
         });
-        match (waiting.0, held) {
+        match (request.message, held) {
             (Inbound::CancelOrder(cancel), Some((named, _))) if cancel.quantity == 0 => {
                 return self.cancel_waiting(token, id, named, venue);
             }
             (Inbound::ReplaceOrder(_), Some((_, Some(book)))) => {
-                return Ok(self.hold(token, id, Class::Order(Some(book)), waiting, venue));
+                return Ok(self.hold(token, id, Class::Order(Some(book)), request, venue));
             }
             (Inbound::CancelOrder(_) | Inbound::ModifyOrder(_), Some((_, Some(book)))) => {
-                let held = self.admission.hold_behind(id, book, Waiting::new(waiting.0, waiting.1)).is_ok();
+                let held = self.admission.hold_behind(id, Some(book), request.to_hold()).is_ok();
                 self.stats.requests += u64::from(held);
                 return Ok(held);
             }
@@ -187,7 +195,7 @@ impl Gateway {
             }
             _ => {}
         }
-        let action = self.judge(id, waiting, venue)?;
+        let action = self.judge(id, request, venue)?;
         let window = self.limits.admission.window;
         match &action {
             Action::Ignore => {
@@ -195,9 +203,9 @@ impl Gateway {
                 Ok(true)
             }
             Action::Sequence(command) => {
-                let class = match Class::of(waiting.0, command) {
+                let class = match Class::of(&request.message, command) {
                     // As it is judged now; it may be judged otherwise when its turn has come.
-                    Class::Order(None) => Class::Order(self.book_of(id, waiting.0, venue)),
+                    Class::Order(None) => Class::Order(self.book_of(id, &request.message, venue)),
                     class => class,
                 };
                 if let Class::Cancel(book) = class
@@ -212,21 +220,19 @@ impl Gateway {
                     self.perform(id, &action, venue);
                     return Ok(true);
                 }
-                Ok(self.hold(token, id, class, waiting, venue))
+                Ok(self.hold(token, id, class, request, venue))
             }
+            // It shall count what was sent before it, and say nothing of what has not been sequenced.
             Action::AccountQuery => {
-                if !venue.has_room(None) {
-                    return Ok(false);
-                }
-                self.stats.requests += 1;
-                self.perform(id, &action, venue);
-                Ok(true)
+                let held = self.admission.hold_behind(id, None, request.to_hold()).is_ok();
+                self.stats.requests += u64::from(held);
+                Ok(held)
             }
         }
     }
 
-    /// Cancels an order that waits, and what it was to replace: nothing of it shall be open. False when there is no room
-    /// for that now.
+    /// Cancels an order that waits. With a replacement goes what it was to replace, down to an order that waits or one
+    /// that is open, which is so replaced by nothing. False when there is no room for that now.
     fn cancel_waiting<V: Venue>(
         &mut self,
         token: usize,
@@ -234,25 +240,24 @@ impl Gateway {
         named: ClientRef,
         venue: &mut V,
     ) -> Result<bool, Close> {
-        // A replacement of a replacement, and so on: down to an order that waits, or to one that is open.
         let mut root = named;
-        let mut open = false;
-        while let Some((_, waiting)) = self.admission.find(id, root) {
-            let Some(original) = waiting.original() else { break };
+        let mut waits = true;
+        while waits && let Some(original) = self.admission.find(id, root).and_then(|(_, it)| it.original()) {
             root = original;
-            open = self.admission.find(id, root).is_none();
+            waits = self.admission.find(id, root).is_some();
         }
-        if open {
-            let cancel = CancelOrder { user_ref: root.0, quantity: 0 };
-            if !self.request_in_line(token, id, (&Inbound::CancelOrder(cancel), Ok(None)), venue)? {
+        if waits {
+            self.stats.requests += 1;
+        } else {
+            let message = Inbound::CancelOrder(CancelOrder { user_ref: root.0, quantity: 0 });
+            let cancel = Request { message, options: Ok(None), by_nothing: true };
+            if !self.request_in_line(token, id, &cancel, venue)? {
                 return Ok(false);
             }
-        } else {
-            self.stats.requests += 1;
         }
         let mut next = Some(named);
         while let Some(number) = next {
-            next = self.admission.find(id, number).and_then(|(_, waiting)| waiting.original());
+            next = self.admission.find(id, number).and_then(|(_, it)| it.original());
             self.admission.take_back(id, number);
         }
         Ok(true)
@@ -278,7 +283,7 @@ impl Gateway {
             let Some(Turn { session, verdict, item, .. }) = turn else { break };
             left = true;
             match verdict {
-                Verdict::Admit => match self.judge(session, (&item.message, item.options), venue) {
+                Verdict::Admit => match self.judge(session, &item, venue) {
                     Ok(Action::Ignore) => self.stats.ignored += 1,
                     Ok(action) => self.perform(session, &action, venue),
                     Err(error) => log::error!("a request that waited: {error}"),
@@ -295,10 +300,10 @@ impl Gateway {
         token: usize,
         id: SessionId,
         class: Class,
-        (message, options): (&Inbound<'_>, Options),
+        request: &Request<'_>,
         venue: &mut V,
     ) -> bool {
-        let waiting = Waiting::new(message, options);
+        let waiting = request.to_hold();
         let book = match class {
             Class::Cancel(book) => {
                 let held = self.admission.hold_cancel(id, book, waiting).is_ok();
@@ -335,13 +340,16 @@ impl Gateway {
     }
 
     /// Refuses an order that has waited, or cannot.
-    fn refuse<V: Venue>(&mut self, id: SessionId, waiting: &Waiting, verdict: Verdict, venue: &mut V) {
+    fn refuse<V: Venue>(&mut self, id: SessionId, waiting: &Request<'_>, verdict: Verdict, venue: &mut V) {
         let Some((client_ref, client_order_id)) = waiting.numbered() else { return };
-        // As ever, a replacement of an order that is not open is ignored; but one that was canceled itself is answered.
-        let gone = |original| self.sessions.get(id).is_none_or(|session| session.order(original).is_none());
-        if verdict == Verdict::Refuse && waiting.original().is_some_and(gone) {
-            self.stats.ignored += 1;
-            return;
+        // A replacement of what is not open is ignored, as ever; and so is one that was taken back: it became one by
+        // nothing, or what it was to replace waited itself and is answered.
+        if let Some(original) = waiting.original() {
+            let is_open = self.sessions.get(id).is_some_and(|session| session.order(original).is_some());
+            if !is_open || verdict == Verdict::TakenBack {
+                self.stats.ignored += 1;
+                return;
+            }
         }
         let client_order_id = ouch::client_order_id(client_order_id);
         let reason = RejectReason::Busy;
@@ -378,13 +386,15 @@ impl Gateway {
     }
 
     #[inline]
-    fn judge<V: Venue>(
-        &self,
-        id: SessionId,
-        (message, options): (&Inbound<'_>, Options),
-        venue: &V,
-    ) -> Result<Action, Close> {
-        Ok(self.checks(id, venue)?.action(message, options, |book| venue.next_order(book)))
+    fn judge<V: Venue>(&self, id: SessionId, request: &Request<'_>, venue: &V) -> Result<Action, Close> {
+        let checks = self.checks(id, venue)?;
+        let mut action = checks.action(&request.message, request.options, |book| venue.next_order(book));
+        if request.by_nothing
+            && let Action::Sequence(Command::Cancel(cancel)) = &mut action
+        {
+            cancel.reason = CancelReason::InvalidReplacement;
+        }
+        Ok(action)
     }
 
     /// Does what was decided; room was asked for.
@@ -406,9 +416,8 @@ impl Gateway {
                 self.sessions.on_command(&sequenced, |report| deliver.report(report, venue.log(report)));
             }
             Action::AccountQuery => {
-                let (held, now) = (self.admission.last_number(id).unwrap_or_default(), venue.now());
-                self.sessions
-                    .on_account_query(id, held, now, |report| deliver.report(report, venue.log(report)));
+                let now = venue.now();
+                self.sessions.on_account_query(id, now, |report| deliver.report(report, venue.log(report)));
             }
         }
     }
