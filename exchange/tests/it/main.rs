@@ -10,6 +10,7 @@
 //! hangs.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod audit;
 mod client;
 mod commands;
@@ -19,6 +20,7 @@ mod desk;
 mod faults;
 mod hostile;
 mod lobster;
+mod paused;
 mod reference;
 mod resume;
 mod script;
