@@ -410,8 +410,17 @@ impl Flow {
             }
         }
         self.stage.venue.takes_orders = true;
-        self.stage.settle();
-        self.hear();
+        // What the sockets have not delivered yet is before the last order of its session.
+        for (user, trader) in TRADERS.into_iter().zip(&mut self.traders) {
+            trader.next_ref += 1;
+            let last = bid(trader.next_ref, COLD);
+            trader.sent.insert(trader.next_ref, last);
+            self.stage.say(user, &[last]);
+        }
+        while self.traders.iter().any(|trader| !trader.answered.contains_key(&trader.next_ref)) {
+            self.stage.settle();
+            self.hear();
+        }
         self.count();
         self.check();
     }

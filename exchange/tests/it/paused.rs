@@ -273,7 +273,10 @@ impl Stage {
     /// All books execute until nothing waits anywhere.
     pub(crate) fn settle(&mut self) {
         let hung = Instant::now() + HUNG;
-        while self.gateway.is_holding() || (0..SYMBOLS.len()).any(|book| self.venue.waiting(book) > 0) {
+        while self.gateway.is_holding()
+            || self.gateway.has_work()
+            || (0..SYMBOLS.len()).any(|book| self.venue.waiting(book) > 0)
+        {
             for book in 0..SYMBOLS.len() {
                 self.execute(book, usize::MAX);
             }
