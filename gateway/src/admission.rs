@@ -28,7 +28,10 @@
 mod line;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod overload;
 mod slots;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -36,87 +39,11 @@ use std::collections::VecDeque;
 
 use domain::{ClientRef, InstrumentId, Nanos, SessionId};
 
+pub use self::terms::{AdmissionLimits, AdmissionStats, Room, Turn, Verdict};
 use self::{
     line::Line,
     slots::{AGE, LANE, List, Place, Slot, Slots},
 };
-
-/// How much waits, and how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AdmissionLimits {
-    /// Commands that a book may have outstanding. [`u32::MAX`] for any number: then nothing ever waits.
-    pub window: u32,
-    /// Nanoseconds that a new order may wait.
-    pub sojourn_nanos: u64,
-    /// Orders, and apart from them cancels, that may wait for one book.
-    pub book_max: usize,
-    /// Orders, and apart from them cancels, of one session that may wait.
-    pub session_max: usize,
-    /// Orders, and apart from them cancels, that may wait in all.
-    pub held_max: usize,
-}
-
-impl Default for AdmissionLimits {
-    /// 32 commands are about 8 us of matching.
-    fn default() -> Self {
-        Self { window: 32, sojourn_nanos: 100_000, book_max: 4_096, session_max: 1_024, held_max: 65_536 }
-    }
-}
-
-/// What admission has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AdmissionStats {
-    /// New orders that wait now, and what waits behind them in their sessions.
-    pub held_orders: usize,
-    /// Cancels that wait now.
-    pub held_cancels: usize,
-    /// Requests that waited and went on.
-    pub admitted: u64,
-    /// Orders refused because they waited too long, or found no room to wait.
-    pub refused: u64,
-    /// Orders that their session canceled while they waited.
-    pub taken_back: u64,
-    /// Cancels that went on while orders waited for the same book.
-    pub overtook: u64,
-}
-
-/// What becomes of a request that was held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It goes on: sequence it, before anything else is admitted.
-    Admit,
-    /// It has waited too long, or its book's queue was full when its turn came: refuse it.
-    Refuse,
-    /// Its session took it back: refuse it.
-    TakenBack,
-}
-
-/// A request that leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn<T> {
-    /// Whose it is.
-    pub session: SessionId,
-    /// What becomes of it.
-    pub verdict: Verdict,
-    /// The book whose window it uses, if it is admitted and needs one.
-    pub book: Option<InstrumentId>,
-    /// The request.
-    pub item: T,
-}
-
-/// Where a new order finds itself when it cannot go on at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// It may wait.
-    Hold,
-    /// There is no room, and nothing of its session is before it: refuse it at once.
-    Refuse,
-    /// There is no room, and its session's numbers are used up in turn: refuse the session's oldest
-    /// ([`Admission::refuse_oldest`]) and it may wait in its place.
-    RefuseOldest,
-    /// What is before it leaves at the next [`Admission::next`]: ask again after that.
-    Later,
-}
 
 /// What waits for one book.
 #[derive(Clone, Copy, Debug, Default)]
@@ -378,7 +305,8 @@ impl<T> Admission<T> {
     }
 
     /// The next request that leaves in this pass; `None` when the pass is over. One that is admitted to a book is
-    /// sequenced by the caller before it asks again. The caller may stop in the middle of a pass.
+    /// sequenced by the caller before it asks again. The caller may stop in the middle of a pass. `outstanding` is asked
+    /// before each admission, and may say [`u64::MAX`] for a book that can take nothing now for other reasons.
     #[inline]
     pub fn next(&mut self, now: Nanos, mut outstanding: impl FnMut(InstrumentId) -> u64) -> Option<Turn<T>> {
         loop {
@@ -386,14 +314,30 @@ impl<T> Admission<T> {
             if let Some(slot) = self.ready.pop_front() {
                 return Some(self.leave_line(slot));
             }
-            let Some(&book) = self.look.front() else { break };
+            let Some(&book) = self.look.front() else {
+                let oldest = self.ages.head()?;
+                let Slot { since, book, .. } = self.slots[oldest];
+                if now.0.saturating_sub(since.0) <= self.limits.sojourn_nanos {
+                    return None;
+                }
+                // Its book may have executed something since the pass looked at it.
+                let book = book.expect("in a book's queue");
+                if self.ask(book, outstanding(book)) {
+                    self.look.push_back(book);
+                    continue;
+                }
+                self.slots[oldest].verdict = Verdict::Refuse;
+                self.leave_queue(oldest);
+                return Some(self.leave_line(oldest));
+            };
             let queue = &self.books[book.0 as usize];
-            if queue.is_empty() || !self.takes(book, || outstanding(book)) {
+            if queue.is_empty() || !self.ask(book, outstanding(book)) {
                 self.look.pop_front();
                 continue;
             }
             self.admitted += 1;
             let queue = &mut self.books[book.0 as usize];
+            queue.credit -= 1;
             if let Some(slot) = queue.cancels.head() {
                 self.overtook += u64::from(!queue.orders.is_empty());
                 self.slots.remove(LANE, &mut queue.cancels, slot);
@@ -407,28 +351,23 @@ impl<T> Admission<T> {
                 return Some(self.leave_line(slot));
             }
         }
-        let oldest = self.ages.head()?;
-        if now.0.saturating_sub(self.slots[oldest].since.0) <= self.limits.sojourn_nanos {
-            return None;
-        }
-        self.slots[oldest].verdict = Verdict::Refuse;
-        self.leave_queue(oldest);
-        Some(self.leave_line(oldest))
     }
 
     /// Whether the book's window has room for one more, which is then used up.
     #[inline]
     fn takes(&mut self, book: InstrumentId, outstanding: impl FnOnce() -> u64) -> bool {
-        let queue = &mut self.books[book.0 as usize];
-        if queue.credit == 0 {
-            let open = u64::from(self.limits.window).saturating_sub(outstanding());
-            queue.credit = u32::try_from(open).unwrap_or(u32::MAX);
-            if queue.credit == 0 {
-                return false;
-            }
+        if self.books[book.0 as usize].credit == 0 && !self.ask(book, outstanding()) {
+            return false;
         }
-        queue.credit -= 1;
+        self.books[book.0 as usize].credit -= 1;
         true
+    }
+
+    /// Whether the book's window has room, by what it has outstanding now.
+    fn ask(&mut self, book: InstrumentId, outstanding: u64) -> bool {
+        let open = u64::from(self.limits.window).saturating_sub(outstanding);
+        self.books[book.0 as usize].credit = u32::try_from(open).unwrap_or(u32::MAX);
+        open > 0
     }
 
     fn is_full(&self, book: InstrumentId) -> bool {

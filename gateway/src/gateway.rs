@@ -77,6 +77,8 @@ pub struct Gateway {
     free: Vec<usize>,
     /// Requests that wait for their books. They are their sessions', whatever becomes of a connection.
     admission: Admission<Request<'static>>,
+    /// A pass over what waits is under way, for it had no room or no time left in the last turn.
+    admitting: bool,
     /// Something has been sequenced that books may not see yet.
     unpublished: bool,
     /// The connection of each session that has one.
@@ -128,6 +130,7 @@ impl Gateway {
             connections: Vec::new(),
             free: Vec::new(),
             admission,
+            admitting: false,
             unpublished: false,
             by_session,
             to_serve: VecDeque::new(),

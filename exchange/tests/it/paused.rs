@@ -41,6 +41,8 @@ pub(crate) struct Paused {
     pub(crate) now: Nanos,
     pub(crate) takes_orders: bool,
     pub(crate) has_room: bool,
+    /// By book: its ring is full.
+    pub(crate) full: [bool; SYMBOLS.len()],
 }
 
 impl Paused {
@@ -54,6 +56,7 @@ impl Paused {
             now: Nanos(1_000_000_000),
             takes_orders: true,
             has_room: true,
+            full: [false; SYMBOLS.len()],
         };
         for (session, name) in (0..).map(SessionId).zip(USERS) {
             let definition =
@@ -85,8 +88,8 @@ impl Paused {
 }
 
 impl Venue for Paused {
-    fn has_room(&mut self, _: Option<InstrumentId>) -> bool {
-        self.has_room
+    fn has_room(&mut self, instrument: Option<InstrumentId>) -> bool {
+        self.has_room && !instrument.is_some_and(|book| self.full[book.0 as usize])
     }
 
     fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
@@ -104,7 +107,7 @@ impl Venue for Paused {
     }
 
     fn sequence(&mut self, command: Command) -> Sequenced<Command> {
-        assert!(self.has_room, "room was asked for");
+        assert!(self.has_room(command.instrument()), "room was asked for");
         let sequence = Sequence(self.commands.len() as u64 + 1);
         let sequenced = Sequenced { sequence, nanos: self.now, command };
         self.commands.push(sequenced);

@@ -23,6 +23,9 @@ use crate::{
     venue::Venue,
 };
 
+/// Requests that have waited and leave in one turn, at most: the next turn goes on where this one ends.
+const LEAVE_MAX: usize = 1_024;
+
 /// A request, judged as far as it can be without its session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
@@ -273,15 +276,21 @@ impl Gateway {
             venue.publish();
         }
         let now = venue.now();
-        let mut left = false;
-        self.admission.begin();
-        while venue.has_room(None) {
+        if !self.admitting {
+            self.admission.begin();
+            self.admitting = true;
+        }
+        let mut left = 0;
+        while left < LEAVE_MAX && venue.has_room(None) {
             let turn = self.admission.next(now, |book| {
                 // A full ring is a full window.
                 if venue.has_room(Some(book)) { venue.outstanding(book) } else { u64::MAX }
             });
-            let Some(Turn { session, verdict, item, .. }) = turn else { break };
-            left = true;
+            let Some(Turn { session, verdict, item, .. }) = turn else {
+                self.admitting = false;
+                break;
+            };
+            left += 1;
             match verdict {
                 Verdict::Admit => match self.judge(session, &item, venue) {
                     Ok(Action::Ignore) => self.stats.ignored += 1,
@@ -291,7 +300,7 @@ impl Gateway {
                 Verdict::Refuse | Verdict::TakenBack => self.refuse(session, &item, verdict, venue),
             }
         }
-        left
+        left > 0
     }
 
     /// Holds a request for its book, or refuses it if there is no room. False when neither can be done now.
