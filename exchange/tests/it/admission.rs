@@ -336,7 +336,7 @@ fn a_stop_answers_what_waits() {
 #[test]
 fn an_exchange_that_refuses_much_answers_everyone_once() {
     const ORDERS: u32 = 2_000;
-    let admission = "window = 1\nsojourn_us = 20\nheld_session = 256";
+    let admission = "window = 1\nsojourn_us = 20\nheld_session = 16";
     let args = ["--shards", "2", "--inline", "0", "--status", "0.05"];
     let home = Home::new(Settings { ack: "memory", admission, ..Settings::args(&args) });
     let mut venue = home.start();

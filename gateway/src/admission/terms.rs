@@ -24,6 +24,15 @@ impl Default for AdmissionLimits {
     }
 }
 
+impl AdmissionLimits {
+    /// For a machine with more threads than cores: a book whose worker has not got its turn looks busy, and turns are
+    /// milliseconds there. Orders wait for 10 ms at least.
+    #[must_use]
+    pub fn on_shared_cores(self) -> Self {
+        Self { sojourn_nanos: self.sojourn_nanos.max(10_000_000), ..self }
+    }
+}
+
 /// What admission has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AdmissionStats {
