@@ -38,11 +38,14 @@ pub enum RejectReason {
     Expired = 15,
     /// Below the smallest notional.
     NotionalTooSmall = 16,
+    /// The order waited for its book longer than it may, or could not wait for want of room; or its session took it
+    /// back while it waited. No book has seen it.
+    Busy = 17,
 }
 
 impl RejectReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::UnknownInstrument,
         Self::InvalidPrice,
         Self::InvalidQuantity,
@@ -59,6 +62,7 @@ impl RejectReason {
         Self::TooManyStops,
         Self::Expired,
         Self::NotionalTooSmall,
+        Self::Busy,
     ];
 
     /// From the journal's number.
@@ -87,6 +91,7 @@ impl fmt::Display for RejectReason {
             Self::TooManyStops => "too many trailing stops",
             Self::Expired => "expiry has passed",
             Self::NotionalTooSmall => "notional too small",
+            Self::Busy => "the book is busy",
         })
     }
 }

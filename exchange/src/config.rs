@@ -12,6 +12,7 @@ use engine::{
     balance::{BalanceMode, PlacementPolicy},
     runtime::Idle,
 };
+use gateway::AdmissionLimits;
 use serde::Deserialize;
 use wire::soup::{Password, Username};
 
@@ -42,6 +43,8 @@ struct File {
     end_of_day_utc: String,
     journal: JournalFile,
     limits: LimitsFile,
+    #[serde(default)]
+    admission: AdmissionFile,
     users: Vec<UserFile>,
     instrument_defaults: InstrumentDefaults,
     instruments: Vec<InstrumentFile>,
@@ -64,6 +67,29 @@ struct LimitsFile {
     open_orders: usize,
     login_timeout_s: u64,
     silence_s: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct AdmissionFile {
+    window: u32,
+    sojourn_us: u64,
+    held_book: usize,
+    held_session: usize,
+    held: usize,
+}
+
+impl Default for AdmissionFile {
+    fn default() -> Self {
+        let limits = AdmissionLimits::default();
+        Self {
+            window: limits.window,
+            sojourn_us: limits.sojourn_nanos / 1_000,
+            held_book: limits.book_max,
+            held_session: limits.session_max,
+            held: limits.held_max,
+        }
+    }
 }
 
 #[derive(Clone, Deserialize)]
@@ -199,6 +225,7 @@ impl Config {
                 open_orders_max: file.limits.open_orders,
                 login_timeout: Duration::from_secs(file.limits.login_timeout_s),
                 silence_max: Duration::from_secs(file.limits.silence_s),
+                admission: admission(&file.admission)?,
                 ..gateway::Limits::default()
             },
             users: users(&file.users)?,
@@ -206,6 +233,27 @@ impl Config {
             embedded: false,
         })
     }
+}
+
+fn admission(file: &AdmissionFile) -> Result<AdmissionLimits, String> {
+    // Those that wait are numbered with 32 bits, orders and cancels together.
+    for (name, bound) in
+        [("held_book", file.held_book), ("held_session", file.held_session), ("held", file.held)]
+    {
+        if bound > 1 << 24 {
+            return Err(format!("admission.{name}: {bound} is more than {}", 1 << 24));
+        }
+    }
+    Ok(AdmissionLimits {
+        window: if file.window == 0 { u32::MAX } else { file.window },
+        sojourn_nanos: file
+            .sojourn_us
+            .checked_mul(1_000)
+            .ok_or_else(|| format!("admission.sojourn_us: {} us is beyond any clock", file.sojourn_us))?,
+        book_max: file.held_book,
+        session_max: file.held_session,
+        held_max: file.held,
+    })
 }
 
 /// An ack policy by its name.
@@ -375,6 +423,8 @@ mod tests {
             assert!(DEFAULT.contains(from), "{from}");
             Config::parse(&DEFAULT.replacen(from, to, 1)).unwrap_err()
         };
+        assert!(with("held = 65536", "held = 99999999").contains("admission.held: 99999999"));
+        assert!(with("window = 32", "widow = 32").contains("widow"));
         assert!(with("soup = ", "soap = ").contains("soap"));
         assert!(with("ack = \"disk\"", "ack = \"tape\"").contains("use memory or disk"));
         assert!(with("idle = \"backoff\"", "idle = \"nap\"").contains("idle: "));
@@ -431,6 +481,21 @@ mod tests {
         assert_eq!(with(nvda, defaults), bounds);
         let unbounded = "{ symbol = \"NVDA\", quantity_min = 1, notional_min = \"\", notional_max = \"\" }";
         assert_eq!(with(unbounded, defaults), OrderBounds::NONE);
+    }
+
+    #[test]
+    fn admission_may_be_left_out_and_switched_off() {
+        let start = DEFAULT.find("[admission]").unwrap();
+        let end = start + DEFAULT[start..].find("# Who may log in").unwrap();
+        let with = |section: &str| {
+            let text = format!("{}{section}{}", &DEFAULT[..start], &DEFAULT[end..]);
+            Config::parse(&text).unwrap().limits.admission
+        };
+        // The file says what is built in.
+        assert_eq!(Config::parse(DEFAULT).unwrap().limits.admission, AdmissionLimits::default());
+        assert_eq!(with(""), AdmissionLimits::default());
+        let limits = with("[admission]\nwindow = 0\nsojourn_us = 7\n");
+        assert_eq!((limits.window, limits.sojourn_nanos), (u32::MAX, 7_000));
     }
 
     #[test]

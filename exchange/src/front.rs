@@ -37,6 +37,8 @@ use crate::{
 const DRAIN_MAX: usize = 1_024;
 /// The longest sleep while a shard has something to do: one that makes no progress is noticed within 100 ms.
 const WATCHFUL: Duration = Duration::from_millis(10);
+/// The shortest wait that the system's poll knows.
+const POLL_MIN: Duration = Duration::from_millis(1);
 /// How long a stopping exchange waits for clients to take their last reports.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -168,7 +170,9 @@ impl Front {
                     Instant::now()
                 });
                 let sent = !self.gateway.is_gated() && !self.gateway.has_work();
-                if self.sequencer.runtime.is_quiescent()
+                // What has been read is answered: it goes on, or it has waited too long.
+                if !self.gateway.is_holding()
+                    && self.sequencer.runtime.is_quiescent()
                     && self.sequencer.is_safe()
                     && (sent || since.elapsed() > FAREWELL)
                 {
@@ -183,7 +187,12 @@ impl Front {
                 if worked {
                     self.poll(Some(Duration::ZERO))?;
                 } else if backoff.snooze() == Step::Sleep {
-                    self.sleep()?;
+                    if self.must_refuse_soon() {
+                        std::thread::yield_now();
+                        self.poll(Some(Duration::ZERO))?;
+                    } else {
+                        self.sleep()?;
+                    }
                 } else if self.idle == Idle::Spin {
                     self.poll(Some(Duration::ZERO))?;
                 }
@@ -235,10 +244,19 @@ impl Front {
 
     fn must_look_again(&self) -> bool {
         self.gateway.has_work()
+            || self.gateway.is_holding()
             || self.gateway.is_gated()
             || self.sequencer.runtime.has_events()
             || !self.sequencer.runtime.is_quiescent()
             || self.sequencer.has_due()
+    }
+
+    /// Whether an order waits that must be refused before a sleep would end: the system's poll counts milliseconds.
+    fn must_refuse_soon(&mut self) -> bool {
+        let Some(deadline) = self.gateway.deadline() else { return false };
+        // Without room in the log for the refusal, only the disk can help.
+        self.sequencer.has_room(None)
+            && u128::from(deadline.0.saturating_sub(self.sequencer.now().0)) < POLL_MIN.as_nanos()
     }
 
     fn poll(&mut self, timeout: Option<Duration>) -> Result<(), String> {
@@ -252,6 +270,7 @@ impl Front {
     fn sleep(&mut self) -> Result<(), String> {
         let gate = self.sequencer.gate();
         let stalled = self.gateway.has_work()
+            || self.gateway.is_holding()
             || (self.sequencer.runtime.has_events() && !self.sequencer.log_has_room());
         self.wake.announce(self.gateway.is_gated() || stalled);
         let must_not = (self.sequencer.runtime.has_events() && self.sequencer.log_has_room())
@@ -261,11 +280,11 @@ impl Front {
         let timeout = if must_not {
             Duration::ZERO
         } else if stalled {
-            // A full ring is emptied by its shard, a full tail by the disk thread; only the latter calls.
-            Duration::from_millis(1)
+            // A full ring or window is emptied by its shard, a full tail by the disk thread; only the latter calls.
+            POLL_MIN
         } else {
             // What is due and found no room is tried again soon.
-            let due = self.sequencer.due_in().map_or(Duration::MAX, |due| due.max(Duration::from_millis(1)));
+            let due = self.sequencer.due_in().map_or(Duration::MAX, |due| due.max(POLL_MIN));
             let watchful =
                 if self.sequencer.runtime.is_quiescent() { Duration::from_secs(1) } else { WATCHFUL };
             self.gateway.patience().min(watchful).min(due)

@@ -190,15 +190,18 @@ fn assemble(
         users.add(user.username, user.password, session);
     }
     let session_name = SessionName::new(SESSION_NAME).ok_or("the session's name is none")?;
-    let gateway = Gateway::bind(
-        config.soup,
-        config.limits,
-        session_name,
-        users,
-        recovered.instruments,
-        recovered.sessions,
-    )
-    .map_err(|error| format!("cannot listen on {}: {error}", config.soup))?;
+    let mut limits = config.limits;
+    if choices.shared_cores {
+        limits.admission = limits.admission.on_shared_cores();
+        if limits.admission != config.limits.admission {
+            log::info!(
+                "more threads than cores: an order waits for a busy book for 10 ms before it is refused"
+            );
+        }
+    }
+    let gateway =
+        Gateway::bind(config.soup, limits, session_name, users, recovered.instruments, recovered.sessions)
+            .map_err(|error| format!("cannot listen on {}: {error}", config.soup))?;
     wake.set_waker(gateway.waker());
     let address = gateway.address();
     let mut sequencer = recovered.sequencer;

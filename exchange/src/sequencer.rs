@@ -225,6 +225,15 @@ impl Venue for Sequencer {
     }
 
     #[inline]
+    fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
+        self.runtime.outstanding(instrument)
+    }
+
+    fn publish(&mut self) {
+        self.runtime.publish();
+    }
+
+    #[inline]
     fn takes_orders(&self) -> bool {
         self.appender.state() == StorageState::Ok
     }

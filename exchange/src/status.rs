@@ -11,7 +11,7 @@ use std::{
 
 use domain::{InstrumentId, Sequence, Symbol};
 use engine::runtime::{BalanceStats, ShardStats};
-use gateway::GatewayStats;
+use gateway::{AdmissionStats, GatewayStats};
 use serde::{Deserialize, Serialize};
 
 /// Shares that differ by less are shown as one.
@@ -76,6 +76,7 @@ pub(crate) struct Status {
     pub(crate) rejected: u64,
     pub(crate) stalled: u64,
     pub(crate) cut_off: u64,
+    pub(crate) admission: AdmissionStatus,
     pub(crate) unsynced_bytes: u64,
     pub(crate) syncs: u64,
     pub(crate) sync_us_max: u64,
@@ -85,6 +86,30 @@ pub(crate) struct Status {
     /// What balancing did lately, as the event stream has it; on the socket only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) recent: Vec<serde_json::Value>,
+}
+
+/// Requests that wait, or have waited, before they are sequenced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AdmissionStatus {
+    /// New orders that wait now, and what waits behind them in their sessions.
+    pub(crate) held_orders: usize,
+    /// Cancels that wait now.
+    pub(crate) held_cancels: usize,
+    /// Requests that waited and went on.
+    pub(crate) admitted: u64,
+    /// Orders refused because they waited too long, or found no room to wait.
+    pub(crate) refused: u64,
+    /// Orders that their session canceled while they waited.
+    pub(crate) taken_back: u64,
+    /// Cancels that went on while orders waited for the same book.
+    pub(crate) overtook: u64,
+}
+
+impl From<AdmissionStats> for AdmissionStatus {
+    fn from(stats: AdmissionStats) -> Self {
+        let AdmissionStats { held_orders, held_cancels, admitted, refused, taken_back, overtook } = stats;
+        Self { held_orders, held_cancels, admitted, refused, taken_back, overtook }
+    }
 }
 
 /// One shard.
@@ -194,6 +219,7 @@ impl Status {
             rejected: now.gateway.rejected,
             stalled: now.gateway.stalled,
             cut_off: now.gateway.cut_off,
+            admission: AdmissionStatus::from(now.gateway.admission),
             unsynced_bytes: now.unsynced,
             syncs: now.syncs,
             sync_us_max: now.sync_nanos_max / 1_000,

@@ -2,7 +2,7 @@
 
 use std::{io::Read, net::SocketAddr, time::Instant};
 
-use domain::SessionId;
+use domain::{Nanos, SessionId};
 use mio::net::TcpStream;
 
 use crate::outbox::Outbox;
@@ -79,6 +79,8 @@ pub(crate) struct Connection {
     pub(crate) stage: Stage,
     /// Bytes that have come in and are not used yet: the start of a packet, or packets that found no room.
     pub(crate) inbox: Vec<u8>,
+    /// When the whole packets in there, or those that are being used, were read.
+    pub(crate) read_at: Nanos,
     pub(crate) outbox: Outbox,
     /// The socket may have bytes that have not been read.
     pub(crate) readable: bool,
@@ -102,6 +104,7 @@ impl Connection {
             peer,
             stage: Stage::AwaitingLogin,
             inbox: Vec::new(),
+            read_at: Nanos(0),
             outbox: Outbox::default(),
             readable: true,
             ended: false,

@@ -3,12 +3,14 @@
 //! One turn, driven by the owner of the front thread:
 //! 1. [`Gateway::poll`] waits for sockets (or for the waker) and notes which are ready;
 //! 2. [`Gateway::receive`] reads ready connections in turn, each once, and sequences what is in there, until the turn has
-//!    enough;
+//!    enough; then what waits for a busy book goes on, or is refused, as [`crate::admission`] says;
 //! 3. the owner lets the books run, and gives each event to [`Gateway::on_event`], which numbers and encodes;
 //! 4. the owner commits the log, and [`Gateway::send`] sends what the gate lets through.
 //!
-//! A request that finds no room in a ring or in the log stays in its connection's buffer, and the connection is not
-//! read until it fits: back-pressure reaches the client through TCP, and no other connection waits.
+//! A request that finds no room in a ring, in the log or among those that wait stays in its connection's buffer, and the
+//! connection is not read until it fits: back-pressure reaches the client through TCP, and no other connection waits.
+
+mod requests;
 
 use std::{
     collections::VecDeque,
@@ -25,16 +27,14 @@ use mio::{
     Events, Interest, Poll, Token, Waker,
     net::{TcpListener, TcpStream},
 };
-use wire::{
-    ouch::Inbound,
-    soup::{self, ClientPacket, LoginAccepted, LoginRejected, LoginRequest, ServerPacket, SessionName},
-};
+use wire::soup::{self, ClientPacket, LoginAccepted, LoginRejected, LoginRequest, ServerPacket, SessionName};
 
+use self::requests::Request;
 use crate::{
+    admission::Admission,
     connection::{Close, Connection, Incoming, Stage},
     egress::{Deliver, encode},
     limits::{GatewayStats, Limits},
-    ouch::{Action, Checks},
     sessions::Sessions,
     users::Users,
     venue::{Instruments, Venue},
@@ -75,6 +75,12 @@ pub struct Gateway {
     /// By token.
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
+    /// Requests that wait for their books. They are their sessions', whatever becomes of a connection.
+    admission: Admission<Request<'static>>,
+    /// A pass over what waits is under way, for it had no room or no time left in the last turn.
+    admitting: bool,
+    /// Something has been sequenced that books may not see yet.
+    unpublished: bool,
     /// The connection of each session that has one.
     by_session: Vec<Option<usize>>,
     /// Connections with something to read or to use, in turn.
@@ -107,6 +113,7 @@ impl Gateway {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let by_session = vec![None; sessions.len()];
+        let admission = Admission::new(limits.admission, instruments.as_slice().len(), sessions.len());
         Ok(Self {
             poll,
             ready: Events::with_capacity(1_024),
@@ -122,6 +129,9 @@ impl Gateway {
             sessions,
             connections: Vec::new(),
             free: Vec::new(),
+            admission,
+            admitting: false,
+            unpublished: false,
             by_session,
             to_serve: VecDeque::new(),
             dirty: Vec::new(),
@@ -149,7 +159,7 @@ impl Gateway {
     pub fn stats(&self) -> GatewayStats {
         let connections = self.connections.iter().flatten().count();
         let logged_in = self.by_session.iter().flatten().count();
-        GatewayStats { connections, logged_in, ..self.stats }
+        GatewayStats { connections, logged_in, admission: self.admission.stats(), ..self.stats }
     }
 
     /// The sessions.
@@ -168,6 +178,18 @@ impl Gateway {
     #[must_use]
     pub fn has_work(&self) -> bool {
         !self.to_serve.is_empty() || !self.catching_up.is_empty()
+    }
+
+    /// Whether requests wait for their books.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        !self.admission.is_empty()
+    }
+
+    /// When the order that has waited longest has waited too long; `None` when none waits.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Nanos> {
+        self.admission.deadline()
     }
 
     /// Whether bytes wait for the gate.
@@ -229,8 +251,13 @@ impl Gateway {
     }
 
     /// Reads ready connections in turn, each at most once, and sequences what came. After so many requests (48) the others wait
-    /// for the next turn, where they are first. Says whether anything was done.
+    /// for the next turn, where they are first. Then lets those go on that waited. Says whether anything was done.
     pub fn receive<V: Venue>(&mut self, venue: &mut V) -> bool {
+        let received = self.serve_ready(venue);
+        self.admit(venue) || received
+    }
+
+    fn serve_ready<V: Venue>(&mut self, venue: &mut V) -> bool {
         if !self.accepting {
             // Sockets go on to be announced; what they hold is not read any more.
             self.to_serve.clear();
@@ -417,7 +444,9 @@ impl Gateway {
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut ended = false;
         let mut came = 0;
-        let result = if connection.readable && !connection.ended && connection.inbox.len() < INBOX_MAX {
+        // While a request waits in the inbox for room, what is read would count from a later time than it does.
+        let wanted = connection.inbox.len() < INBOX_MAX && !has_packet(&connection.inbox);
+        let result = if connection.readable && !connection.ended && wanted {
             match connection.read(&mut scratch) {
                 Ok(Incoming::More(n)) => {
                     came = n;
@@ -456,6 +485,7 @@ impl Gateway {
         let Some(connection) = self.connections[token].as_mut() else { return Ok(0) };
         if !new.is_empty() {
             connection.heard = Instant::now();
+            connection.read_at = venue.now();
         }
         if connection.inbox.is_empty() {
             let used = self.use_packets(token, new, venue)?;
@@ -505,73 +535,6 @@ impl Gateway {
             used += frame.consumed;
         }
         Ok(used)
-    }
-
-    /// Acts on one request. False when it finds no room now.
-    #[inline]
-    fn request<V: Venue>(
-        &mut self,
-        token: usize,
-        id: SessionId,
-        message: &[u8],
-        venue: &mut V,
-    ) -> Result<bool, Close> {
-        let inbound = match Inbound::decode(message) {
-            Ok(inbound) => inbound,
-            Err(error) => {
-                // Tell the client what is wrong before the connection closes: it cannot be matched to an order.
-                if let Some(connection) = self.connections[token].as_mut() {
-                    let text = error.to_string();
-                    ServerPacket::Debug(text.as_bytes()).encode(connection.outbox.buffer());
-                    connection.outbox.mark(Position(0));
-                    let _ = connection.flush(venue.gate(), connection.heard);
-                }
-                return Err(protocol(error));
-            }
-        };
-        let Some(session) = self.sessions.get(id) else {
-            return Err(Close::Internal(format!("no session {id}")));
-        };
-        let checks = Checks {
-            id,
-            session,
-            instruments: &self.instruments,
-            takes_orders: venue.takes_orders(),
-            open_orders_max: self.limits.open_orders_max,
-        };
-        let action = checks.action(&inbound, |instrument| venue.next_order(instrument));
-        let instrument = match &action {
-            Action::Ignore => {
-                self.stats.ignored += 1;
-                return Ok(true);
-            }
-            Action::Sequence(command) => command.instrument(),
-            Action::AccountQuery => None,
-        };
-        if !venue.has_room(instrument) {
-            return Ok(false);
-        }
-        self.stats.requests += 1;
-        let mut deliver = Deliver {
-            instruments: &self.instruments,
-            connections: &mut self.connections,
-            by_session: &self.by_session,
-            dirty: &mut self.dirty,
-            catching_up: &mut self.catching_up,
-            stats: &mut self.stats,
-        };
-        match action {
-            Action::Ignore => {}
-            Action::Sequence(command) => {
-                let sequenced = venue.sequence(command);
-                self.sessions.on_command(&sequenced, |report| deliver.report(report, venue.log(report)));
-            }
-            Action::AccountQuery => {
-                let now: Nanos = venue.now();
-                self.sessions.on_account_query(id, now, |report| deliver.report(report, venue.log(report)));
-            }
-        }
-        Ok(true)
     }
 
     fn log_in<V: Venue>(&mut self, token: usize, login: &LoginRequest, venue: &V) -> Result<(), Close> {

@@ -6,6 +6,7 @@
 //! Absent here: books, the order of commands, files, and threads. One thread drives one gateway.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod connection;
 mod egress;
 mod gateway;
@@ -17,6 +18,7 @@ mod sessions;
 mod users;
 mod venue;
 
+pub use admission::{Admission, AdmissionLimits, AdmissionStats, Room, Turn, Verdict};
 pub use gateway::Gateway;
 pub use limits::{GatewayStats, Limits};
 pub use mio::Waker;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::admission::{AdmissionLimits, AdmissionStats};
+
 /// What bounds the gateway's clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -17,6 +19,8 @@ pub struct Limits {
     pub silence_max: Duration,
     /// How long the server is silent before it sends a heartbeat.
     pub heartbeat: Duration,
+    /// What waits before it is sequenced.
+    pub admission: AdmissionLimits,
 }
 
 impl Default for Limits {
@@ -28,6 +32,7 @@ impl Default for Limits {
             login_timeout: Duration::from_secs(30),
             silence_max: Duration::from_secs(15),
             heartbeat: Duration::from_secs(1),
+            admission: AdmissionLimits::default(),
         }
     }
 }
@@ -51,4 +56,6 @@ pub struct GatewayStats {
     pub stalled: u64,
     /// Connections closed for what their client did.
     pub cut_off: u64,
+    /// What waited before it was sequenced.
+    pub admission: AdmissionStats,
 }

@@ -6,6 +6,9 @@
 //! | Replace | ignored | ignored | the old order is canceled, number not used up | Replace |
 //! | Cancel, Modify | - | ignored | ignored | Cancel or Reduce |
 //!
+//! An order waits where its book is busy ([`crate::admission`]); its number is used then, and it is judged again when its
+//! turn has come.
+//!
 //! So whatever a client sends twice has its effect once. Source: Nasdaq, OUCH 5.0, the sections on UserRefNum and on
 //! each message.
 
@@ -44,17 +47,21 @@ pub(crate) struct Checks<'a> {
     pub(crate) open_orders_max: usize,
 }
 
+/// What a request's options ask for, as far as it matters: a minimum quantity, or what is not offered.
+pub(crate) type Options = Result<Option<u32>, RejectReason>;
+
 impl Checks<'_> {
-    /// Decides what a request does. `next_order` gives a book's next order id.
+    /// Decides what a request does, whose `options` have been looked at. `next_order` gives a book's next order id.
     #[inline]
     pub(crate) fn action(
         &self,
         message: &Inbound<'_>,
+        options: Options,
         next_order: impl FnOnce(domain::InstrumentId) -> OrderId,
     ) -> Action {
         match message {
-            Inbound::EnterOrder(enter) => self.enter(enter, next_order),
-            Inbound::ReplaceOrder(replace) => self.replace(replace, next_order),
+            Inbound::EnterOrder(enter) => self.enter(enter, options, next_order),
+            Inbound::ReplaceOrder(replace) => self.replace(replace, options, next_order),
             Inbound::CancelOrder(cancel) => self.cancel(cancel),
             Inbound::ModifyOrder(modify) => self.modify(modify),
             Inbound::AccountQuery => Action::AccountQuery,
@@ -64,6 +71,7 @@ impl Checks<'_> {
     fn enter(
         &self,
         enter: &inbound::EnterOrder<'_>,
+        options: Options,
         next_order: impl FnOnce(domain::InstrumentId) -> OrderId,
     ) -> Action {
         let client_ref = ClientRef(enter.user_ref);
@@ -71,7 +79,7 @@ impl Checks<'_> {
             return Action::Ignore;
         }
         let client_order_id = client_order_id(enter.client_order_id);
-        Action::Sequence(match self.checked(enter) {
+        Action::Sequence(match self.checked(enter, options) {
             Ok(terms) => Command::Enter(EnterOrder {
                 order: next_order(terms.instrument.id),
                 owner: Owner { session: self.id, client_ref },
@@ -94,13 +102,11 @@ impl Checks<'_> {
         })
     }
 
-    fn checked(&self, enter: &inbound::EnterOrder<'_>) -> Result<Terms<'_>, RejectReason> {
-        let instrument = Symbol::from_padded(enter.symbol)
-            .and_then(|symbol| self.instruments.find(symbol))
-            .ok_or(RejectReason::UnknownInstrument)?;
+    fn checked(&self, enter: &inbound::EnterOrder<'_>, options: Options) -> Result<Terms<'_>, RejectReason> {
+        let instrument = self.instrument(enter).ok_or(RejectReason::UnknownInstrument)?;
         let side = codes::side(enter.side).ok_or(RejectReason::InvalidSide)?;
         let (quantity, order_type, price) = sized_and_priced(instrument, enter.quantity, enter.price)?;
-        let min_quantity = supported(enter.appendage)?;
+        let min_quantity = options?;
         let time_in_force = codes::time_in_force(enter.time_in_force, min_quantity, enter.quantity)?;
         displayed(enter.display)?;
         if enter.cross != b'N' {
@@ -115,9 +121,15 @@ impl Checks<'_> {
         Ok(Terms { instrument, side, order_type, time_in_force, price, quantity })
     }
 
+    /// The instrument that an order is for.
+    pub(crate) fn instrument(&self, enter: &inbound::EnterOrder<'_>) -> Option<&Instrument> {
+        self.instruments.find(Symbol::from_padded(enter.symbol)?)
+    }
+
     fn replace(
         &self,
         replace: &inbound::ReplaceOrder<'_>,
+        options: Options,
         next_order: impl FnOnce(domain::InstrumentId) -> OrderId,
     ) -> Action {
         let client_ref = ClientRef(replace.user_ref);
@@ -136,7 +148,7 @@ impl Checks<'_> {
             .get(old.order.instrument())
             .ok_or(RejectReason::UnknownInstrument)
             .and_then(|instrument| sized_and_priced(instrument, replace.quantity, replace.price))
-            .and_then(|terms| Ok((terms, supported(replace.appendage)?)))
+            .and_then(|terms| Ok((terms, options?)))
             .and_then(|(terms, min)| {
                 displayed(replace.display)?;
                 Ok((terms, codes::time_in_force(replace.time_in_force, min, replace.quantity)?))
@@ -199,7 +211,7 @@ impl Checks<'_> {
             })
     }
 
-    fn rejected(
+    pub(crate) fn rejected(
         &self,
         client_ref: ClientRef,
         client_order_id: ClientOrderId,
@@ -237,9 +249,17 @@ fn sized_and_priced(
     Ok((quantity, order_type, price))
 }
 
-/// The minimum quantity, if that is all that the options ask for. Options that say nothing about how an order
-/// trades are taken and not acted on.
-fn supported(appendage: Appendage<'_>) -> Result<Option<u32>, RejectReason> {
+/// Looks at a request's options. Those that say nothing about how an order trades are taken and not acted on.
+#[inline]
+pub(crate) fn options(message: &Inbound<'_>) -> Options {
+    match message {
+        Inbound::EnterOrder(enter) => supported(enter.appendage),
+        Inbound::ReplaceOrder(replace) => supported(replace.appendage),
+        Inbound::CancelOrder(_) | Inbound::ModifyOrder(_) | Inbound::AccountQuery => Ok(None),
+    }
+}
+
+fn supported(appendage: Appendage<'_>) -> Options {
     if appendage.is_empty() {
         return Ok(None);
     }
@@ -258,7 +278,7 @@ fn displayed(code: u8) -> Result<(), RejectReason> {
     if matches!(code, b'Y' | b'A') { Ok(()) } else { Err(RejectReason::InvalidDisplay) }
 }
 
-fn client_order_id(text: [u8; 14]) -> ClientOrderId {
+pub(crate) fn client_order_id(text: [u8; 14]) -> ClientOrderId {
     let mut padded = ClientOrderId::BLANK;
     padded.0[..14].copy_from_slice(&text);
     padded

@@ -11,6 +11,12 @@ pub trait Venue {
     /// no, the gateway leaves the request in its connection's buffer and reads no more from there.
     fn has_room(&mut self, instrument: Option<InstrumentId>) -> bool;
 
+    /// How many commands for this book have been sequenced and not executed yet; never too few.
+    fn outstanding(&mut self, instrument: InstrumentId) -> u64;
+
+    /// Lets books begin with what has been sequenced, ahead of the turn's end.
+    fn publish(&mut self);
+
     /// Whether new orders are taken; when not, only what makes the book smaller is.
     fn takes_orders(&self) -> bool;
 

@@ -273,6 +273,8 @@ impl Tracker {
                 self.orders[at] = Tracked::new(times, request.number, quantity, hot);
                 self.flags[at] = pending::REPLACEMENT | if gone { pending::GONE } else { pending::ENTRY };
                 self.counts.superfluous += u64::from(gone);
+                // Until it is answered nothing is known to be left of it, and a rejection must find the old order.
+                self.orders[at].leaves = original;
             }
         }
     }
@@ -318,6 +320,7 @@ impl Tracker {
             Answer::Rejected { number, reason } => {
                 let Some(at) = self.find(session, number) else { return };
                 self.counts.rejects.count(reason);
+                self.keeps_original(session, at);
                 self.entered(at, now);
                 self.gone(session, at);
             }
@@ -340,6 +343,19 @@ impl Tracker {
                 self.counts.executed_units += u64::from(quantity);
                 let Some(at) = self.find(session, number) else { return };
                 self.smaller(session, at, quantity);
+            }
+        }
+    }
+
+    /// The request at `at` is rejected: if it was a replacement, the old order is as it was.
+    fn keeps_original(&mut self, session: usize, at: usize) {
+        const WAITS: u8 = pending::REPLACEMENT | pending::ENTRY;
+        if self.flags[at] & WAITS == WAITS {
+            let old = self.at(session, self.orders[at].leaves);
+            if self.orders[old].number == self.orders[at].leaves
+                && self.orders[old].successor == self.orders[at].number
+            {
+                self.flags[old] &= !pending::REPLACE;
             }
         }
     }
@@ -531,6 +547,22 @@ mod tests {
         let accepted = Answer::Accepted { number: 1, quantity: 100 };
         assert_eq!(play(&[enter(1)], &[accepted, accepted]), (1, 0, 0, 1));
         assert_eq!(play(&[enter(1)], &[Answer::Accepted { number: 2, quantity: 1 }]), (0, 0, 1, 1));
+    }
+
+    #[test]
+    fn a_rejected_replacement_leaves_the_old_order_as_it_was() {
+        let requests = [enter(1), replace(1, 2)];
+        let answers =
+            [Answer::Accepted { number: 1, quantity: 100 }, Answer::Rejected { number: 2, reason: 0x28 }];
+        assert_eq!(play(&requests, &answers), (2, 0, 0, 0));
+        // Nothing of it waits any more: its place may be used again.
+        let mut tracker = Tracker::new(1, 2);
+        tracker.sent(&requests[0], false, 0, 0);
+        tracker.answered(0, &answers[0], 1);
+        tracker.sent(&requests[1], false, 2, 2);
+        assert!(!tracker.has_room(&enter(3)), "its place waits for the replacement");
+        tracker.answered(0, &answers[1], 3);
+        assert!(tracker.has_room(&enter(3)));
     }
 
     #[test]

@@ -271,7 +271,10 @@ fn settings(ack: &'static str, random: &mut Random) -> Settings {
         "--balance",
         pick(&["full", "drill", "drill"], random),
     ];
-    Settings { ack, segment_mib: 1, ..Settings::args(&args) }
+    // From never waiting to hardly ever being admitted at once.
+    let admission =
+        pick(&["window = 0", "", "window = 2\nsojourn_us = 2000", "window = 1\nsojourn_us = 100"], random);
+    Settings { ack, admission, segment_mib: 1, ..Settings::args(&args) }
 }
 
 fn rounds_asked() -> u64 {

@@ -11,6 +11,7 @@
 //! hangs.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod audit;
 mod client;
 mod commands;
@@ -20,6 +21,7 @@ mod desk;
 mod faults;
 mod hostile;
 mod lobster;
+mod paused;
 mod reference;
 mod resume;
 mod script;

@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) open_orders: usize,
     pub(crate) login_timeout_s: u64,
     pub(crate) silence_s: u64,
+    /// Keys of the section `[admission]`.
+    pub(crate) admission: &'static str,
     /// Further arguments of `run`.
     pub(crate) args: Vec<String>,
     /// Where the data directory is; `None`: among the test's own temporary files.
@@ -70,6 +72,8 @@ impl Default for Settings {
             open_orders: 100_000,
             login_timeout_s: 30,
             silence_s: 60,
+            // Whatever else the machine does meanwhile, nothing is refused for having waited or for want of room to wait.
+            admission: "sojourn_us = 3600000000\nheld_book = 65536\nheld_session = 65536",
             args: vec!["--shards".into(), "2".into()],
             data: None,
         }
@@ -101,7 +105,7 @@ impl Settings {
         let _ = write!(
             text,
             "]\n[journal]\nsegment_mib = {}\ntail_mib = {}\ntail_dir = \"{}\"\nreserve_mib = {}\n\
-             [limits]\nconnections = {}\nunsent_kib = {}\nopen_orders = {}\nlogin_timeout_s = {}\nsilence_s = {}\n\
+             [limits]\nconnections = {}\nunsent_kib = {}\nopen_orders = {}\nlogin_timeout_s = {}\nsilence_s = {}\n[admission]\n{}\n\
              [instrument_defaults]\ntick = \"{}\"\nlot = 1\nquantity_max = 999999\nprice_max = \"199999.99\"\n",
             self.segment_mib,
             self.tail_mib,
@@ -112,6 +116,7 @@ impl Settings {
             self.open_orders,
             self.login_timeout_s,
             self.silence_s,
+            self.admission,
             self.tick,
         );
         for user in USERS {

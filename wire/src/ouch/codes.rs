@@ -122,6 +122,7 @@ pub const fn cancel_reason(reason: CancelReason) -> u8 {
 /// | `TooManyStops` | 0x1E | shares exceed threshold | nearest: a threshold of the book |
 /// | `Expired` | 0x0A | processing error | nearest: it came too late to be processed |
 /// | `NotionalTooSmall` | 0x06 | fat finger | nearest: so small an order is a slip |
+/// | `Busy` | 0x28 | risk: symbol message rate | nearest: more came for the instrument than its book can do |
 #[inline]
 #[must_use]
 pub const fn reject_reason(reason: RejectReason) -> u16 {
@@ -142,6 +143,7 @@ pub const fn reject_reason(reason: RejectReason) -> u16 {
         RejectReason::TooManyStops => 0x1E,
         RejectReason::Expired => 0x0A,
         RejectReason::NotionalTooSmall => 0x06,
+        RejectReason::Busy => 0x28,
     }
 }
 

@@ -1,0 +1,375 @@
+//! A gateway before books that execute when the test says so: real sockets, sessions and matching, and a clock, a log
+//! and a pace that are the test's. What waits, and for how long, is so the same in every run.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{ErrorKind, Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use domain::{
+    Command, Event, Events, Instrument, InstrumentId, Nanos, OrderBounds, OrderId, Price, Quantity, Report,
+    Sequence, Sequenced, SessionDefinition, SessionId, Symbol, UserName,
+};
+use engine::book::Book;
+use gateway::{AdmissionLimits, Gateway, GatewayStats, Instruments, Limits, Sessions, Users, Venue};
+use journal::{Position, ReadError};
+use wire::{
+    ouch::Inbound,
+    soup::{Password, SessionName, Username},
+};
+
+use crate::{
+    client::{Said, login_bytes, packet_bytes, request_bytes},
+    script::written,
+    venue::{HUNG, PASSWORD, USERS},
+};
+
+/// The books, by index.
+pub(crate) const SYMBOLS: [&str; 3] = ["HOT", "COLD", "COOL"];
+
+/// Books behind a gateway.
+pub(crate) struct Paused {
+    books: Vec<Book>,
+    /// By book: sequenced and not executed.
+    routed: Vec<VecDeque<Sequenced<Command>>>,
+    next_order: Vec<u64>,
+    /// Everything that was sequenced.
+    pub(crate) commands: Vec<Sequenced<Command>>,
+    pub(crate) reports: Vec<Report>,
+    pub(crate) now: Nanos,
+    pub(crate) takes_orders: bool,
+    pub(crate) has_room: bool,
+    /// By book: its ring is full.
+    pub(crate) full: [bool; SYMBOLS.len()],
+}
+
+impl Paused {
+    fn new(sessions: &mut Sessions) -> Self {
+        let mut paused = Self {
+            books: (0..SYMBOLS.len()).map(|book| Book::new(InstrumentId(book as u32))).collect(),
+            routed: vec![VecDeque::new(); SYMBOLS.len()],
+            next_order: vec![1; SYMBOLS.len()],
+            commands: Vec::new(),
+            reports: Vec::new(),
+            now: Nanos(1_000_000_000),
+            takes_orders: true,
+            has_room: true,
+            full: [false; SYMBOLS.len()],
+        };
+        for (session, name) in (0..).map(SessionId).zip(USERS) {
+            let definition =
+                SessionDefinition { session, user: UserName::new(name.as_bytes()).expect("a name") };
+            sessions.define(&definition);
+            let command = paused.sequence(Command::DefineSession(definition));
+            sessions.on_command(&command, |report| paused.log(report));
+        }
+        paused
+    }
+
+    /// How many commands wait in a book.
+    pub(crate) fn waiting(&self, book: usize) -> usize {
+        self.routed[book].len()
+    }
+
+    /// Executes up to `most` commands of a book.
+    fn execute(&mut self, book: usize, most: usize) -> Vec<Event> {
+        let mut events = Events::new();
+        let mut said = Vec::new();
+        for _ in 0..most {
+            let Some(command) = self.routed[book].pop_front() else { break };
+            self.books[book].apply(&command, &mut events);
+            said.extend(events.as_slice().iter().copied());
+            events.clear();
+        }
+        said
+    }
+}
+
+impl Venue for Paused {
+    fn has_room(&mut self, instrument: Option<InstrumentId>) -> bool {
+        self.has_room && !instrument.is_some_and(|book| self.full[book.0 as usize])
+    }
+
+    fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
+        self.routed[instrument.0 as usize].len() as u64
+    }
+
+    fn publish(&mut self) {}
+
+    fn takes_orders(&self) -> bool {
+        self.takes_orders
+    }
+
+    fn next_order(&self, instrument: InstrumentId) -> OrderId {
+        OrderId::new(instrument, self.next_order[instrument.0 as usize])
+    }
+
+    fn sequence(&mut self, command: Command) -> Sequenced<Command> {
+        assert!(self.has_room(command.instrument()), "room was asked for");
+        let sequence = Sequence(self.commands.len() as u64 + 1);
+        let sequenced = Sequenced { sequence, nanos: self.now, command };
+        self.commands.push(sequenced);
+        if let Some(instrument) = command.instrument() {
+            let book = instrument.0 as usize;
+            let made = match command {
+                Command::Enter(enter) => Some(enter.order),
+                Command::Replace(replace) => Some(replace.new_order),
+                _ => None,
+            };
+            if let Some(order) = made {
+                assert_eq!(order.number(), self.next_order[book]);
+                self.next_order[book] += 1;
+            }
+            self.routed[book].push_back(sequenced);
+        }
+        sequenced
+    }
+
+    fn log(&mut self, report: &Report) -> Position {
+        self.reports.push(*report);
+        Position(64 * self.reports.len() as u64)
+    }
+
+    fn logged(&mut self, position: Position) -> Result<Report, ReadError> {
+        Ok(self.reports[usize::try_from(position.0 / 64).expect("few") - 1])
+    }
+
+    fn gate(&self) -> Position {
+        Position(u64::MAX)
+    }
+
+    fn now(&mut self) -> Nanos {
+        self.now
+    }
+}
+
+/// One user's connection.
+struct Peer {
+    stream: TcpStream,
+    inbox: Vec<u8>,
+    /// The number of the next message.
+    number: u64,
+}
+
+/// A gateway, its books, and who is connected.
+pub(crate) struct Stage {
+    pub(crate) gateway: Gateway,
+    pub(crate) venue: Paused,
+    peers: BTreeMap<&'static str, Peer>,
+}
+
+impl Stage {
+    pub(crate) fn new(admission: AdmissionLimits) -> Self {
+        let mut sessions = Sessions::new();
+        let venue = Paused::new(&mut sessions);
+        Self { gateway: gateway(admission, sessions), venue, peers: BTreeMap::new() }
+    }
+
+    /// The process dies and comes back: what was sequenced and reported is all that is left, and the books have executed
+    /// all of it.
+    pub(crate) fn restart(&mut self, admission: AdmissionLimits) {
+        self.peers.clear();
+        let mut sessions = Sessions::new();
+        for (session, name) in (0..).map(SessionId).zip(USERS) {
+            let user = UserName::new(name.as_bytes()).expect("a name");
+            sessions.define(&SessionDefinition { session, user });
+        }
+        for (report, at) in self.venue.reports.iter().zip(1..) {
+            sessions.on_logged(report, Position(64 * at)).expect("a whole log");
+        }
+        let old = std::mem::take(&mut self.venue.commands);
+        self.venue.books = (0..SYMBOLS.len()).map(|book| Book::new(InstrumentId(book as u32))).collect();
+        self.venue.routed = vec![VecDeque::new(); SYMBOLS.len()];
+        for command in &old {
+            sessions.on_command(command, |report| self.venue.log(report));
+            if let Some(instrument) = command.command.instrument() {
+                let book = instrument.0 as usize;
+                self.venue.routed[book].push_back(*command);
+                for event in self.venue.execute(book, 1) {
+                    sessions.on_event(&event, |report| self.venue.log(report));
+                }
+            }
+        }
+        sessions.recovered();
+        self.venue.commands = old;
+        self.gateway = gateway(admission, sessions);
+    }
+
+    pub(crate) fn stats(&self) -> GatewayStats {
+        self.gateway.stats()
+    }
+
+    /// A new connection of this user, logged in for what is new.
+    pub(crate) fn log_in(&mut self, user: &'static str, from: u64) {
+        let stream = TcpStream::connect(self.gateway.address()).expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        stream.set_nonblocking(true).expect("no waiting");
+        self.peers.insert(user, Peer { stream, inbox: Vec::new(), number: 0 });
+        self.write(user, &login_bytes(user, PASSWORD, "", from));
+        let (kind, payload) = self.packet(user);
+        assert_eq!(kind, b'A');
+        let number = String::from_utf8(payload[10..].to_vec()).expect("text");
+        self.peers.get_mut(user).expect("a peer").number = number.trim().parse().expect("a number");
+    }
+
+    pub(crate) fn hang_up(&mut self, user: &'static str) {
+        self.peers.remove(user);
+        let hung = Instant::now() + HUNG;
+        while self.stats().connections > self.peers.len() {
+            self.turn();
+            assert!(Instant::now() < hung, "the gateway does not see the end");
+        }
+    }
+
+    /// Logs out.
+    pub(crate) fn log_out(&mut self, user: &'static str) {
+        self.write(user, &packet_bytes(b'O', b""));
+        self.hang_up(user);
+    }
+
+    /// Requests in one segment, and turns until the gateway has taken them in or says that it cannot.
+    pub(crate) fn say(&mut self, user: &'static str, requests: &[Inbound<'_>]) {
+        if !self.peers.contains_key(user) {
+            self.log_in(user, 0);
+        }
+        let bytes: Vec<u8> = requests.iter().flat_map(request_bytes).collect();
+        let taken = |stats: GatewayStats| stats.requests + stats.ignored;
+        let before = self.stats();
+        self.write(user, &bytes);
+        // What has waited may be ignored meanwhile and counts too, so there is one more look than needed.
+        let enough = taken(before) + requests.len() as u64;
+        let until = Instant::now() + Duration::from_millis(500);
+        while taken(self.stats()) < enough && self.stats().stalled == before.stalled && Instant::now() < until
+        {
+            self.turn();
+        }
+        self.turn();
+    }
+
+    fn write(&mut self, user: &'static str, bytes: &[u8]) {
+        self.peers.get_mut(user).expect("a peer").stream.write_all(bytes).expect("a small write");
+    }
+
+    /// One turn of the front, books excepted.
+    pub(crate) fn turn(&mut self) {
+        self.gateway.poll(Some(Duration::from_millis(1))).expect("a poll");
+        self.gateway.receive(&mut self.venue);
+        self.send();
+    }
+
+    fn send(&mut self) {
+        let end = Position(64 * (self.venue.reports.len() as u64 + 1));
+        self.gateway.send(&mut self.venue, end);
+    }
+
+    /// A book executes up to `most` commands, and then there is a turn.
+    pub(crate) fn execute(&mut self, book: usize, most: usize) {
+        for event in self.venue.execute(book, most) {
+            let Self { gateway, venue, .. } = self;
+            gateway.on_event(&event, &mut |report| venue.log(report));
+        }
+        self.turn();
+    }
+
+    /// All books execute until nothing waits anywhere.
+    pub(crate) fn settle(&mut self) {
+        let hung = Instant::now() + HUNG;
+        while self.gateway.is_holding()
+            || self.gateway.has_work()
+            || (0..SYMBOLS.len()).any(|book| self.venue.waiting(book) > 0)
+        {
+            for book in 0..SYMBOLS.len() {
+                self.execute(book, usize::MAX);
+            }
+            assert!(Instant::now() < hung, "it never ends");
+        }
+    }
+
+    /// Time passes, and then there is a turn.
+    pub(crate) fn wait(&mut self, nanos: u64) {
+        self.venue.now.0 += nanos;
+        self.turn();
+    }
+
+    /// What a user has been told since, as `script` writes it.
+    pub(crate) fn hears(&mut self, user: &'static str) -> Vec<String> {
+        self.heard(user).iter().map(|said| written(said).0).collect()
+    }
+
+    /// The same, as it came: all that the session has been told.
+    pub(crate) fn heard(&mut self, user: &'static str) -> Vec<Said> {
+        let session = USERS.iter().position(|name| *name == user).expect("a user");
+        let told = self.told(SessionId(session as u32));
+        let mut all = Vec::new();
+        while self.peers[user].number <= told {
+            let (kind, bytes) = self.packet(user);
+            if kind == b'S' {
+                let peer = self.peers.get_mut(user).expect("a peer");
+                all.push(Said { number: peer.number, bytes });
+                peer.number += 1;
+            }
+        }
+        all
+    }
+
+    /// How many messages a session has been told, or will be as soon as it reads.
+    pub(crate) fn told(&self, session: SessionId) -> u64 {
+        let of_session = self.venue.reports.iter().filter(|report| report.session == session);
+        of_session.map(|report| report.number).max().unwrap_or(0)
+    }
+
+    /// The next packet. It comes without a turn, but for a login's.
+    fn packet(&mut self, user: &'static str) -> (u8, Vec<u8>) {
+        let hung = Instant::now() + HUNG;
+        loop {
+            let peer = self.peers.get_mut(user).expect("a peer");
+            let length = peer.inbox.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)));
+            if let Some(length) = length
+                && peer.inbox.len() >= 2 + length
+            {
+                let packet: Vec<u8> = peer.inbox.drain(..2 + length).collect();
+                return (packet[2], packet[3..].to_vec());
+            }
+            let mut bytes = [0; 64 * 1024];
+            match peer.stream.read(&mut bytes) {
+                Ok(0) => panic!("{user} is cut off"),
+                Ok(n) => peer.inbox.extend_from_slice(&bytes[..n]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.gateway.poll(Some(Duration::from_millis(1))).expect("a poll");
+                    if self.peers[user].number == 0 {
+                        self.gateway.receive(&mut self.venue);
+                    }
+                    self.send();
+                    assert!(Instant::now() < hung, "{user} is told nothing");
+                }
+                Err(error) => panic!("{user}: {error}"),
+            }
+        }
+    }
+}
+
+fn gateway(admission: AdmissionLimits, sessions: Sessions) -> Gateway {
+    let mut instruments = Instruments::new();
+    for (id, symbol) in (0..).map(InstrumentId).zip(SYMBOLS) {
+        instruments.define(Instrument {
+            id,
+            symbol: Symbol::new(symbol).expect("a symbol"),
+            tick: 100,
+            lot: 1,
+            quantity_max: Quantity(999_999),
+            price_max: Price::new(19_999_999).expect("a price"),
+            bounds: OrderBounds::NONE,
+        });
+    }
+    let mut users = Users::new();
+    for (session, name) in (0..).map(SessionId).zip(USERS) {
+        let name = Username::new(name).expect("a name");
+        users.add(name, Password::new(PASSWORD).expect("a password"), session);
+    }
+    let limits = Limits { admission, ..Limits::default() };
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let session = SessionName::new("1").expect("a name");
+    Gateway::bind(address, limits, session, users, instruments, sessions).expect("a port")
+}
