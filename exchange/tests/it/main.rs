@@ -4,7 +4,8 @@
 //! * `resume`, `crash` and `faults`: what must survive the death of the process and the whims of a disk.
 //! * `snapshot`: starts that need not replay everything, and come to the same.
 //! * `special`: special orders, put into journals as commands.
-//! * `shards`, `lobster` and `commands`: the same results on any number of shards, recorded flow, the command line.
+//! * `shards`, `lobster`, `commands` and `simulate`: the same results on any number of shards, recorded flow, the
+//!   command line, the simulator's.
 //!
 //! Random tests print their seed, and `SEED=n` repeats one. Timeouts are generous: they only tell that something
 //! hangs.
@@ -23,6 +24,7 @@ mod reference;
 mod resume;
 mod script;
 mod shards;
+mod simulate;
 mod snapshot;
 mod special;
 mod venue;
