@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Look at a journal without changing it.
     Journal(Journal),
+    /// Simulate shards and workers of another machine: what a balancing policy would do there, beside the ideal.
+    Simulate(Simulate),
     /// Print the commented default configuration.
     Config,
     /// Print completions for a shell.
@@ -197,6 +199,83 @@ pub(crate) struct Replay {
     /// Print each book's commands and hashes.
     #[arg(long)]
     pub(crate) per_instrument: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Simulate {
+    /// Cores that run books.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=128))]
+    pub(crate) cores: u16,
+    /// Books. A rates file, and us-equities, have their own number.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) books: u32,
+    /// Which books are hot: calm, zipf:S, hot:K%, hot-swap:T (as 1ms), us-equities.
+    #[arg(long, value_name = "PROFILE", default_value = "zipf:1")]
+    pub(crate) profile: String,
+    /// Zipf's s, for --profile zipf:S.
+    #[arg(long, value_name = "S", conflicts_with = "profile")]
+    pub(crate) zipf: Option<f64>,
+    /// Rates of symbols over a day, as CSV with the columns inside_updates, p99_per_s and max_per_s: takes the place
+    /// of the made-up ones of us-equities.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["profile", "zipf"])]
+    pub(crate) rates: Option<PathBuf>,
+    /// The load, as percent of what the ideal can carry at most.
+    #[arg(long, value_name = "PERCENT", default_value_t = 80.0)]
+    pub(crate) load: f64,
+    /// Commands of a run. Default: 2,000,000; in tables 1,000,000; a tenth with --quick.
+    #[arg(long, value_name = "N")]
+    pub(crate) commands: Option<u64>,
+    /// The mean size of a burst, which is geometric; 1 for single commands.
+    #[arg(long, value_name = "N", default_value_t = 16.0)]
+    pub(crate) burst: f64,
+    /// How many commands of a burst are in a row for one book, in the mean. Default: all.
+    #[arg(long, value_name = "N")]
+    pub(crate) row: Option<f64>,
+    /// Only this placement, instead of the standard comparison.
+    #[arg(long, value_name = "POLICY", value_parser = ["hash", "round-robin", "weighted", "lpt"])]
+    pub(crate) placement: Option<String>,
+    /// Only this balancing, instead of the standard comparison.
+    #[arg(long, visible_alias = "policy", value_name = "MODE", value_parser = ["off", "steal", "migrate", "full"])]
+    pub(crate) balance: Option<String>,
+    /// How often homes are decided on, as 1ms or 200us.
+    #[arg(long, value_name = "T", default_value = "1ms")]
+    pub(crate) period: String,
+    /// Spread books that have had bursts as well.
+    #[arg(long)]
+    pub(crate) predict: bool,
+    /// Commands that a worker claims from its ring at a time.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch: u32,
+    /// Commands that a thief takes out of a ring at a time.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) publish: u32,
+    /// What everything random comes from.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The tables of docs/balance-simulation.md: 72 machines, hot swaps, the cost of scheduling, US equities. Minutes.
+    #[arg(long)]
+    pub(crate) table: bool,
+    /// Fewer machines and shorter runs: seconds.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// What things cost, from a file that --calibrate wrote.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) costs: Option<PathBuf>,
+    /// What scheduling costs for each command, in nanoseconds, whatever the costs file says.
+    #[arg(long, value_name = "NANOS")]
+    pub(crate) scheduling: Option<u64>,
+    /// Measure on this machine what things cost, and simulate nothing.
+    #[arg(long)]
+    pub(crate) calibrate: bool,
+    /// Write the measured costs there.
+    #[arg(long, value_name = "FILE", requires = "calibrate")]
+    pub(crate) save: Option<PathBuf>,
+    /// Write a page with tables and curves there.
+    #[arg(long, value_name = "FILE", conflicts_with = "calibrate")]
+    pub(crate) html: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -17,6 +17,7 @@ mod replay;
 mod run;
 mod say;
 mod sequencer;
+mod simulate;
 mod snapshot;
 mod status;
 mod top;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),
         cli::Command::Replay(replay) => replay::replay(replay),
+        cli::Command::Simulate(simulate) => simulate::simulate(simulate),
         cli::Command::Config => {
             say::say!("{}", config::DEFAULT.trim_end());
             Ok(())

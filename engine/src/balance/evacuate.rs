@@ -90,10 +90,12 @@ impl Spread<'_> {
             !self.metrics.shards[usize::from(shard.0)].stalled
                 && self.bonds.may_flee(unit, *shard, placement, &decision.moves)
         };
-        // Among equals the one that this period has given least, so that cold units spread as well.
+        // A unit that weighs nothing goes where fewest went, so that cold units spread as well.
         let given = |shard: ShardId| moves.iter().filter(|made| made.to == shard).count();
+        let cold = rates.weight(unit) < rates.steady(1) / 16;
+        let weighs = |shard: ShardId| if cold { 0 } else { rates.shards()[usize::from(shard.0)] };
         let all = (0..placement.shards()).map(ShardId);
-        let key = |shard: &ShardId| (rates.shards()[usize::from(shard.0)], given(*shard), *shard);
+        let key = |shard: &ShardId| (weighs(*shard), given(*shard), *shard);
         let Some(to) = all.filter(may).min_by_key(key) else { return true };
         if !budget.take() {
             return false;

@@ -13,12 +13,19 @@ use super::{Rates, Tuning, Unit};
 /// Moves looked at for a verdict on moving.
 const VERDICTS: usize = 32;
 
+/// Calm for so many times the next freeze makes it a short one again.
+const CALM_FREEZES: u64 = 8;
+/// But not less than this: verdicts on moves take their time.
+const CALM_MIN_NANOS: u64 = 1_000_000_000;
+/// Moves remembered until their verdict, at most: a sample is enough for one.
+const MADE_MAX: usize = 1 << 12;
+
 /// A move to be looked at.
 #[derive(Clone, Copy, Debug)]
 struct Made {
     unit: Unit,
     weight: u64,
-    period: u32,
+    period: u64,
 }
 
 /// Watches moves, and stops them.
@@ -38,10 +45,13 @@ pub(super) struct Freeze {
 
 impl Freeze {
     pub(super) fn new(tuning: &Tuning) -> Self {
-        let periods = tuning.verdict_periods.max(tuning.settle_periods + 1);
+        let settle = tuning.periods(tuning.settle_nanos);
+        let periods = tuning.periods(tuning.verdict_nanos).max(settle.saturating_add(1));
         Self {
             // What a budget lets through until the verdict, so that it never grows.
-            made: VecDeque::with_capacity(tuning.moves_per_period as usize * (periods as usize + 1)),
+            made: VecDeque::with_capacity(
+                (tuning.moves_per_period as usize).saturating_mul(periods as usize + 1).min(MADE_MAX),
+            ),
             verdicts: 0,
             judged: 0,
             verdict_periods: periods,
@@ -55,6 +65,9 @@ impl Freeze {
 
     /// A move was decided.
     pub(super) fn note(&mut self, unit: Unit, rates: &Rates) {
+        if self.made.len() == MADE_MAX {
+            return;
+        }
         self.made.push_back(Made { unit, weight: rates.weight(unit), period: rates.period() });
     }
 
@@ -62,7 +75,7 @@ impl Freeze {
     pub(super) fn observe(&mut self, now_nanos: u64, rates: &Rates) -> Option<u64> {
         while let Some(made) = self.made.front().copied() {
             let age = rates.period() - made.period;
-            if age < self.verdict_periods {
+            if age < u64::from(self.verdict_periods) {
                 break;
             }
             self.made.pop_front();
@@ -83,7 +96,7 @@ impl Freeze {
         }
         if self.judged == VERDICTS && self.verdicts.count_ones() as usize * 2 > VERDICTS {
             let calm = now_nanos.saturating_sub(self.thawed_nanos);
-            if calm > self.next_nanos.saturating_mul(4) {
+            if calm > self.next_nanos.saturating_mul(CALM_FREEZES).max(CALM_MIN_NANOS) {
                 self.next_nanos = self.min_nanos;
             }
             self.until = Some(now_nanos.saturating_add(self.next_nanos));

@@ -34,9 +34,9 @@ struct UnitRate {
     /// Arrivals within `period`.
     arrived: u32,
     /// When it was last touched; 0 for never.
-    period: u32,
+    period: u64,
     /// The period of its last move; 0 for never.
-    moved: u32,
+    moved: u64,
     /// The shard in whose sum it is.
     home: u16,
 }
@@ -51,7 +51,7 @@ pub(super) struct Rates {
     /// Units that were to move in the last period: whether they did is seen in the next.
     moving: Vec<Unit>,
     /// The present period, from 1.
-    period: u32,
+    period: u64,
     decay: Decay,
     score_decay: Decay,
     predict: bool,
@@ -59,16 +59,17 @@ pub(super) struct Rates {
 
 impl Rates {
     pub(super) fn new(tuning: &Tuning) -> Self {
+        let half_life = tuning.periods(tuning.half_life_nanos);
         Self {
-            decay: Decay::half_life(tuning.half_life_periods),
-            score_decay: Decay::half_life(tuning.half_life_periods.saturating_mul(SCORE_LIVES)),
+            decay: Decay::half_life(half_life),
+            score_decay: Decay::half_life(half_life.saturating_mul(SCORE_LIVES)),
             predict: tuning.predict,
             ..Self::default()
         }
     }
 
     /// Takes in what arrived in the last `periods` periods.
-    pub(super) fn observe(&mut self, books: &[BookLoad], placement: &Placement, periods: u32) {
+    pub(super) fn observe(&mut self, books: &[BookLoad], placement: &Placement, periods: u64) {
         // Allocates at the first period only: neither books nor shards become more.
         self.units.resize(placement.instruments() as usize, UnitRate::default());
         self.shards.resize(usize::from(placement.shards()), 0);
@@ -104,7 +105,8 @@ impl Rates {
             // Compared in whole commands, squared.
             let (off_commands, expected_commands) = (off / COMMAND, expected / COMMAND + 1);
             let noise = SURPRISE * SURPRISE * (2 * BURST_MEAN - 1) * expected_commands;
-            let matters = off > self.decay.lost(even, periods) / 16;
+            // What is little for a shard may be smoothed.
+            let matters = off > self.decay.lost(even, periods) / 8;
             if matters && off_commands.saturating_mul(off_commands) > noise {
                 known.rate = self.decay.steady(arrived, periods);
                 known.score = known.score.saturating_add(arrived.saturating_sub(expected));
@@ -158,7 +160,7 @@ impl Rates {
     }
 
     /// The present period.
-    pub(super) fn period(&self) -> u32 {
+    pub(super) fn period(&self) -> u64 {
         self.period
     }
 
@@ -169,7 +171,7 @@ impl Rates {
     }
 
     /// Whether a unit has moved within so many periods.
-    pub(super) fn moved_within(&self, unit: Unit, periods: u32) -> bool {
+    pub(super) fn moved_within(&self, unit: Unit, periods: u64) -> bool {
         let moved = self.units[unit.0 as usize].moved;
         moved != 0 && self.period - moved < periods
     }
@@ -201,7 +203,7 @@ impl Decay {
     }
 
     /// What is left of a value after so many periods.
-    fn of(&self, mut value: u64, mut periods: u32) -> u64 {
+    fn of(&self, mut value: u64, mut periods: u64) -> u64 {
         for power in &self.powers {
             if periods == 0 || value == 0 {
                 return value;
@@ -216,14 +218,14 @@ impl Decay {
 
     /// What is lost of a steady rate within so many periods, which is what is expected to arrive in them. The rate has
     /// been decayed by these periods already.
-    fn lost(&self, left: u64, periods: u32) -> u64 {
+    fn lost(&self, left: u64, periods: u64) -> u64 {
         let kept = self.of(1 << 32, periods).max(1);
         u64::try_from((u128::from(left) * u128::from((1_u64 << 32) - kept)) / u128::from(kept))
             .unwrap_or(u64::MAX)
     }
 
     /// The rate that `arrived` commands in each stretch of so many periods come to: `a / (1 - f^k)`.
-    fn steady(&self, arrived: u64, periods: u32) -> u64 {
+    fn steady(&self, arrived: u64, periods: u64) -> u64 {
         let lost = ((1_u64 << 32) - self.of(1 << 32, periods)).max(1);
         u64::try_from((u128::from(arrived) << 32) / u128::from(lost)).unwrap_or(u64::MAX)
     }
@@ -252,9 +254,9 @@ mod tests {
     fn half_is_left_after_a_half_life() {
         for h in [1, 2, 8, 100, 1_000] {
             let decay = Decay::half_life(h);
-            let left = decay.of(1 << 40, h);
+            let left = decay.of(1 << 40, h.into());
             assert!(left.abs_diff(1 << 39) < 1 << 24, "{h}: {left}");
-            assert_eq!(decay.of(1 << 40, u32::MAX), 0, "{h}");
+            assert_eq!(decay.of(1 << 40, u64::MAX), 0, "{h}");
         }
     }
 

@@ -150,6 +150,7 @@ impl Rebalance {
             .min_by_key(|shard| (self.load[*shard], *shard))?;
         let gap = self.load[usize::from(from.0)].saturating_sub(self.load[to]);
         let to = ShardId(to as u16);
+        let settle = u64::from(means.tuning.periods(means.tuning.settle_nanos));
         let floor = means.rates.steady(means.tuning.arrivals_min);
         // From the best fit, half the gap, to both sides: what is heavier must still leave both lighter than the
         // giver was by a quarter of what moves; what is lighter is tried after it, down to what is too cold to pay.
@@ -158,7 +159,7 @@ impl Rebalance {
             let candidate = &self.candidates[index];
             !candidate.moved
                 && candidate.weight >= floor
-                && !means.rates.moved_within(candidate.unit, means.tuning.settle_periods)
+                && !means.rates.moved_within(candidate.unit, settle)
                 && means.bonds.may_move(candidate.unit, to, metrics.placement, &decision.moves)
         };
         let heavier = (range.start..fit)
@@ -206,6 +207,6 @@ mod tests {
         let tuning = Tuning::default();
         assert_eq!(slack(&tuning, 0), 300);
         assert_eq!(slack(&tuning, 800), 82);
-        assert_eq!(slack(&tuning, 1_000), 20);
+        assert_eq!(slack(&tuning, 1_000), 40);
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Threshold {
     busy: StealRule,
     load_calm: u32,
     load_busy: u32,
-    /// Busy share of the time in thousandths, smoothed over four periods; `None` before the first.
+    /// Busy share of the time in 2^-8 thousandths, smoothed over four periods; `None` before the first.
     load: Option<u32>,
 }
 
@@ -39,13 +39,14 @@ impl Threshold {
         if time == 0 {
             return;
         }
-        let now = u32::try_from(u128::from(busy) * 1_000 / u128::from(time)).expect("at most the whole");
+        let now =
+            u32::try_from(u128::from(busy) * (1_000 << 8) / u128::from(time)).expect("at most the whole");
         self.load = Some(self.load.map_or(now, |before| (3 * before + now) / 4));
     }
 
     /// The busy share of the time, in thousandths.
     pub(super) fn load(&self) -> u32 {
-        self.load.unwrap_or(0)
+        (self.load.unwrap_or(0) + 128) >> 8
     }
 
     /// The rule for this load.
@@ -91,9 +92,9 @@ mod tests {
     fn the_threshold_rises_with_the_load() {
         let tuning = Tuning::default();
         assert_eq!(settled(&[100, 900]).rule(), tuning.steal_calm);
-        assert_eq!(settled(&[900, 900]).rule(), tuning.steal_busy);
+        assert_eq!(settled(&[1_000, 1_000]).rule(), tuning.steal_busy);
         assert_eq!(settled(&[5_000, 5_000]).load(), 1_000, "busy is at most all the time");
-        let half_way = settled(&[650, 650]).rule();
+        let half_way = settled(&[850, 850]).rule();
         assert_eq!(
             half_way.waiting_min,
             u32::midpoint(tuning.steal_calm.waiting_min, tuning.steal_busy.waiting_min)

@@ -5,7 +5,8 @@
 //! * `snapshot`: starts that need not replay everything, and come to the same.
 //! * `special`: special orders, put into journals as commands.
 //! * `seeing`: the status, the event stream and `exchange top`; what is asked of placement and balance.
-//! * `shards`, `lobster` and `commands`: the same results on any number of shards, recorded flow, the command line.
+//! * `shards`, `lobster`, `commands` and `simulate`: the same results on any number of shards, recorded flow, the
+//!   command line, the simulator's.
 //!
 //! Random tests print their seed, and `SEED=n` repeats one. Timeouts are generous: they only tell that something
 //! hangs.
@@ -27,6 +28,7 @@ mod resume;
 mod script;
 mod seeing;
 mod shards;
+mod simulate;
 mod snapshot;
 mod special;
 mod venue;

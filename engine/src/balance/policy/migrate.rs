@@ -48,7 +48,7 @@ impl Policy for Migrate {
     fn decide(&mut self, metrics: &Metrics<'_>, decision: &mut Decision) {
         self.threshold.observe(metrics);
         let nominal = self.tuning.period_nanos.max(1);
-        let periods = (metrics.period_nanos.saturating_add(nominal / 2) / nominal).clamp(1, 1 << 15) as u32;
+        let periods = (metrics.period_nanos.saturating_add(nominal / 2) / nominal).max(1);
         self.rates.observe(metrics.books, metrics.placement, periods);
         self.budget.pass(metrics.period_nanos);
         let bonds = self.bonds.get_or_insert_with(|| {
