@@ -18,10 +18,6 @@ use crate::{
 const SWEEP: usize = 32;
 /// Ready books among which one is looked for that is warm in the worker's cache.
 const CHOICE: usize = 16;
-/// Steps of the home's worker after a theft in which it shares what its ring has.
-const HUNGRY: u32 = 16;
-/// Ring items that it moves into mailboxes at a time then.
-const SHARED: usize = 64;
 /// Ring items that are no plain commands and are looked at in one go.
 const ODD_MAX: usize = 64;
 
@@ -112,8 +108,6 @@ pub(crate) struct Queue<C> {
     /// Commands for all that have left the ring.
     alls: u32,
     sweep: Option<Sweep<C>>,
-    /// For so many steps of the home's worker thieves are expected.
-    hungry: u32,
     /// How often the first in the line was passed by.
     passed: usize,
     /// The sweep has had its turn; the ring is next.
@@ -136,7 +130,6 @@ impl<C: Copy + Send> Queue<C> {
             position: 0,
             mailboxes: Mailboxes::new(),
             ready: VecDeque::new(),
-            hungry: 0,
             passed: 0,
             awaited: Vec::new(),
             members: members.into_iter().collect(),
@@ -170,13 +163,6 @@ impl<C: Copy + Send> Queue<C> {
                 self.ring_turn = true;
                 self.sweep(slots, clock);
                 continue;
-            }
-            if self.hungry > 0 {
-                // Thieves have been here lately and will come again: what is warm in their caches is left to them.
-                self.hungry -= 1;
-                if self.publish(slots, SHARED, clock) > 0 {
-                    continue;
-                }
             }
             let plain = self.plain(slots, max);
             if plain > 0 {
@@ -237,9 +223,6 @@ impl<C: Copy + Send> Queue<C> {
         // Half, so that a home that comes back finds something to do.
         let half = self.ready.len().div_ceil(2);
         self.take_ready(slots, thief, half.min(books), parcels);
-        if !parcels.is_empty() {
-            self.hungry = HUNGRY;
-        }
         !parcels.is_empty()
     }
 
