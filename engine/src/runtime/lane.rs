@@ -13,12 +13,14 @@ use crate::{
         ring::{Consumer, Producer},
         worker::{Control, Note},
     },
-    schedule::Item,
+    schedule::{Item, Tags},
 };
 
 /// The front's side of one shard.
 pub(super) struct Lane {
     pub(super) commands: Producer<Item<Sequenced<Command>>>,
+    /// What the items of `commands` are for.
+    tags: Tags,
     /// `None` when events do not leave the shard.
     pub(super) events: Option<Consumer<Said>>,
     pub(super) notes: Consumer<Note>,
@@ -37,6 +39,7 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new(
         commands: Producer<Item<Sequenced<Command>>>,
+        tags: Tags,
         events: Option<Consumer<Said>>,
         notes: Consumer<Note>,
         control: Sender<Control>,
@@ -44,6 +47,7 @@ impl Lane {
     ) -> Self {
         Self {
             commands,
+            tags,
             events,
             notes,
             control,
@@ -58,12 +62,14 @@ impl Lane {
 
     #[inline]
     pub(super) fn route(&mut self, item: Item<Sequenced<Command>>) {
+        self.tags.set(self.commands.position(), item.book());
         assert!(self.commands.push(item).is_ok(), "room was asked for before sequencing");
         self.routed += 1;
     }
 
     /// Puts a change of home into the ring; the caller has asked for room.
     pub(super) fn control_item(&mut self, item: Item<Sequenced<Command>>) {
+        self.tags.set(self.commands.position(), None);
         assert!(self.commands.push(item).is_ok(), "room was asked for");
     }
 

@@ -57,7 +57,7 @@ pub use self::{
 use crate::{
     book::Book,
     hash::EventHash,
-    schedule::{Glance, Item, Queue, Slots, lock::Lock},
+    schedule::{Glance, Item, Queue, Slots, Tags, lock::Lock},
 };
 
 /// How the runtime is set up.
@@ -210,6 +210,7 @@ impl Runtime {
         let mut receivers = Vec::new();
         for id in (0..placement.shards()).map(ShardId) {
             let (commands, consumer) = ring::ring(config.command_slots);
+            let tags = Tags::new(commands.slots());
             let (producer, events) = if config.hash_events {
                 (None, None)
             } else {
@@ -233,12 +234,12 @@ impl Runtime {
                 events: probe,
                 reserved: config.hints.reserved.contains(&id),
                 domain: config.domains.get(usize::from(id.0)).copied().unwrap_or_default(),
-                queue: Lock::new(Queue::new(id.0, consumer, members)),
+                queue: Lock::new(Queue::new(id.0, consumer, tags.clone(), members)),
             });
             let (control, receiver) = unbounded();
             receivers.push(receiver);
             let books = placement.books_of(id).count();
-            lanes.push(Lane::new(commands, events, notes_out, control, books as u32));
+            lanes.push(Lane::new(commands, tags, events, notes_out, control, books as u32));
         }
         let alone = shards == 1 || !config.balance.steals() || config.shared_cores;
         let floor = Arc::new(Floor {

@@ -151,6 +151,17 @@ impl<T: Copy + Send> Producer<T> {
         capacity - self.staged.wrapping_sub(self.head_seen)
     }
 
+    /// How many items have been pushed so far, modulo 2^64: where the next one goes.
+    #[inline]
+    pub(crate) const fn position(&self) -> usize {
+        self.staged
+    }
+
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> usize {
+        self.shared.slots.len()
+    }
+
     /// Whether everything pushed has been made visible.
     #[inline]
     pub(crate) const fn is_published(&self) -> bool {
@@ -294,10 +305,32 @@ impl<T: Copy + Send> Consumer<T> {
         Self::items(slots, first & (slots.len() - 1), 1)[0]
     }
 
+    /// How many items are visible and not taken.
+    #[inline]
+    pub(crate) fn visible(&mut self) -> usize {
+        self.tail_seen = self.shared.tail.0.load(Ordering::Acquire);
+        self.tail_seen.wrapping_sub(self.next)
+    }
+
+    /// A visible item that is not taken, by its place behind what is.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub(crate) fn ahead(&self, at: usize) -> T {
+        assert!(at < self.tail_seen.wrapping_sub(self.next), "only what is visible can be read");
+        let slots = &self.shared.slots;
+        Self::items(slots, self.next.wrapping_add(at) & (slots.len() - 1), 1)[0]
+    }
+
     /// How many items have been taken so far, modulo 2^64.
     #[inline]
     pub(crate) const fn position(&self) -> usize {
         self.next
+    }
+
+    /// Where the claim begins, if there is one.
+    pub(crate) const fn claimed_from(&self) -> Option<usize> {
+        self.claimed
     }
 
     /// A reader of claimed items.

@@ -30,7 +30,7 @@ use crate::{
         pin::{PinOutcome, pin_current_thread},
         ring::{Claimed, Producer, Reader},
     },
-    schedule::{Executor, Handed, Item, Parcel, Work},
+    schedule::{Executor, Handed, Item, Parcel, Theft, Work},
 };
 
 /// Called when books have said something, from a worker's thread. Must be cheap when nobody sleeps.
@@ -107,8 +107,8 @@ const TURN: usize = 256;
 const LOOKS: u32 = 4;
 /// Room for notes that thefts leave to arrivals.
 const KEPT_FOR_ARRIVALS: usize = 256;
-/// Ring items that a thief moves into mailboxes at a time.
-const STEAL_ITEMS: usize = 256;
+/// Commands of a book below which a theft would cost its home more than it saves: some 2 us of cache misses each way.
+const LEAST: usize = 8;
 
 impl Worker {
     pub(crate) fn new(
@@ -217,10 +217,11 @@ impl Worker {
         }
         let Some((victim, why)) = self.find_victim(floor) else { return progress };
         let shard = &floor.shards[victim];
-        let books = floor.rule.books_max();
+        let theft =
+            Theft { thief: self.me.0, books: floor.rule.books_max(), least: LEAST, all: why != Why::Backlog };
         let parcels = &mut self.parcels;
         let taken = shard.queue.try_with(|queue| {
-            queue.steal(&floor.slots, self.me.0, books, STEAL_ITEMS, parcels, floor.clock);
+            queue.steal(&floor.slots, theft, parcels, floor.clock);
             queue.take_handed(&mut self.handed);
             queue.show(&shard.glance);
         });

@@ -13,9 +13,11 @@
 //!    and, if it is among the claimed, in the hands of the home's worker.
 //! 2. The home's worker claims a batch of ring items and runs them where they lie. While it does, the books of the
 //!    batch are in its hands. Nobody knows which books these are, and nobody needs to, until a thief comes.
-//! 3. A thief with the lock looks through the claimed items and opens a mailbox, marked as held, for each of their
-//!    books; then it moves what lies behind them from the ring into mailboxes. So no command is stranded behind a
-//!    long one, whatever its home is doing, and the home is not asked.
+//! 3. A thief with the lock looks for the book that has the most commands waiting in the ring, and takes those out of
+//!    their turn into a mailbox of which it is the holder; the others stay where they are, and the home goes on with
+//!    them straight from the ring. If the home shows no progress, the thief looks through the claimed items instead,
+//!    opens a mailbox, marked as held, for each of their books, and moves all that lies behind them from the ring into
+//!    mailboxes. So no command is stranded behind a long one, whatever its home is doing, and the home is not asked.
 //! 4. A mailbox that is ready is taken by one thread, with all that is in it; what comes meanwhile waits in it. When
 //!    the thread gives the book back, an empty mailbox is closed, and another is ready again.
 //! 5. When the home's worker ends its batch, it does the same with each mailbox that was opened for it.
@@ -39,13 +41,15 @@ pub(crate) mod lock;
 mod mailbox;
 mod queue;
 mod slots;
+mod tags;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 pub(crate) use self::{
     mailbox::{Handed, Parcel},
-    queue::{Glance, Queue, Work},
+    queue::{Glance, Queue, Theft, Work},
     slots::{Executor, Slots},
+    tags::Tags,
 };
 
 /// What goes through a shard's ring.
@@ -85,4 +89,15 @@ pub(crate) enum Item<C> {
         /// When the route changed, in nanoseconds.
         nanos: u64,
     },
+}
+
+impl<C> Item<C> {
+    /// The book that a plain command is for.
+    #[inline]
+    pub(crate) const fn book(&self) -> Option<u32> {
+        match self {
+            Self::One { book, .. } => Some(*book),
+            _ => None,
+        }
+    }
 }

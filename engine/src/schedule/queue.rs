@@ -10,6 +10,7 @@ use crate::{
     schedule::{
         Item, Slots,
         mailbox::{Arrival, Handed, MAILBOX_MAX, Mailboxes, Parcel, Stage},
+        tags::{Tag, Tags, Tally},
     },
     sync::{AtomicU64, AtomicUsize, Ordering},
 };
@@ -18,8 +19,23 @@ use crate::{
 const SWEEP: usize = 32;
 /// Ready books among which one is looked for that is warm in the worker's cache.
 const CHOICE: usize = 16;
+/// Ring items that a thief looks through.
+const LOOK_THROUGH: usize = 256;
 /// Ring items that are no plain commands and are looked at in one go.
 const ODD_MAX: usize = 64;
+
+/// Who comes for work that is not its own, and for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Theft {
+    /// The shard of the worker.
+    pub(crate) thief: u16,
+    /// Parcels at most.
+    pub(crate) books: usize,
+    /// Commands that must wait for a book that is not warm in the thief's cache.
+    pub(crate) least: usize,
+    /// The home makes no progress: whatever waits may be taken.
+    pub(crate) all: bool,
+}
 
 /// What a worker has been given.
 #[derive(Debug)]
@@ -90,6 +106,8 @@ struct Sweep<C> {
 pub(crate) struct Queue<C> {
     shard: u16,
     ring: Consumer<Item<C>>,
+    /// What its items are for.
+    tags: Tags,
     /// Items that the home's worker has claimed; it has them where the ring says.
     claimed: usize,
     /// Mailboxes have been opened for the books of the claimed: these.
@@ -120,10 +138,16 @@ pub(crate) struct Queue<C> {
 
 impl<C: Copy + Send> Queue<C> {
     /// The queue of a shard where these books live.
-    pub(crate) fn new(shard: u16, ring: Consumer<Item<C>>, members: impl IntoIterator<Item = u32>) -> Self {
+    pub(crate) fn new(
+        shard: u16,
+        ring: Consumer<Item<C>>,
+        tags: Tags,
+        members: impl IntoIterator<Item = u32>,
+    ) -> Self {
         Self {
             shard,
             ring,
+            tags,
             claimed: 0,
             marked: false,
             held: Vec::new(),
@@ -202,28 +226,109 @@ impl<C: Copy + Send> Queue<C> {
         }
     }
 
-    /// Work for a thief: at most `books` parcels. What is ready is taken first; if nothing is, up to `items` are moved
-    /// from the ring into mailboxes. Says whether there was anything.
+    /// Work for a thief, as parcels. Says whether there was any.
+    ///
+    /// A book in another cache costs its home as much as some commands when it comes back; so at least `theft.least`
+    /// commands of it must wait, unless it is warm in the thief's cache.
     pub(crate) fn steal<B>(
         &mut self,
         slots: &Slots<B>,
-        thief: u16,
-        books: usize,
-        items: usize,
+        theft: Theft,
         parcels: &mut Vec<Parcel<C>>,
         clock: fn() -> u64,
     ) -> bool {
         self.receive(slots);
-        if self.ready.is_empty() {
-            if self.sweep.is_some() {
-                self.sweep(slots, clock);
+        if theft.all {
+            if self.ready.is_empty() {
+                if self.sweep.is_some() {
+                    self.sweep(slots, clock);
+                }
+                self.publish(slots, LOOK_THROUGH, clock);
             }
-            self.publish(slots, items, clock);
+            // Half, so that a home that comes back finds something to do.
+            let half = self.ready.len().div_ceil(2);
+            self.take_ready(slots, theft.thief, half.min(theft.books), parcels);
+            return !parcels.is_empty();
         }
-        // Half, so that a home that comes back finds something to do.
-        let half = self.ready.len().div_ceil(2);
-        self.take_ready(slots, thief, half.min(books), parcels);
+        for _ in 0..theft.books {
+            let Some(index) = self.choose_to_steal(slots, theft) else { break };
+            self.take_out(index, parcels);
+        }
+        if parcels.is_empty() {
+            self.extract(slots, theft, parcels, clock);
+        }
         !parcels.is_empty()
+    }
+
+    /// Takes a ready book out of the line that a thief may have: warm in its cache, or with enough to do.
+    fn choose_to_steal<B>(&mut self, slots: &Slots<B>, theft: Theft) -> Option<u32> {
+        let Self { ready, mailboxes, shard, .. } = self;
+        let at = ready.iter().take(CHOICE).position(|index| {
+            let mailbox = mailboxes.get(*index);
+            mailbox.items.len() >= theft.least || slots.warm(mailbox.book, *shard) == theft.thief
+        })?;
+        self.ready.remove(at)
+    }
+
+    /// Takes the commands of one book out of the ring, out of their turn: the book that has the most.
+    fn extract<B>(
+        &mut self,
+        slots: &Slots<B>,
+        theft: Theft,
+        parcels: &mut Vec<Parcel<C>>,
+        clock: fn() -> u64,
+    ) {
+        let visible = self.ring.visible().min(LOOK_THROUGH);
+        let from = self.ring.position();
+        let mut tally = Tally::new();
+        let mut length = 0;
+        while length < visible {
+            match self.tags.get(from.wrapping_add(length)) {
+                Tag::Book(book) => tally.count(book),
+                Tag::Taken => {}
+                // What is behind it must not be run before it.
+                Tag::Odd => break,
+            }
+            length += 1;
+        }
+        let Self { ring, tags, claimed, mailboxes, awaited, sweep, .. } = self;
+        let first = ring.claimed_from();
+        let in_hand = |book: u32| {
+            first.is_some_and(|first| {
+                (0..*claimed).any(|at| tags.get(first.wrapping_add(at)) == Tag::Book(book))
+            })
+        };
+        let most = tally.most(|book| {
+            slots.mailbox(book).is_none()
+                && !awaited.iter().any(|mailbox| mailboxes.get(*mailbox).book == book)
+                && sweep.as_ref().is_none_or(|sweep| slots.alls(book) == sweep.number)
+                && !in_hand(book)
+        });
+        let Some((book, count)) = most else { return };
+        if (count as usize) < theft.least && slots.warm(book, self.shard) != theft.thief {
+            return;
+        }
+        let index = self.mailboxes.open(book, Stage::Held, clock());
+        slots.set_mailbox(book, Some(index));
+        let mut items = self.mailboxes.spare();
+        for at in 0..length {
+            let position = from.wrapping_add(at);
+            if self.tags.get(position) == Tag::Book(book) {
+                items.push(self.ring.ahead(at));
+                self.tags.take(position);
+            }
+        }
+        self.published += items.len() as u64;
+        self.mailed += items.len();
+        parcels.push(Parcel {
+            book,
+            commands: items.len() as u32,
+            items,
+            since: self.mailboxes.get(index).since,
+            home: self.shard,
+            after: self.position,
+            mailbox: index,
+        });
     }
 
     /// Gives free slots back to the ring and shows what may be seen without the lock. Call it last under the lock.
@@ -279,25 +384,30 @@ impl<C: Copy + Send> Queue<C> {
         is_here.then(|| unsafe { slots.look(book, look) })
     }
 
-    /// How many items at the head of the ring are commands that can be run where they lie.
+    /// How many items at the head of the ring are commands that can be run where they lie. What was taken out of its
+    /// turn is passed by first.
     #[inline]
     fn plain<B>(&mut self, slots: &Slots<B>, max: usize) -> usize {
         let calm = self.mailboxes.open_count() == 0 && self.sweep.is_none();
-        let Self { ring, mailboxes, awaited, sweep, .. } = self;
-        ring.readable(max)
-            .iter()
-            .take_while(|item| match item {
-                Item::One { book, .. } => {
-                    calm || {
-                        let is_awaited = awaited.iter().any(|mailbox| mailboxes.get(*mailbox).book == *book);
-                        !is_awaited
-                            && slots.mailbox(*book).is_none()
-                            && sweep.as_ref().is_none_or(|sweep| slots.alls(*book) == sweep.number)
-                    }
+        let Self { ring, tags, mailboxes, awaited, sweep, .. } = self;
+        // The item first: the tag of one that is not visible may be of the lap before.
+        while !ring.readable(1).is_empty() && tags.get(ring.position()) == Tag::Taken {
+            ring.take(1);
+        }
+        let from = ring.position();
+        let readable = ring.readable(max).len();
+        let mut is_plain = |at: &usize| match tags.get(from.wrapping_add(*at)) {
+            Tag::Book(book) => {
+                calm || {
+                    let is_awaited = awaited.iter().any(|mailbox| mailboxes.get(*mailbox).book == book);
+                    !is_awaited
+                        && slots.mailbox(book).is_none()
+                        && sweep.as_ref().is_none_or(|sweep| slots.alls(book) == sweep.number)
                 }
-                _ => false,
-            })
-            .count()
+            }
+            Tag::Odd | Tag::Taken => false,
+        };
+        (0..readable).take_while(|at| is_plain(at)).count()
     }
 
     /// Moves up to `max` items from the ring into mailboxes. Returns how many.
@@ -309,6 +419,11 @@ impl<C: Copy + Send> Queue<C> {
         let mut moved = 0;
         while moved < max {
             let Some(item) = self.ring.peek() else { break };
+            if self.tags.get(self.ring.position()) == Tag::Taken {
+                self.ring.take(1);
+                moved += 1;
+                continue;
+            }
             match item {
                 Item::One { book, .. } => {
                     let mailbox = self.mailbox_of(slots, book, now);
@@ -501,20 +616,25 @@ impl<C: Copy + Send> Queue<C> {
     fn take_ready<B>(&mut self, slots: &Slots<B>, worker: u16, books: usize, parcels: &mut Vec<Parcel<C>>) {
         for _ in 0..books {
             let Some(index) = self.choose(slots, worker) else { break };
-            let empty = self.mailboxes.spare();
-            let mailbox = self.mailboxes.get(index);
-            mailbox.stage = Stage::Held;
-            let is_own = |item: &&Item<C>| matches!(item, Item::One { .. });
-            parcels.push(Parcel {
-                book: mailbox.book,
-                commands: mailbox.items.iter().filter(is_own).count() as u32,
-                items: core::mem::replace(&mut mailbox.items, empty),
-                since: mailbox.since,
-                home: self.shard,
-                after: self.position,
-                mailbox: index,
-            });
+            self.take_out(index, parcels);
         }
+    }
+
+    /// Puts all that a ready mailbox holds into a parcel.
+    fn take_out(&mut self, index: u32, parcels: &mut Vec<Parcel<C>>) {
+        let empty = self.mailboxes.spare();
+        let mailbox = self.mailboxes.get(index);
+        mailbox.stage = Stage::Held;
+        let is_own = |item: &&Item<C>| matches!(item, Item::One { .. });
+        parcels.push(Parcel {
+            book: mailbox.book,
+            commands: mailbox.items.iter().filter(is_own).count() as u32,
+            items: core::mem::replace(&mut mailbox.items, empty),
+            since: mailbox.since,
+            home: self.shard,
+            after: self.position,
+            mailbox: index,
+        });
     }
 
     /// Takes one ready book out of the line.
@@ -531,6 +651,9 @@ impl<C: Copy + Send> Queue<C> {
     /// Whether the ring's head can be taken now.
     fn takes_from_ring<B>(&mut self, slots: &Slots<B>) -> bool {
         let Some(item) = self.ring.peek() else { return false };
+        if self.tags.get(self.ring.position()) == Tag::Taken {
+            return true;
+        }
         match item {
             Item::One { book, .. } => {
                 let open = self.awaited_mailbox(book).or_else(|| slots.mailbox(book));
