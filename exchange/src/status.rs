@@ -460,7 +460,7 @@ pub(crate) mod tests {
             ..ShardStats::default()
         };
         now.balance = BalanceStats {
-            steal: Some(StealRule { waiting_min: 16, unmoved_nanos: 5_000, books_max: 8 }),
+            steal: Some(StealRule { waiting_min: 16, unmoved_nanos: 5_000, books_max: 8, commands_min: 8 }),
             frozen: false,
             moves: 1,
             steals: 120,

@@ -129,6 +129,9 @@ pub struct StealRule {
     pub unmoved_nanos: u64,
     /// Books taken at a time, at most.
     pub books_max: u32,
+    /// Commands that must wait for a book, unless its shard shows no progress or the book is warm in the thief's cache:
+    /// with fewer the home loses more by having the book back than it gains.
+    pub commands_min: u32,
 }
 
 impl StealRule {

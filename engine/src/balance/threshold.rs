@@ -62,6 +62,7 @@ impl Threshold {
             waiting_min: count(self.calm.waiting_min, self.busy.waiting_min),
             unmoved_nanos: between(self.calm.unmoved_nanos, self.busy.unmoved_nanos),
             books_max: count(self.calm.books_max, self.busy.books_max).max(1),
+            commands_min: count(self.calm.commands_min, self.busy.commands_min).max(1),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         ring::Probe,
         worker::Worker,
     },
-    schedule::{Glance, Item, Queue, Slots, lock::Lock},
+    schedule::{Glance, Item, Queue, Slots, Tags, lock::Lock},
 };
 
 /// What a shard and its worker have done, for anyone to read while they work. On a line of its own: it is written all
@@ -72,6 +72,7 @@ pub(crate) struct Shard {
     pub(crate) stalled: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) commands: Probe<Item<Sequenced<Command>>>,
+    pub(crate) tags: Tags,
     /// `None` when events do not leave the shard.
     pub(crate) events: Option<Probe<Said>>,
     /// Its worker is for its own books only.
@@ -87,6 +88,7 @@ pub(crate) struct SharedRule {
     /// 0: nobody steals.
     waiting_min: AtomicU32,
     books_max: AtomicU32,
+    commands_min: AtomicU32,
     unmoved_nanos: AtomicU64,
 }
 
@@ -95,8 +97,9 @@ impl SharedRule {
         if self.get() == rule {
             return;
         }
-        if let Some(StealRule { unmoved_nanos, books_max, .. }) = rule {
+        if let Some(StealRule { unmoved_nanos, books_max, commands_min, .. }) = rule {
             self.unmoved_nanos.store(unmoved_nanos, Ordering::Relaxed);
+            self.commands_min.store(commands_min, Ordering::Relaxed);
             self.books_max.store(books_max, Ordering::Relaxed);
         }
         let waiting_min = rule.map_or(0, |rule| rule.waiting_min.max(1));
@@ -110,7 +113,13 @@ impl SharedRule {
             waiting_min,
             unmoved_nanos: self.unmoved_nanos.load(Ordering::Relaxed),
             books_max: self.books_max.load(Ordering::Relaxed),
+            commands_min: self.commands_min.load(Ordering::Relaxed),
         })
+    }
+
+    /// Commands that must wait for a book.
+    pub(crate) fn commands_min(&self) -> usize {
+        self.commands_min.load(Ordering::Relaxed) as usize
     }
 
     /// Books that a thief takes at a time; some also when nobody steals but from a stalled shard.

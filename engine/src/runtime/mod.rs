@@ -231,6 +231,7 @@ impl Runtime {
                 stalled: AtomicBool::new(false),
                 counters: Counters::default(),
                 commands: commands.probe(),
+                tags: tags.clone(),
                 events: probe,
                 reserved: config.hints.reserved.contains(&id),
                 domain: config.domains.get(usize::from(id.0)).copied().unwrap_or_default(),

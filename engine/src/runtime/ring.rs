@@ -365,6 +365,18 @@ impl<T: Copy + Send> Reader<T> {
 }
 
 impl<T: Copy + Send> Probe<T> {
+    /// Asks for the memory of a slot, whatever is in it.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn prefetch(&self, position: usize) {
+        let slot = &raw const self.shared.slots[position & (self.shared.slots.len() - 1)];
+        let mut line = 0;
+        while line < size_of::<T>() {
+            crate::prefetch::prefetch(slot.cast::<u8>().wrapping_add(line));
+            line += 64;
+        }
+    }
+
     /// Whether something is visible that has not been given back.
     #[must_use]
     pub fn has_items(&self) -> bool {

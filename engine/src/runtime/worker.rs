@@ -30,7 +30,7 @@ use crate::{
         pin::{PinOutcome, pin_current_thread},
         ring::{Claimed, Producer, Reader},
     },
-    schedule::{Executor, Handed, Item, Parcel, Theft, Work},
+    schedule::{Executor, Handed, Item, LOOK_THROUGH, Parcel, Theft, Work},
 };
 
 /// Called when books have said something, from a worker's thread. Must be cheap when nobody sleeps.
@@ -107,8 +107,6 @@ const TURN: usize = 256;
 const LOOKS: u32 = 4;
 /// Room for notes that thefts leave to arrivals.
 const KEPT_FOR_ARRIVALS: usize = 256;
-/// Commands of a book below which a theft would cost its home more than it saves: some 2 us of cache misses each way.
-const LEAST: usize = 8;
 
 impl Worker {
     pub(crate) fn new(
@@ -217,8 +215,14 @@ impl Worker {
         }
         let Some((victim, why)) = self.find_victim(floor) else { return progress };
         let shard = &floor.shards[victim];
-        let theft =
-            Theft { thief: self.me.0, books: floor.rule.books_max(), least: LEAST, all: why != Why::Backlog };
+        let all = why != Why::Backlog;
+        let least = floor.rule.commands_min();
+        let book = if all { None } else { self.choose_book(floor, victim, least) };
+        if !all && book.is_none() && shard.glance.ready() == 0 {
+            return progress;
+        }
+        let books = floor.rule.books_max();
+        let theft = Theft { thief: self.me.0, books, least, all, book };
         let parcels = &mut self.parcels;
         let taken = shard.queue.try_with(|queue| {
             queue.steal(&floor.slots, theft, parcels, floor.clock);
@@ -276,6 +280,27 @@ impl Worker {
         progress
     }
 
+    /// The book that has enough waiting in the ring of a shard, if there is one. Without the lock: the home goes on
+    /// meanwhile, and what it has taken by then is not there any more.
+    fn choose_book(&self, floor: &Floor, victim: usize, least: usize) -> Option<u32> {
+        let shard = &floor.shards[victim];
+        let from = shard.glance.taken();
+        let waiting = shard.commands.published().wrapping_sub(from);
+        if waiting > shard.commands.slots() {
+            return None;
+        }
+        let items = waiting.min(LOOK_THROUGH);
+        let may = |book| floor.slots.mailbox(book).is_none();
+        let (book, count) = shard.tags.busiest(from, items, may)?;
+        if (count as usize) < least && floor.slots.warm(book, victim as u16) != self.me.0 {
+            return None;
+        }
+        for position in shard.tags.places(book, from, items) {
+            shard.commands.prefetch(position);
+        }
+        Some(book)
+    }
+
     /// A shard from which to take, if any is worth it.
     fn find_victim(&mut self, floor: &Floor) -> Option<(usize, Why)> {
         let (me, shards) = (usize::from(self.me.0), &floor.shards);
@@ -301,8 +326,8 @@ impl Worker {
                 && let Some(rule) = rule
                 && rule.is_worth(&backlog)
             {
-                let few = backlog.ready_books == 0 && backlog.waiting < rule.waiting_min;
-                return Some((at, if few { Why::Unmoved } else { Why::Backlog }));
+                let unmoved = backlog.unmoved_nanos >= rule.unmoved_nanos;
+                return Some((at, if unmoved { Why::Unmoved } else { Why::Backlog }));
             }
         }
         None

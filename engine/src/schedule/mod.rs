@@ -47,7 +47,7 @@ mod tests;
 
 pub(crate) use self::{
     mailbox::{Handed, Parcel},
-    queue::{Glance, Queue, Theft, Work},
+    queue::{Glance, LOOK_THROUGH, Queue, Theft, Work},
     slots::{Executor, Slots},
     tags::Tags,
 };

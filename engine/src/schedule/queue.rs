@@ -10,7 +10,7 @@ use crate::{
     schedule::{
         Item, Slots,
         mailbox::{Arrival, Handed, MAILBOX_MAX, Mailboxes, Parcel, Stage},
-        tags::{Tag, Tags, Tally},
+        tags::{Tag, Tags},
     },
     sync::{AtomicU64, AtomicUsize, Ordering},
 };
@@ -20,7 +20,7 @@ const SWEEP: usize = 32;
 /// Ready books among which one is looked for that is warm in the worker's cache.
 const CHOICE: usize = 16;
 /// Ring items that a thief looks through.
-const LOOK_THROUGH: usize = 256;
+pub(crate) const LOOK_THROUGH: usize = 256;
 /// Ring items that are no plain commands and are looked at in one go.
 const ODD_MAX: usize = 64;
 
@@ -35,6 +35,8 @@ pub(crate) struct Theft {
     pub(crate) least: usize,
     /// The home makes no progress: whatever waits may be taken.
     pub(crate) all: bool,
+    /// The book that has much waiting in the ring, as far as the thief has seen.
+    pub(crate) book: Option<u32>,
 }
 
 /// What a worker has been given.
@@ -254,8 +256,10 @@ impl<C: Copy + Send> Queue<C> {
             let Some(index) = self.choose_to_steal(slots, theft) else { break };
             self.take_out(index, parcels);
         }
-        if parcels.is_empty() {
-            self.extract(slots, theft, parcels, clock);
+        if parcels.is_empty()
+            && let Some(book) = theft.book
+        {
+            self.extract(slots, theft, book, parcels, clock);
         }
         !parcels.is_empty()
     }
@@ -270,54 +274,53 @@ impl<C: Copy + Send> Queue<C> {
         self.ready.remove(at)
     }
 
-    /// Takes the commands of one book out of the ring, out of their turn: the book that has the most.
+    /// Takes the commands of one book out of the ring, out of their turn.
     fn extract<B>(
         &mut self,
         slots: &Slots<B>,
         theft: Theft,
+        book: u32,
         parcels: &mut Vec<Parcel<C>>,
         clock: fn() -> u64,
     ) {
+        let in_hand = self.ring.claimed_from().is_some_and(|first| {
+            (0..self.claimed).any(|at| self.tags.get(first.wrapping_add(at)) == Tag::Book(book))
+        });
+        let is_behind = self.sweep.as_ref().is_some_and(|sweep| slots.alls(book) != sweep.number);
+        let is_here = self.members.contains(&book) && self.awaited_mailbox(book).is_none();
+        if in_hand || is_behind || !is_here || slots.mailbox(book).is_some() {
+            return;
+        }
         let visible = self.ring.visible().min(LOOK_THROUGH);
         let from = self.ring.position();
-        let mut tally = Tally::new();
-        let mut length = 0;
-        while length < visible {
-            match self.tags.get(from.wrapping_add(length)) {
-                Tag::Book(book) => tally.count(book),
-                Tag::Taken => {}
+        let mut items = self.mailboxes.spare();
+        for at in 0..visible {
+            match self.tags.get(from.wrapping_add(at)) {
+                Tag::Book(it) if it == book => items.push(self.ring.ahead(at)),
+                Tag::Book(_) | Tag::Taken => {}
                 // What is behind it must not be run before it.
                 Tag::Odd => break,
             }
-            length += 1;
         }
-        let Self { ring, tags, claimed, mailboxes, awaited, sweep, .. } = self;
-        let first = ring.claimed_from();
-        let in_hand = |book: u32| {
-            first.is_some_and(|first| {
-                (0..*claimed).any(|at| tags.get(first.wrapping_add(at)) == Tag::Book(book))
-            })
-        };
-        let most = tally.most(|book| {
-            slots.mailbox(book).is_none()
-                && !awaited.iter().any(|mailbox| mailboxes.get(*mailbox).book == book)
-                && sweep.as_ref().is_none_or(|sweep| slots.alls(book) == sweep.number)
-                && !in_hand(book)
-        });
-        let Some((book, count)) = most else { return };
-        if (count as usize) < theft.least && slots.warm(book, self.shard) != theft.thief {
+        if items.is_empty() || (items.len() < theft.least && slots.warm(book, self.shard) != theft.thief) {
+            items.clear();
+            self.mailboxes.keep(items);
             return;
+        }
+        let last = items.len();
+        let mut taken = 0;
+        for at in 0..visible {
+            let position = from.wrapping_add(at);
+            if self.tags.get(position) == Tag::Book(book) {
+                self.tags.take(position);
+                taken += 1;
+                if taken == last {
+                    break;
+                }
+            }
         }
         let index = self.mailboxes.open(book, Stage::Held, clock());
         slots.set_mailbox(book, Some(index));
-        let mut items = self.mailboxes.spare();
-        for at in 0..length {
-            let position = from.wrapping_add(at);
-            if self.tags.get(position) == Tag::Book(book) {
-                items.push(self.ring.ahead(at));
-                self.tags.take(position);
-            }
-        }
         self.published += items.len() as u64;
         self.mailed += items.len();
         parcels.push(Parcel {

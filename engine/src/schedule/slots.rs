@@ -119,9 +119,9 @@ impl<B> Slots<B> {
         self.slots.into_iter().map(|slot| slot.book.into_inner())
     }
 
-    /// The mailbox of a book, for the holder of its home's lock.
+    /// The mailbox of a book, for the holder of its home's lock; for others a guess.
     #[inline]
-    pub(super) fn mailbox(&self, book: u32) -> Option<u32> {
+    pub(crate) fn mailbox(&self, book: u32) -> Option<u32> {
         self.gates[book as usize].mailbox.load(Ordering::Relaxed).checked_sub(1)
     }
 
@@ -139,8 +139,8 @@ impl<B> Slots<B> {
         self.gates[book as usize].alls.store(alls, Ordering::Relaxed);
     }
 
-    /// The worker in whose cache the book is most likely, for the holder of its home's lock.
-    pub(super) fn warm(&self, book: u32, home: u16) -> u16 {
+    /// The worker in whose cache the book is most likely, for the holder of its home's lock; for others a guess.
+    pub(crate) fn warm(&self, book: u32, home: u16) -> u16 {
         let warm = self.gates[book as usize].warm.load(Ordering::Relaxed);
         warm.checked_sub(1).map_or(home, |worker| worker as u16)
     }

@@ -53,24 +53,49 @@ impl Tags {
         }
     }
 
+    /// The book that has the most of so many items from a position on, as far as one may see without a lock, with how
+    /// many; of those that `may` be taken.
+    pub(crate) fn busiest(
+        &self,
+        from: usize,
+        items: usize,
+        may: impl FnMut(u32) -> bool,
+    ) -> Option<(u32, u32)> {
+        let mut tally = Tally::new();
+        for at in 0..items {
+            match self.get(from.wrapping_add(at)) {
+                Tag::Book(book) => tally.count(book),
+                Tag::Taken => {}
+                Tag::Odd => break,
+            }
+        }
+        tally.most(may)
+    }
+
+    /// The places of a book's items among so many from a position on.
+    pub(crate) fn places(&self, book: u32, from: usize, items: usize) -> impl Iterator<Item = usize> {
+        let positions = (0..items).map(move |at| from.wrapping_add(at));
+        positions.filter(move |position| self.get(*position) == Tag::Book(book))
+    }
+
     pub(super) fn take(&self, position: usize) {
         self.at(position).store(TAKEN, Ordering::Relaxed);
     }
 }
 
 /// Counts books in a short row of tags, without memory of its own to be had: the first of some that share a place wins.
-pub(super) struct Tally {
+struct Tally {
     counts: [(u32, u32); Self::PLACES],
 }
 
 impl Tally {
     const PLACES: usize = 256;
 
-    pub(super) const fn new() -> Self {
+    const fn new() -> Self {
         Self { counts: [(ODD, 0); Self::PLACES] }
     }
 
-    pub(super) fn count(&mut self, book: u32) {
+    fn count(&mut self, book: u32) {
         let (first, count) = &mut self.counts[book as usize % Self::PLACES];
         if *count == 0 {
             *first = book;
@@ -79,7 +104,7 @@ impl Tally {
     }
 
     /// The book with the most, of those that `may` be taken; the one with the smallest place of several.
-    pub(super) fn most(&self, mut may: impl FnMut(u32) -> bool) -> Option<(u32, u32)> {
+    fn most(&self, mut may: impl FnMut(u32) -> bool) -> Option<(u32, u32)> {
         let mut most = None;
         for &(book, count) in &self.counts {
             if count > most.map_or(0, |(_, most)| most) && may(book) {

@@ -180,8 +180,11 @@ impl Floor {
                     }
                     queue.show(glance);
                 } else {
-                    let theft =
-                        Theft { thief: me, books: max, least: 1 + max % 3, all: max.is_multiple_of(2) };
+                    let (all, least) = (max.is_multiple_of(2), 1 + max % 3);
+                    let (waiting, from) = (shards[victim].ring.probe().len(), shards[victim].glance.taken());
+                    let book = shards[victim].tags.busiest(from, waiting, |_| true).map(|(book, _)| book);
+                    let theft = Theft { thief: me, books: max, least, all, book };
+                    let Shard { queue, glance, .. } = &mut shards[victim];
                     if queue.steal(slots, theft, &mut parcels, || 0) {
                         self.stolen += parcels.len() as u64;
                     }

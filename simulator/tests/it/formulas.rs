@@ -34,7 +34,7 @@ fn single(cores: u16, load: f64, service: ServiceShape) -> Scenario {
 /// Stealing whatever waits, at once: a machine without waste.
 fn eager() -> Arm {
     let mut arm = Arm::new("eager", PlacementPolicy::Hash, BalanceMode::Steal);
-    let rule = StealRule { waiting_min: 1, unmoved_nanos: 1, books_max: 1 };
+    let rule = StealRule { waiting_min: 1, unmoved_nanos: 1, books_max: 1, commands_min: 1 };
     (arm.tuning.steal_calm, arm.tuning.steal_busy) = (rule, rule);
     arm.batch = 1;
     arm

@@ -77,6 +77,7 @@ fn every_command_is_executed_once_and_in_order_whatever_moves() {
             waiting_min: rng.random_range(1..20),
             unmoved_nanos: rng.random_range(1..10_000),
             books_max: rng.random_range(1..10),
+            commands_min: rng.random_range(1..20),
         };
         tuning.predict = rng.random();
         let outcome = simulate(&scenario, &arm);

@@ -17,7 +17,7 @@ pub struct Drill {
 
 impl Policy for Drill {
     fn decide(&mut self, metrics: &Metrics<'_>, decision: &mut Decision) {
-        decision.steal = Some(StealRule { waiting_min: 1, unmoved_nanos: 0, books_max: 2 });
+        decision.steal = Some(StealRule { waiting_min: 1, unmoved_nanos: 0, books_max: 2, commands_min: 1 });
         let shards = metrics.placement.shards();
         if shards < 2 {
             return;
