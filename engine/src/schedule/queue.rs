@@ -34,7 +34,7 @@ pub(crate) enum Work {
 pub(crate) struct Glance {
     /// Ring items taken, modulo 2^64.
     taken: AtomicUsize,
-    /// Books in ready mailboxes.
+    /// Books in ready mailboxes, and 1 more while a command for all is on its way through the books.
     ready: AtomicUsize,
     /// Open mailboxes, and 1 more while a command for all is on its way through the books.
     pending: AtomicUsize,
@@ -50,7 +50,7 @@ impl Glance {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Books in ready mailboxes.
+    /// Books in ready mailboxes, and 1 more while a command for all, which makes some ready, is on its way.
     pub(crate) fn ready(&self) -> usize {
         self.ready.load(Ordering::Relaxed)
     }
@@ -225,7 +225,7 @@ impl<C: Copy + Send> Queue<C> {
         }
         self.ring.release();
         glance.taken.store(self.ring.position(), Ordering::Relaxed);
-        let ready = self.ready.len();
+        let ready = self.ready.len() + usize::from(self.sweep.is_some());
         if glance.ready.load(Ordering::Relaxed) != ready {
             glance.ready.store(ready, Ordering::Relaxed);
         }
@@ -237,10 +237,13 @@ impl<C: Copy + Send> Queue<C> {
         }
     }
 
-    /// Whether its own worker would find something to do.
+    /// Whether its own worker would find something to do, be it to tell what has happened to homes.
     pub(crate) fn has_work<B>(&mut self, slots: &Slots<B>) -> bool {
         self.receive(slots);
-        !self.ready.is_empty() || self.sweep.is_some() || self.takes_from_ring(slots)
+        !self.ready.is_empty()
+            || self.sweep.is_some()
+            || !self.handed.is_empty()
+            || self.takes_from_ring(slots)
     }
 
     /// What has happened to homes since the last call.
