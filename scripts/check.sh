@@ -7,11 +7,11 @@
 #
 # Each step ends as passed, FAILED or absent, and the table at the end says why. "absent" means that a tool is not on
 # this machine; the line names the command that installs it. With CI=true the script installs the tools itself (as
-# root, from apt, crates.io and npm) and a tool that cannot be had is a failure. Miri, which is in no such registry,
-# may be absent there too.
+# root, from apt, crates.io and npm) and a tool that cannot be had is a failure. Miri and ThreadSanitizer, which are in no
+# such registry, may be absent there too.
 #
 # A step that fails does not stop the others. All builds share target/; loom, whose flags would rebuild everything,
-# has target/loom, and tools that this script installs are in target/tools.
+# has target/loom, as have shuttle and ThreadSanitizer, and tools that this script installs are in target/tools.
 
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -36,7 +36,9 @@ readonly STEPS=(
     "test:every test, debug build (assertions and book invariants on)"
     "doctest:the examples in the documentation"
     "fast:every test, optimised (longer random runs, real timing)"
-    "loom:every interleaving of the ring, of parking and of waking the disk thread"
+    "loom:every interleaving of ring, scheduler, parking and waking the disk thread; faults put in are found"
+    "shuttle:random interleavings of larger cases of the scheduler"
+    "tsan:no data race that ThreadSanitizer can see, in the rings, the scheduler and the runtime"
     "miri:no undefined behaviour where there is unsafe code"
     "smoke:seeded mutations against the decoders, random bytes as commands"
     "fuzz:coverage-guided fuzzing, shortly"
@@ -125,6 +127,28 @@ step_loom() {
     some_tests cargo test --locked --profile fast-tests -p journal --lib no_wake_up_is_lost
 }
 
+step_shuttle() {
+    # ITERATIONS and SEED are the tests' own: see engine/src/schedule/shuttle_tests.rs.
+    export RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle
+    some_tests cargo test --locked --profile fast-tests -p engine --lib shuttle
+}
+
+step_tsan() {
+    # The standard library must be built with it, too, which takes its sources and a nightly compiler.
+    local source
+    source=$(rustc +nightly --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/Cargo.toml
+    [[ -f $source ]] ||
+        absent "no nightly compiler with sources here; to install them: rustup toolchain install nightly --component rust-src"
+    local target
+    target=$(rustc +nightly --print host-tuple)
+    # It knows no fences; those here order announcements of sleep and no data, so there is nothing to suppress.
+    export RUSTFLAGS="-Zsanitizer=thread" CARGO_TARGET_DIR=target/tsan COMMANDS=20000
+    local tsan=(cargo +nightly test --locked --profile fast-tests -Zbuild-std --target "$target" -p engine)
+    some_tests "${tsan[@]}" --lib schedule::
+    some_tests "${tsan[@]}" --lib runtime::
+    some_tests "${tsan[@]}" --test it runtime::
+}
+
 step_miri() {
     local miri=(cargo +nightly miri)
     if ! "${miri[@]}" --version >/dev/null 2>&1; then
@@ -132,8 +156,9 @@ step_miri() {
         "${miri[@]}" --version >/dev/null 2>&1 ||
             absent "this toolchain has no Miri; to install it: rustup toolchain install nightly --component miri,rust-src"
     fi
-    # The ring and the book's arena are the unsafe code that Miri can run; it has no memory-mapped files.
+    # The ring, the scheduler and the book's arena are the unsafe code that Miri can run; it has no memory-mapped files.
     some_tests "${miri[@]}" test --locked -p engine --lib runtime::ring
+    some_tests "${miri[@]}" test --locked -p engine --lib schedule::
     some_tests "${miri[@]}" test --locked -p engine --lib book::
 }
 

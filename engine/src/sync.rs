@@ -1,4 +1,5 @@
-//! The primitives that threads share: std's, or loom's when a test explores every interleaving (`--cfg loom`).
+//! The primitives that threads share: std's; loom's when a test explores every interleaving (`--cfg loom`); shuttle's
+//! when one draws interleavings of a larger case (`--cfg shuttle`).
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -10,7 +11,16 @@ pub(crate) use loom::{
     thread::yield_now,
 };
 
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    },
+    thread::yield_now,
+};
+
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::{
     sync::{
         Arc,

@@ -400,7 +400,9 @@ impl Runtime {
         if items > 0 {
             events.release();
             lane.taken += items as u64;
-            if self.floor.shards[at].blocked.load(Ordering::Acquire) {
+            // Room first, then the look, with the fence between them that `Parking` asks for.
+            let shard = &self.floor.shards[at];
+            if shard.parking.is_announced() && shard.blocked.load(Ordering::Acquire) {
                 self.floor.wake(at);
             }
         }

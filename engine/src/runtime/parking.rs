@@ -5,7 +5,10 @@
 //! sequentially consistent fence on both sides at least one of them sees what the other wrote, so work that was
 //! published is either found by the sleeper's last look or announced to it. Without the fences both may miss.
 
-use crate::sync::{AtomicBool, Ordering, fence};
+use crate::{
+    schedule::mutation::{Mutation, is},
+    sync::{AtomicBool, Ordering, fence},
+};
 
 /// One sleeper's announcement.
 #[derive(Debug)]
@@ -29,14 +32,18 @@ impl Parking {
     /// The sleeper's steps 1 and 2. Look for work after this, and call [`retract`](Self::retract) if there is some.
     #[inline]
     pub fn announce(&self) {
-        self.announced.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        // A swap, and so in `retract`, for loom alone: in its eyes a store need not come after a caller's swap that it
+        // has not seen, though the language's coherence says so. On the way to sleep a swap costs nothing.
+        self.announced.swap(true, Ordering::Relaxed);
+        if !is(Mutation::SleeperHasNoFence) {
+            fence(Ordering::SeqCst);
+        }
     }
 
     /// The sleeper is awake.
     #[inline]
     pub fn retract(&self) {
-        self.announced.store(false, Ordering::Relaxed);
+        self.announced.swap(false, Ordering::Relaxed);
     }
 
     /// The caller's steps 2 and 3, after publishing: whether the sleeper must be woken. Says so once for each
@@ -49,7 +56,9 @@ impl Parking {
     /// The caller's step 2 and a look: whether the sleeper has announced itself.
     #[inline]
     pub fn is_announced(&self) -> bool {
-        fence(Ordering::SeqCst);
+        if !is(Mutation::CallerHasNoFence) {
+            fence(Ordering::SeqCst);
+        }
         self.announced.load(Ordering::Relaxed)
     }
 }
@@ -74,7 +83,10 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod loom_tests {
-    use crate::sync::{Arc, AtomicUsize};
+    use crate::{
+        runtime::ring::ring,
+        sync::{Arc, AtomicUsize},
+    };
 
     use super::*;
 
@@ -106,6 +118,36 @@ mod loom_tests {
                 sleeper.thread().unpark();
             }
             sleeper.join().unwrap();
+        });
+    }
+    /// The same with a worker that has something to say and no room for it, and a front that makes room once.
+    #[test]
+    fn room_that_is_made_is_never_slept_on() {
+        loom::model(|| {
+            let parking = Arc::new(Parking::new());
+            let blocked = Arc::new(AtomicBool::new(false));
+            let (mut tx, mut rx) = ring::<usize>(1);
+            tx.push(0).unwrap();
+            tx.publish();
+            let worker = {
+                let (parking, blocked, probe) = (Arc::clone(&parking), Arc::clone(&blocked), tx.probe());
+                loom::thread::spawn(move || {
+                    while tx.push(1).is_err() {
+                        blocked.store(true, Ordering::Release);
+                        parking.announce();
+                        if !probe.has_room() {
+                            loom::thread::park();
+                        }
+                        parking.retract();
+                    }
+                })
+            };
+            assert_eq!(rx.pop(), Some(0));
+            rx.release();
+            if parking.is_announced() && blocked.load(Ordering::Acquire) && parking.must_wake() {
+                worker.thread().unpark();
+            }
+            worker.join().unwrap();
         });
     }
 }

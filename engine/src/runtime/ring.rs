@@ -19,7 +19,10 @@
 
 use std::mem::MaybeUninit;
 
-use crate::sync::{Arc, AtomicUsize, Ordering, UnsafeCell};
+use crate::{
+    schedule::mutation::{Mutation, is},
+    sync::{Arc, AtomicUsize, Ordering, UnsafeCell},
+};
 
 /// One counter alone on its line. 128 bytes: x86 prefetches lines in pairs (Intel's optimisation manual), and
 /// Apple's and some Arm cores have 128-byte lines.
@@ -244,21 +247,25 @@ impl<T: Copy + Send> Consumer<T> {
         unsafe { core::slice::from_raw_parts(slots.as_ptr().cast::<T>(), slots.len()) }
     }
 
-    /// As above; loom watches each cell by itself, so one at a time.
+    /// As above; loom watches each cell by itself, so more than one are a copy, which the model leaks.
     #[cfg(loom)]
     fn items(slots: &[UnsafeCell<MaybeUninit<T>>], first: usize, len: usize) -> &[T] {
-        if len == 0 {
-            return &[];
-        }
         // SAFETY: as above.
-        slots[first].with(|cell| core::slice::from_ref(unsafe { (*cell).assume_init_ref() }))
+        let item = |slot: &UnsafeCell<MaybeUninit<T>>| slot.with(|cell| unsafe { (*cell).assume_init() });
+        match &slots[first..first + len] {
+            [] => &[],
+            // SAFETY: as above.
+            [slot] => slot.with(|cell| core::slice::from_ref(unsafe { (*cell).assume_init_ref() })),
+            slots => Vec::leak(slots.iter().map(item).collect()),
+        }
     }
 
     /// Gives the slots of everything taken so far back to the producer; of what is [claimed](Self::claim) and behind
     /// it, nothing.
     #[inline]
     pub fn release(&mut self) {
-        let to = self.claimed.unwrap_or(self.next);
+        let to =
+            if is(Mutation::ClaimIsReleasedEarly) { self.next } else { self.claimed.unwrap_or(self.next) };
         if to != self.released {
             self.released = to;
             self.shared.head.0.store(to, Ordering::Release);
@@ -345,7 +352,6 @@ impl<T: Copy + Send> Reader<T> {
     ///
     /// # Panics
     /// When the claim is another ring's.
-    #[cfg(not(loom))]
     #[inline]
     #[must_use]
     pub(crate) fn items<'a>(&'a self, claimed: &'a Claimed) -> &'a [T] {
@@ -353,27 +359,15 @@ impl<T: Copy + Send> Reader<T> {
         let slots = &self.shared.slots;
         Consumer::items(slots, claimed.first & (slots.len() - 1), claimed.len)
     }
-
-    /// As above; loom watches each cell by itself, so a copy, which the model leaks.
-    #[cfg(loom)]
-    pub(crate) fn items<'a>(&'a self, claimed: &'a Claimed) -> &'a [T] {
-        assert_eq!(claimed.ring, Arc::as_ptr(&self.shared).addr(), "a claim of this ring");
-        let slots = &self.shared.slots;
-        let slot = |at: usize| claimed.first.wrapping_add(at) & (slots.len() - 1);
-        Vec::leak((0..claimed.len).map(|at| Consumer::items(slots, slot(at), 1)[0]).collect())
-    }
 }
 
 impl<T: Copy + Send> Probe<T> {
     /// Asks for the memory of a slot, whatever is in it.
-    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn prefetch(&self, position: usize) {
-        let slot = &raw const self.shared.slots[position & (self.shared.slots.len() - 1)];
-        let mut line = 0;
-        while line < size_of::<T>() {
-            crate::prefetch::prefetch(slot.cast::<u8>().wrapping_add(line));
-            line += 64;
+        let slot = (&raw const self.shared.slots[position & (self.shared.slots.len() - 1)]).cast::<u8>();
+        for line in (0..size_of::<T>()).step_by(64) {
+            crate::prefetch::prefetch(slot.wrapping_add(line));
         }
     }
 

@@ -266,14 +266,17 @@ impl Worker {
         progress.events = self.publish(floor);
         own.blocked.store(blocked, Ordering::Release);
         let parcels = &mut self.parcels;
-        shard.queue.with(|queue| {
+        let has_work = shard.queue.with(|queue| {
             queue.end_parcels(&floor.slots, self.me.0, parcels);
+            let has_work = queue.has_work(&floor.slots);
             queue.take_handed(&mut self.handed);
             queue.show(&shard.glance);
+            has_work
         });
         self.tell_handed(floor);
-        if shard.glance.ready() > 0 {
-            // What came meanwhile is not ours; whose it is may have gone to sleep for want of it.
+        if has_work {
+            // What came meanwhile is not ours; whose it is may have gone to sleep for want of it. What is ready may be
+            // gone to another thief by now, and yet the ring go on that a full mailbox has held up.
             floor.wake(victim);
         }
         counters.beat();

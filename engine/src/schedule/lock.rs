@@ -5,7 +5,10 @@
 //! was guarded may be half changed.
 #![allow(unsafe_code)] // the value is reachable only between taking and giving back the flag
 
-use crate::sync::{AtomicU8, Ordering, UnsafeCell, yield_now};
+use crate::{
+    schedule::mutation::{Mutation, ordering},
+    sync::{AtomicU8, Ordering, UnsafeCell, yield_now},
+};
 
 const FREE: u8 = 0;
 const HELD: u8 = 1;
@@ -32,7 +35,7 @@ impl Drop for Hold<'_> {
     #[inline]
     fn drop(&mut self) {
         let state = if std::thread::panicking() { POISONED } else { FREE };
-        self.0.store(state, Ordering::Release);
+        self.0.store(state, ordering(Mutation::LockIsFreed, Ordering::Release));
     }
 }
 
@@ -47,7 +50,8 @@ impl<T> Lock<T> {
     /// When a holder has panicked.
     #[inline]
     pub(crate) fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        match self.flag.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed) {
+        let acquire = ordering(Mutation::LockIsTaken, Ordering::Acquire);
+        match self.flag.compare_exchange(FREE, HELD, acquire, Ordering::Relaxed) {
             Ok(_) => {
                 let hold = Hold(&self.flag);
                 // SAFETY: the flag was FREE and is HELD by us, until `hold` is dropped.
@@ -76,7 +80,7 @@ impl<T> Lock<T> {
                 return result.expect("run once");
             }
             spins += 1;
-            if spins % SPINS == 0 || cfg!(loom) {
+            if spins % SPINS == 0 || cfg!(any(loom, shuttle)) {
                 yield_now();
             } else {
                 std::hint::spin_loop();

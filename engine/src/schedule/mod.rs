@@ -38,11 +38,18 @@
 //! says first what must be taken before it ([`Executor::order_after`]).
 
 pub(crate) mod lock;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod mailbox;
+#[cfg(all(test, any(loom, shuttle)))]
+mod model;
+pub(crate) mod mutation;
 mod queue;
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;
 mod slots;
 mod tags;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
 pub(crate) use self::{

@@ -10,6 +10,7 @@ use crate::{
     schedule::{
         Item, Slots,
         mailbox::{Arrival, Handed, MAILBOX_MAX, Mailboxes, Parcel, Stage},
+        mutation::{Mutation, is},
         tags::{Tag, Tags},
     },
     sync::{AtomicU64, AtomicUsize, Ordering},
@@ -57,7 +58,7 @@ pub(crate) enum Work {
 pub(crate) struct Glance {
     /// Ring items taken, modulo 2^64.
     taken: AtomicUsize,
-    /// Books in ready mailboxes.
+    /// Books in ready mailboxes, and 1 more while a command for all is on its way through the books.
     ready: AtomicUsize,
     /// Open mailboxes, and 1 more while a command for all is on its way through the books.
     pending: AtomicUsize,
@@ -73,7 +74,7 @@ impl Glance {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Books in ready mailboxes.
+    /// Books in ready mailboxes, and 1 more while a command for all, which makes some ready, is on its way.
     pub(crate) fn ready(&self) -> usize {
         self.ready.load(Ordering::Relaxed)
     }
@@ -343,7 +344,7 @@ impl<C: Copy + Send> Queue<C> {
         }
         self.ring.release();
         glance.taken.store(self.ring.position(), Ordering::Relaxed);
-        let ready = self.ready.len();
+        let ready = self.ready.len() + usize::from(self.sweep.is_some());
         if glance.ready.load(Ordering::Relaxed) != ready {
             glance.ready.store(ready, Ordering::Relaxed);
         }
@@ -355,10 +356,13 @@ impl<C: Copy + Send> Queue<C> {
         }
     }
 
-    /// Whether its own worker would find something to do.
+    /// Whether its own worker would find something to do, be it to tell what has happened to homes.
     pub(crate) fn has_work<B>(&mut self, slots: &Slots<B>) -> bool {
         self.receive(slots);
-        !self.ready.is_empty() || self.sweep.is_some() || self.takes_from_ring(slots)
+        !self.ready.is_empty()
+            || self.sweep.is_some()
+            || !self.handed.is_empty()
+            || self.takes_from_ring(slots)
     }
 
     /// What has happened to homes since the last call.
@@ -598,7 +602,7 @@ impl<C: Copy + Send> Queue<C> {
     fn give_back<B>(&mut self, slots: &Slots<B>, index: u32, first: bool) {
         let mailbox = self.mailboxes.get(index);
         debug_assert_eq!(mailbox.stage, Stage::Held);
-        if mailbox.items.is_empty() {
+        if mailbox.items.is_empty() || is(Mutation::MailboxIsNotLookedAt) {
             let (book, departs) = (mailbox.book, mailbox.departs);
             match departs {
                 Some(departs) => self.hand_over(slots, book, departs),

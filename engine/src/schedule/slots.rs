@@ -3,7 +3,10 @@
 
 use crate::{
     runtime::ring::{Claimed, Reader},
-    schedule::{Item, Parcel},
+    schedule::{
+        Item, Parcel,
+        mutation::{Mutation, ordering},
+    },
     sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell},
 };
 
@@ -102,7 +105,7 @@ impl<B> Slots<B> {
     /// How often the book has been handed over, with everything that was done before.
     #[inline]
     pub(crate) fn epoch(&self, book: u32) -> u32 {
-        self.gates[book as usize].epoch.load(Ordering::Acquire)
+        self.gates[book as usize].epoch.load(ordering(Mutation::EpochIsRead, Ordering::Acquire))
     }
 
     /// Looks at a book that nobody has in hand, and nobody will before `look` ends.
@@ -163,7 +166,7 @@ impl<B> Slots<B> {
             "one move after the other"
         );
         gate.warm.store(0, Ordering::Relaxed);
-        gate.epoch.store(epoch, Ordering::Release);
+        gate.epoch.store(epoch, ordering(Mutation::EpochIsWritten, Ordering::Release));
     }
 
     /// Runs a batch straight from the ring, as the worker of its shard.
