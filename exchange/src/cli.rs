@@ -247,7 +247,7 @@ pub(crate) struct Simulate {
     #[arg(long)]
     pub(crate) predict: bool,
     /// Commands that a worker claims from its ring at a time.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch: u32,
     /// Commands that a thief takes out of a ring at a time.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]

@@ -94,7 +94,7 @@ impl Arm {
             knows_rates: matches!(placement, PlacementPolicy::Lpt | PlacementPolicy::Weighted),
             balance,
             tuning: Tuning::default(),
-            batch: 8,
+            batch: 16,
             publish: 256,
             warm_up: 50,
         }

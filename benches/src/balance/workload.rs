@@ -25,7 +25,7 @@ use crate::{
 /// How many books.
 pub const BOOKS: usize = 64;
 /// Orders that rest in each.
-const RESTING: usize = 32;
+const RESTING: usize = 160;
 /// A session that has no orders.
 pub(crate) const NOBODY: SessionId = SessionId(1_000);
 /// Commands before what is measured, spread evenly: caches, rings and pages get warm, no shard is hotter than another.

@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn a_jump_is_believed_at_once_and_a_burst_is_not() {
         let placement = Placement::new(PlacementPolicy::RoundRobin, 2, 2);
-        let mut rates = Rates::new(&Tuning::default());
+        let mut rates = Rates::new(&Tuning { half_life_nanos: 8_000_000, ..Tuning::default() });
         for _ in 0..100 {
             rates.observe(&loads(&[(0, 1_000), (1, 1_000)]), &placement, 1);
         }

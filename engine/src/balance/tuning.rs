@@ -57,8 +57,8 @@ impl Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Self {
-            period_nanos: 200_000,
-            steal_calm: StealRule { waiting_min: 4, unmoved_nanos: 5_000, books_max: 1, commands_min: 8 },
+            period_nanos: 1_000_000,
+            steal_calm: StealRule { waiting_min: 4, unmoved_nanos: 5_000, books_max: 1, commands_min: 4 },
             steal_busy: StealRule { waiting_min: 64, unmoved_nanos: 10_000, books_max: 1, commands_min: 12 },
             load_calm: 700,
             load_busy: 1_000,

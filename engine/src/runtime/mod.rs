@@ -165,7 +165,7 @@ pub struct Runtime {
 }
 
 /// Ring items that a worker claims at a time: many make the lock cheap, few leave more to thieves.
-const BATCH: usize = 8;
+const BATCH: usize = 16;
 /// The same when nobody steals, or when books are so many that looking ahead pays.
 const BATCH_ALONE: usize = 64;
 /// Balance events that a worker keeps for the front.
