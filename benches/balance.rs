@@ -112,7 +112,7 @@ impl Bench {
             "balance",
             &args,
             &format!(
-                "{SHARDS} shards, {BOOKS} books of about 32 orders: orders, cancels, reductions, immediate orders, and to \
+                "{SHARDS} shards, {BOOKS} books of about 160 orders: orders, cancels, reductions, immediate orders, and to \
                  each {} of them a command that looks at its whole book; Poisson arrivals; {rounds} rounds, each with a new runtime \
                  and all arms in turn; {}",
                 long,

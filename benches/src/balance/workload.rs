@@ -2,8 +2,9 @@
 //!
 //! The flow is [`Stream`]'s: orders, cancels, reductions and immediate orders for small books, and to each so many of
 //! them a long command: a mass cancel for a session that has no orders, which looks at every order of the book and changes
-//! nothing. With one to four, a command takes about 180 ns on the machine that docs/benchmarks.md names. Books are small
-//! (32 orders, some 3 KiB), so that a book that another core has used is read again in some 2 us.
+//! nothing. With one, a command takes about 0.6 us on the machine that docs/benchmarks.md names: enough that the
+//! front's turns, where it has no core of its own, are a small part of the load. A book (160 orders) takes some 12 KiB, so
+//! one that another core has used is read again in some microseconds.
 
 use std::sync::Arc;
 
