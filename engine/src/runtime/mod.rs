@@ -9,7 +9,7 @@
 //! events keep their order; between books there is none. A full ring is seen before a command is sequenced
 //! ([`Runtime::accepts`]); after that nothing is refused or dropped.
 //!
-//! Which thread runs which book at which moment is the business of [`schedule`](crate::schedule), and where books live
+//! Which thread runs which book at which moment is the business of `schedule`, and where books live
 //! and when they are stolen that of [`balance`](crate::balance); here are the threads.
 //!
 //! Absent here: any clock; who wants balancing lends one.

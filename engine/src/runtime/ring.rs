@@ -260,7 +260,7 @@ impl<T: Copy + Send> Consumer<T> {
         }
     }
 
-    /// Gives the slots of everything taken so far back to the producer; of what is [claimed](Self::claim) and behind
+    /// Gives the slots of everything taken so far back to the producer; of what is claimed and behind
     /// it, nothing.
     #[inline]
     pub fn release(&mut self) {
