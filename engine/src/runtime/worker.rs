@@ -101,8 +101,8 @@ pub(crate) struct Worker {
     seen: Vec<(usize, u64)>,
 }
 
-/// Commands run between two looks at the control channel.
-const TURN: usize = 256;
+/// Commands run between two looks at the control channel, and between two calls to a front that may sleep.
+const TURN: usize = 64;
 /// Looks at the own shard for each look at others: a look takes a line from who works there.
 const LOOKS: u32 = 4;
 /// Room for notes that thefts leave to arrivals.
@@ -232,7 +232,6 @@ impl Worker {
         if taken.is_none() {
             return progress;
         }
-        self.seen[victim] = (shard.glance.taken(), 0);
         if !self.handed.is_empty() {
             progress.other = true;
             self.tell_handed(floor);
@@ -240,6 +239,7 @@ impl Worker {
         if self.parcels.is_empty() {
             return progress;
         }
+        self.seen[victim] = (shard.glance.taken(), 0);
         let now = (floor.clock)();
         let commands = |parcel: &Parcel<_>| parcel.items.len() as u64;
         let stolen: u64 = self.parcels.iter().map(commands).sum();
