@@ -72,7 +72,7 @@ struct LimitsFile {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct AdmissionFile {
-    window: u32,
+    window: Option<u32>,
     sojourn_us: u64,
     held_book: usize,
     held_session: usize,
@@ -83,7 +83,7 @@ impl Default for AdmissionFile {
     fn default() -> Self {
         let limits = AdmissionLimits::default();
         Self {
-            window: limits.window,
+            window: None,
             sojourn_us: limits.sojourn_nanos / 1_000,
             held_book: limits.book_max,
             held_session: limits.session_max,
@@ -168,6 +168,8 @@ pub(crate) struct Config {
     pub(crate) end_of_day: Option<Duration>,
     pub(crate) journal: journal::Options,
     pub(crate) limits: gateway::Limits,
+    /// Whether the file says how many commands a book may have outstanding, so that the machine does not.
+    pub(crate) window_given: bool,
     pub(crate) users: Vec<User>,
     /// Their ids are their places in the file; what counts is what the journal has defined.
     pub(crate) instruments: Vec<Instrument>,
@@ -219,6 +221,7 @@ impl Config {
             },
             end_of_day: end_of_day(&file.end_of_day_utc)?,
             journal: journal_options(&file.journal)?,
+            window_given: file.admission.window.is_some(),
             limits: gateway::Limits {
                 connections_max: file.limits.connections,
                 unsent_max: file.limits.unsent_kib << 10,
@@ -245,7 +248,11 @@ fn admission(file: &AdmissionFile) -> Result<AdmissionLimits, String> {
         }
     }
     Ok(AdmissionLimits {
-        window: if file.window == 0 { u32::MAX } else { file.window },
+        window: match file.window {
+            None => AdmissionLimits::default().window,
+            Some(0) => u32::MAX,
+            Some(window) => window,
+        },
         sojourn_nanos: file
             .sojourn_us
             .checked_mul(1_000)
@@ -424,7 +431,7 @@ mod tests {
             Config::parse(&DEFAULT.replacen(from, to, 1)).unwrap_err()
         };
         assert!(with("held = 65536", "held = 99999999").contains("admission.held: 99999999"));
-        assert!(with("window = 32", "widow = 32").contains("widow"));
+        assert!(with("held = 65536", "hold = 65536").contains("hold"));
         assert!(with("soup = ", "soap = ").contains("soap"));
         assert!(with("ack = \"disk\"", "ack = \"tape\"").contains("use memory or disk"));
         assert!(with("idle = \"backoff\"", "idle = \"nap\"").contains("idle: "));

@@ -193,9 +193,13 @@ fn assemble(
     let mut limits = config.limits;
     if choices.shared_cores {
         limits.admission = limits.admission.on_shared_cores();
-        if limits.admission != config.limits.admission {
+        if config.window_given {
+            log::info!("more threads than cores: an order waits for a busy book for 10 ms at least");
+        } else {
+            // A book whose worker has not got its turn looks busy, and a turn of the front brings more than a window.
+            limits.admission.window = u32::MAX;
             log::info!(
-                "more threads than cores: an order waits for a busy book for 10 ms before it is refused"
+                "more threads than cores: no window for books; clients are held back when a ring is full"
             );
         }
     }
