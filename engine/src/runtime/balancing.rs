@@ -6,8 +6,8 @@ use domain::{InstrumentId, ShardId};
 
 use crate::{
     balance::{
-        BalanceEvent, BalanceMode, BookLoad, Decision, Metrics, Placement, Policy, ShardLoad, StealRule,
-        Unit, Why, policy,
+        BalanceEvent, BalanceMode, BookLoad, Decision, Metrics, Placement, Policy, ShardLoad, Unit, Why,
+        policy,
     },
     runtime::{BalanceStats, HotBook, Runtime, RuntimeConfig, floor::Floor, lane::Lane, worker::Note},
     schedule::Item,
@@ -67,7 +67,7 @@ pub(super) struct Balancing {
     decision: Decision,
     loads: Vec<ShardLoad>,
     books: Vec<BookLoad>,
-    /// Nobody may steal: more threads than cores, or one shard.
+    /// Not where threads outnumber cores, or there is one shard.
     may_steal: bool,
     /// Whose turn it is to be woken for help.
     helper: usize,
@@ -152,17 +152,6 @@ impl Balancing {
 }
 
 impl Runtime {
-    /// Sets who decides, and how often it is asked, in nanoseconds, instead of the configured policy.
-    pub fn set_policy(&mut self, policy: Box<dyn Policy>, period_nanos: u64) {
-        self.balancing.policy = policy;
-        self.balancing.period_nanos = period_nanos.max(1);
-    }
-
-    /// Sets the rule that idle workers steal by; `None` for not at all. A policy sets its own when it is asked.
-    pub fn set_steal_rule(&mut self, rule: Option<StealRule>) {
-        self.floor.rule.set(rule.filter(|_| self.balancing.may_steal));
-    }
-
     /// Looks at the load and lets the policy decide, if its period is over. Call it every turn; `now_nanos` comes from
     /// the clock that the runtime was given.
     #[inline]
@@ -229,7 +218,7 @@ impl Runtime {
             balancing.say(BalanceEvent::Thawed);
         }
         balancing.frozen_until = frozen_until;
-        self.set_steal_rule(decision.steal);
+        floor.rule.set(decision.steal.filter(|_| balancing.may_steal));
         for change in &decision.moves {
             self.move_unit(change.unit, change.to, change.why);
         }

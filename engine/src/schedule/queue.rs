@@ -113,8 +113,7 @@ pub(crate) struct Queue<C> {
     tags: Tags,
     /// Items that the home's worker has claimed; it has them where the ring says.
     claimed: usize,
-    /// Mailboxes have been opened for the books of the claimed: these.
-    marked: bool,
+    /// The mailboxes that have been opened for the books of the claimed; none before a thief has come.
     held: Vec<u32>,
     /// How far the home's worker had come with its events when it ended its last batch.
     position: u64,
@@ -152,7 +151,6 @@ impl<C: Copy + Send> Queue<C> {
             ring,
             tags,
             claimed: 0,
-            marked: false,
             held: Vec::new(),
             position: 0,
             mailboxes: Mailboxes::new(),
@@ -209,7 +207,6 @@ impl<C: Copy + Send> Queue<C> {
     /// Ends a batch. `position` is how far the worker has come with its events.
     pub(crate) fn end_claim<B>(&mut self, slots: &Slots<B>, claimed: Claimed, position: u64) {
         self.position = position;
-        self.marked = false;
         // In front, the first foremost: what they hold has waited for this batch.
         while let Some(mailbox) = self.held.pop() {
             self.give_back(slots, mailbox, true);
@@ -287,52 +284,28 @@ impl<C: Copy + Send> Queue<C> {
         let in_hand = self.ring.claimed_from().is_some_and(|first| {
             (0..self.claimed).any(|at| self.tags.get(first.wrapping_add(at)) == Tag::Book(book))
         });
-        let is_behind = self.sweep.as_ref().is_some_and(|sweep| slots.alls(book) != sweep.number);
-        let is_here = self.members.contains(&book) && self.awaited_mailbox(book).is_none();
-        if in_hand || is_behind || !is_here || slots.mailbox(book).is_some() {
+        if in_hand || !self.members.contains(&book) || !self.is_plain(slots, book) {
             return;
         }
         let visible = self.ring.visible().min(LOOK_THROUGH);
         let from = self.ring.position();
-        let mut items = self.mailboxes.spare();
-        for at in 0..visible {
-            match self.tags.get(from.wrapping_add(at)) {
-                Tag::Book(it) if it == book => items.push(self.ring.ahead(at)),
-                Tag::Book(_) | Tag::Taken => {}
-                // What is behind it must not be run before it.
-                Tag::Odd => break,
-            }
-        }
-        if items.is_empty() || (items.len() < theft.least && slots.warm(book, self.shard) != theft.thief) {
-            items.clear();
-            self.mailboxes.keep(items);
+        let Self { ring, tags, mailboxes, .. } = self;
+        // What is behind anything odd must not be run before it.
+        let is_command = |at: &usize| tags.get(from.wrapping_add(*at)) != Tag::Odd;
+        let length = (0..visible).take_while(is_command).count();
+        let count = tags.places(book, from, length).count();
+        if count == 0 || (count < theft.least && slots.warm(book, self.shard) != theft.thief) {
             return;
         }
-        let last = items.len();
-        let mut taken = 0;
-        for at in 0..visible {
-            let position = from.wrapping_add(at);
-            if self.tags.get(position) == Tag::Book(book) {
-                self.tags.take(position);
-                taken += 1;
-                if taken == last {
-                    break;
-                }
-            }
-        }
-        let index = self.mailboxes.open(book, Stage::Held, clock());
+        let index = mailboxes.open(book, Stage::Held, clock());
         slots.set_mailbox(book, Some(index));
-        self.published += items.len() as u64;
-        self.mailed += items.len();
-        parcels.push(Parcel {
-            book,
-            commands: items.len() as u32,
-            items,
-            since: self.mailboxes.get(index).since,
-            home: self.shard,
-            after: self.position,
-            mailbox: index,
-        });
+        for position in tags.places(book, from, length) {
+            mailboxes.get(index).items.push(ring.ahead(position.wrapping_sub(from)));
+            tags.take(position);
+        }
+        self.published += count as u64;
+        self.mailed += count;
+        self.take_out(index, parcels);
     }
 
     /// Gives free slots back to the ring and shows what may be seen without the lock. Call it last under the lock.
@@ -396,32 +369,22 @@ impl<C: Copy + Send> Queue<C> {
     #[inline]
     fn plain<B>(&mut self, slots: &Slots<B>, max: usize) -> usize {
         let calm = self.mailboxes.open_count() == 0 && self.sweep.is_none();
-        let Self { ring, tags, mailboxes, awaited, sweep, .. } = self;
         // The item first: the tag of one that is not visible may be of the lap before.
-        while !ring.readable(1).is_empty() && tags.get(ring.position()) == Tag::Taken {
-            ring.take(1);
+        while !self.ring.readable(1).is_empty() && self.tags.get(self.ring.position()) == Tag::Taken {
+            self.ring.take(1);
         }
-        let from = ring.position();
-        let readable = ring.readable(max).len();
-        let mut is_plain = |at: &usize| match tags.get(from.wrapping_add(*at)) {
-            Tag::Book(book) => {
-                calm || {
-                    let is_awaited = awaited.iter().any(|mailbox| mailboxes.get(*mailbox).book == book);
-                    !is_awaited
-                        && slots.mailbox(book).is_none()
-                        && sweep.as_ref().is_none_or(|sweep| slots.alls(book) == sweep.number)
-                }
-            }
+        let from = self.ring.position();
+        let readable = self.ring.readable(max).len();
+        let is_plain = |at: &usize| match self.tags.get(from.wrapping_add(*at)) {
+            Tag::Book(book) => calm || self.is_plain(slots, book),
             Tag::Odd | Tag::Taken => false,
         };
-        (0..readable).take_while(|at| is_plain(at)).count()
+        (0..readable).take_while(is_plain).count()
     }
 
     /// Moves up to `max` items from the ring into mailboxes. Returns how many.
     fn publish<B>(&mut self, slots: &Slots<B>, max: usize, clock: fn() -> u64) -> usize {
-        if self.claimed > 0 && !self.marked {
-            self.mark(slots);
-        }
+        self.mark(slots);
         let now = clock();
         let mut moved = 0;
         while moved < max {
@@ -462,9 +425,11 @@ impl<C: Copy + Send> Queue<C> {
         moved
     }
 
-    /// Opens a mailbox for each book that the home's worker has in hand.
+    /// Opens a mailbox for each book that the home's worker has in hand, if that is not done.
     fn mark<B>(&mut self, slots: &Slots<B>) {
-        self.marked = true;
+        if !self.held.is_empty() {
+            return;
+        }
         for at in 0..self.claimed {
             let Item::One { book, .. } = self.ring.claimed_item(at) else { continue };
             if slots.mailbox(book).is_none() {
@@ -475,6 +440,19 @@ impl<C: Copy + Send> Queue<C> {
         }
     }
 
+    /// Whether a book that lives here has arrived, has no mailbox, and has had every command for all.
+    #[inline]
+    fn is_plain<B>(&mut self, slots: &Slots<B>, book: u32) -> bool {
+        self.awaited_mailbox(book).is_none()
+            && slots.mailbox(book).is_none()
+            && self.sweep.as_ref().is_none_or(|sweep| slots.alls(book) == sweep.number)
+    }
+
+    /// The open mailbox of a book that lives here.
+    fn open_mailbox<B>(&mut self, slots: &Slots<B>, book: u32) -> Option<u32> {
+        self.awaited_mailbox(book).or_else(|| slots.mailbox(book))
+    }
+
     fn awaited_mailbox(&mut self, book: u32) -> Option<u32> {
         let Self { awaited, mailboxes, .. } = self;
         awaited.iter().rev().copied().find(|mailbox| mailboxes.get(*mailbox).book == book)
@@ -483,7 +461,7 @@ impl<C: Copy + Send> Queue<C> {
     /// The mailbox of a book that lives here, with every command for all in it that the book must have first. Opened
     /// ready if there is none.
     fn mailbox_of<B>(&mut self, slots: &Slots<B>, book: u32, now: u64) -> u32 {
-        let mailbox = self.awaited_mailbox(book).or_else(|| slots.mailbox(book)).unwrap_or_else(|| {
+        let mailbox = self.open_mailbox(slots, book).unwrap_or_else(|| {
             let mailbox = self.mailboxes.open(book, Stage::Ready, now);
             slots.set_mailbox(book, Some(mailbox));
             self.ready.push_back(mailbox);
@@ -513,9 +491,7 @@ impl<C: Copy + Send> Queue<C> {
     /// Brings the command for all that is on its way to some more books.
     fn sweep<B>(&mut self, slots: &Slots<B>, clock: fn() -> u64) {
         let Some(Sweep { number, cursor, .. }) = self.sweep else { return };
-        if self.claimed > 0 && !self.marked {
-            self.mark(slots);
-        }
+        self.mark(slots);
         let now = clock();
         let from = cursor.map_or(0, |cursor| cursor + 1);
         let books: Vec<u32> = self.members.range(from..).take(SWEEP).copied().collect();
@@ -537,14 +513,11 @@ impl<C: Copy + Send> Queue<C> {
     /// The book lives elsewhere from here on.
     fn depart<B>(&mut self, slots: &Slots<B>, book: u32, departs: (u16, u32), now: u64) {
         assert!(self.members.contains(&book), "book {book} departs from where it lives");
-        let is_plain = self.awaited_mailbox(book).is_none()
-            && slots.mailbox(book).is_none()
-            && self.sweep.as_ref().is_none_or(|sweep| slots.alls(book) == sweep.number);
-        if !is_plain {
+        if self.is_plain(slots, book) {
+            self.hand_over(slots, book, departs);
+        } else {
             let mailbox = self.mailbox_of(slots, book, now);
             self.mailboxes.get(mailbox).departs = Some(departs);
-        } else {
-            self.hand_over(slots, book, departs);
         }
         self.members.remove(&book);
     }
@@ -663,7 +636,7 @@ impl<C: Copy + Send> Queue<C> {
         }
         match item {
             Item::One { book, .. } => {
-                let open = self.awaited_mailbox(book).or_else(|| slots.mailbox(book));
+                let open = self.open_mailbox(slots, book);
                 open.is_none_or(|mailbox| self.mailboxes.get(mailbox).items.len() < MAILBOX_MAX)
             }
             _ => true,
