@@ -198,7 +198,8 @@ impl Sessions {
             | Command::Reduce(_)
             | Command::DefineInstrument(_)
             | Command::EndOfDay
-            | Command::Advance(_) => {}
+            | Command::Advance(_)
+            | Command::EpochStart(_) => {}
         }
     }
 

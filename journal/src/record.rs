@@ -65,6 +65,8 @@ pub enum RecordKind {
     MassCancel = 11,
     /// `Command::Advance`.
     Advance = 12,
+    /// `Command::EpochStart`.
+    EpochStart = 13,
     /// `ReportKind::System`.
     ReportSystem = 64,
     /// `ReportKind::Accepted`.
@@ -103,6 +105,7 @@ impl RecordKind {
             10 => Self::ReplaceSpecial,
             11 => Self::MassCancel,
             12 => Self::Advance,
+            13 => Self::EpochStart,
             64 => Self::ReportSystem,
             65 => Self::ReportAccepted,
             66 => Self::ReportReplaced,

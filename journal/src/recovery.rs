@@ -19,7 +19,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use domain::{Nanos, Sequence};
+use domain::{Epoch, Nanos, Sequence};
 
 use crate::error::{Damage, OpenError};
 use crate::map::Map;
@@ -41,6 +41,8 @@ pub struct Recovery {
     pub last_sequence: Sequence,
     /// The last command's time.
     pub last_nanos: Nanos,
+    /// The epoch of the last record; 1 when there is none.
+    pub epoch: Epoch,
     /// Commands in the journal.
     pub commands: u64,
     /// Reports in the journal.
@@ -161,6 +163,8 @@ pub(crate) struct Scan {
     /// The last command's; `None` when the walk began in the middle and has seen none.
     pub(crate) last_sequence: Option<u64>,
     pub(crate) last_nanos: u64,
+    /// The last record's; 0 when the walk has seen none.
+    pub(crate) epoch: u32,
     pub(crate) commands: u64,
     pub(crate) reports: u64,
     pub(crate) batches: u64,
@@ -179,6 +183,7 @@ impl Scan {
             chain: None,
             last_sequence: None,
             last_nanos: 0,
+            epoch: 0,
             commands: 0,
             reports: 0,
             batches: 0,
@@ -201,6 +206,11 @@ impl Scan {
             let batch = walk::batch(piece, first, self.chain)?;
             let mut next = *self;
             for (at, header, _) in walk::records(*piece, first, &batch) {
+                if header.epoch < next.epoch {
+                    let what = What::Epoch { found: header.epoch, before: next.epoch };
+                    return Err(Fault { at, what });
+                }
+                next.epoch = header.epoch;
                 if header.kind.is_command() {
                     if let Some(last) = next.last_sequence
                         && header.sequence != last.wrapping_add(1)

@@ -25,8 +25,8 @@ use crate::error::OpenError;
 use crate::storage::{Storage, write_all};
 
 /// The version of the format that this program writes, and the newest that it reads. Version 2 has the records of
-/// special orders; all that version 1 has is the same.
-pub const FORMAT_VERSION: u32 = 2;
+/// special orders, version 3 the start of an epoch; all that the versions before have is the same.
+pub const FORMAT_VERSION: u32 = 3;
 /// The oldest version that this program reads.
 const FORMAT_OLDEST: u32 = 1;
 
