@@ -301,9 +301,9 @@ fn headers_that_are_wrong_are_named() {
 
     // A version that this program does not know, whatever else it says.
     let mut newer = bytes[0].clone();
-    newer[8] = 3;
+    newer[8] = 5;
     fs::write(path(0), &newer).expect("writes");
-    assert!(matches!(refuse(dir.path()), OpenError::NewerFormat { found: 3, known: 2, .. }));
+    assert!(matches!(refuse(dir.path()), OpenError::NewerFormat { found: 5, known: FORMAT_VERSION, .. }));
     assert_eq!(fs::read(path(0)).expect("reads"), newer, "untouched");
     restore();
 
@@ -586,7 +586,7 @@ fn make_old(path: &Path) {
     if path.extension().is_some_and(|e| e == "tmp") && bytes.iter().take(12).all(|byte| *byte == 0) {
         return;
     }
-    assert_eq!(bytes[8..12], [2, 0, 0, 0]);
+    assert_eq!(bytes[8..12], FORMAT_VERSION.to_le_bytes());
     bytes[8] = 1;
     let crc = crc32c(&bytes[..4092]);
     bytes[4092..4096].copy_from_slice(&crc.to_le_bytes());
