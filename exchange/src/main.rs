@@ -3,11 +3,13 @@
 
 mod agenda;
 mod balance_events;
+mod books;
 mod child;
 mod cli;
 mod clock;
 mod config;
 mod demo;
+mod follower;
 mod front;
 mod hints;
 mod inspect;

@@ -25,6 +25,7 @@ use wire::soup::SessionName;
 use self::{choices::Choices, voice::Voice, watch::Watch};
 use crate::{
     balance_events::{EventFile, Stamped},
+    books::HowToRun,
     cli,
     front::{DayEnd, Front, Outside, Requests},
     recovery::{Recovered, recover},
@@ -63,7 +64,7 @@ fn reserve_descriptors(connections_max: usize) -> Result<(), String> {
 
 /// Runs the exchange.
 pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
-    let choices = Choices::new(args)?;
+    let choices = Arc::new(Choices::new(args)?);
     reserve_descriptors(choices.config.limits.connections_max)?;
     let voice = Voice { json: args.json };
     if choices.config.embedded {
@@ -77,7 +78,7 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         &args.data,
         &choices.config,
         choices.config.ack,
-        |instruments| choices.runtime(instruments),
+        how_to_run(&choices),
         !args.no_snapshot,
         &wake,
     )?;
@@ -163,6 +164,12 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         }),
     );
     Ok(())
+}
+
+/// How the choices run whatever books there are.
+fn how_to_run(choices: &Arc<Choices>) -> Arc<HowToRun> {
+    let choices = Arc::clone(choices);
+    Arc::new(move |instruments| choices.runtime(instruments))
 }
 
 /// What the front leaves for the main thread, and where the main thread finds it.

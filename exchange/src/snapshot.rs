@@ -31,7 +31,7 @@ use engine::{
 };
 use gateway::{Instruments, Sessions};
 use journal::{
-    Appender, ClusterId, Mark, StorageState,
+    Appender, ClusterId, Mark, Position, StorageState,
     snapshot::{self, Header},
 };
 
@@ -79,6 +79,21 @@ pub(crate) struct Loaded {
     /// By instrument index.
     pub(crate) books: Vec<Book>,
     pub(crate) sessions: Sessions,
+}
+
+impl Loaded {
+    /// What a new journal begins with.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            mark: Mark { position: Position(0), chain: 0 },
+            last_sequence: Sequence(0),
+            last_nanos: Nanos(0),
+            market_wide: MarketWide::default(),
+            instruments: Instruments::new(),
+            books: Vec::new(),
+            sessions: Sessions::new(),
+        }
+    }
 }
 
 /// All that is written.
