@@ -73,9 +73,9 @@ pub(crate) fn recover(
     let options = journal::Options { ack, ..config.journal.clone() };
     let (appender, found) = Journal::open(dir, &options, on_progress).map_err(|error| error.to_string())?;
     let (mut follower, snapshot) = follow(dir, &found, &how, use_snapshots, wake)?;
-    let state = follower.state();
     let new_instruments = check_instruments(follower.instruments(), &config.instruments)?;
     follower.grow(&new_instruments)?;
+    let state = follower.state();
     let Followed { books, mut sessions, mut instruments, commands: executed } = follower.end()?;
     let mut sequencer = Sequencer::new(books, appender, ack);
     let reports_completed = lead(&mut sequencer, &mut sessions)?;

@@ -47,6 +47,7 @@ mod walk;
 
 pub use appender::{Appender, CopyError, OnBatch, Stats, whole_batches};
 pub use batches::Batches;
+pub use codec::report::PackedReport;
 pub use error::{CloseError, Damage, DecodeError, Full, OpenError, ReadError, StorageFailure};
 pub use open::Journal;
 pub use options::{AckPolicy, Begin, Options};

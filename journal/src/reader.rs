@@ -164,6 +164,12 @@ impl Reader {
         Position(self.end)
     }
 
+    /// Where the picture ends, with the chain there.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { position: Position(self.end), chain: self.chain }
+    }
+
     /// Which journal it is.
     #[must_use]
     pub fn cluster(&self) -> ClusterId {

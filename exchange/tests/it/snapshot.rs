@@ -17,7 +17,7 @@ use wire::ouch::codes;
 
 use crate::{
     client::{Said, cancel, enter, replace},
-    venue::{Home, INSTRUMENTS, Settings, Venue, seed, text},
+    venue::{Home, INSTRUMENTS, Settings, Venue, json, seed, text},
 };
 
 type Random = Xoshiro256StarStar;
@@ -156,6 +156,51 @@ fn rounds_of_stops_and_kills_are_as_if_nothing_had_been() {
         }
         check(&home, &venue, &parties, last_stop.as_ref().filter(|_| !doubt));
     }
+    assert_eq!(home.log_lines("is not used"), [""; 0]);
+}
+
+/// Nobody asks the exchange anything: its journal says all. Between a command and the reports that it causes there is
+/// always something in flight, so some of these snapshots owe reports.
+#[test]
+fn snapshots_are_taken_while_an_exchange_trades_and_serve_after_a_kill() {
+    let seed = seed();
+    let mut random = Random::seed_from_u64(seed);
+    let mut home = Home::new(settings(&mut random));
+    let mut parties = parties();
+    let mut venue = home.start();
+    let (mut taken, mut owed) = (0, 0);
+    for round in 0..6 {
+        let data = home.data().display().to_string();
+        let trading = std::sync::atomic::AtomicBool::new(true);
+        let last = std::thread::scope(|scope| {
+            let snapshots = scope.spawn(|| {
+                let mut last = None;
+                while trading.load(std::sync::atomic::Ordering::Relaxed) {
+                    let snapshot = json(&["snapshot", "--json", "--data", &data]);
+                    taken += 1;
+                    owed += snapshot["owed"].as_u64().expect("a number");
+                    last = Some(snapshot);
+                }
+                last.expect("one at least")
+            });
+            for _ in 0..4 {
+                trade(&venue, &mut parties, &mut random);
+            }
+            trading.store(false, std::sync::atomic::Ordering::Relaxed);
+            snapshots.join().expect("all could be taken")
+        });
+        let file = PathBuf::from(last["file"].as_str().expect("a path"));
+        assert_eq!(snapshots(&home.data())[0], file, "round {round}");
+        venue.kill();
+        home.settings.args = settings(&mut random).args;
+        venue = home.start();
+        check(&home, &venue, &parties, Some(&last["sequence"]));
+    }
+    venue.stop();
+    // One of a directory where nothing runs is of its end, and says what the stop said.
+    let last = json(&["snapshot", "--json", "--data", &home.data().display().to_string()]);
+    assert_eq!((&last["state"], &last["owed"]), (&home.replay(3)["state"], &0.into()));
+    println!("SEED={seed}: {taken} taken, {owed} reports owed in them");
     assert_eq!(home.log_lines("is not used"), [""; 0]);
 }
 
