@@ -19,7 +19,7 @@ use std::{
 use domain::{Command, Instrument, InstrumentId, OrderBounds, Sequence, SessionDefinition, SessionId};
 use engine::hash::StateHash;
 use gateway::{Instruments, Sessions, Venue};
-use journal::{AckPolicy, Journal, Position, Reader, RecordKind, Records, Recovery};
+use journal::{AckPolicy, Journal, Mark, Position, Reader, RecordKind, Records, Recovery};
 use log::warn;
 
 use crate::{
@@ -40,6 +40,8 @@ pub(crate) struct Recovered {
     pub(crate) journal: Recovery,
     /// The last command in the snapshot that served; `None` when none did.
     pub(crate) snapshot: Option<Sequence>,
+    /// Its place; 0 when none served.
+    pub(crate) snapshot_at: Position,
     /// Commands executed: those of the journal that the snapshot does not have.
     pub(crate) executed: u64,
     /// Reports that had been caused and not numbered when the process died.
@@ -92,7 +94,8 @@ pub(crate) fn recover(
         sessions,
         instruments,
         journal: found,
-        snapshot,
+        snapshot: snapshot.map(|(_, sequence)| sequence),
+        snapshot_at: snapshot.map_or(Position(0), |(mark, _)| mark.position),
         executed,
         reports_completed,
         took: started.elapsed(),
@@ -105,15 +108,15 @@ pub(crate) const fn is_definition(kind: RecordKind) -> bool {
     matches!(kind, RecordKind::DefineInstrument | RecordKind::DefineSession)
 }
 
-/// Follows the journal to its end, from the newest snapshot that is good in every respect. Gives the snapshot's last
-/// command, if one served.
+/// Follows the journal to its end, from the newest snapshot that is good in every respect. Gives the
+/// snapshot's place and its last command, if one served.
 fn follow(
     dir: &Path,
     found: &Recovery,
     how: &Arc<HowToRun>,
     use_snapshots: bool,
     wake: &Arc<FrontWake>,
-) -> Result<(Follower, Option<Sequence>), String> {
+) -> Result<(Follower, Option<(Mark, Sequence)>), String> {
     let reader = Reader::open(dir).map_err(|error| error.to_string())?;
     let snapshots = if use_snapshots { journal::snapshot::list(dir) } else { Ok(Vec::new()) };
     let snapshots = snapshots.unwrap_or_else(|error| {
@@ -122,7 +125,7 @@ fn follow(
     });
     for path in snapshots {
         match follow_from(&path, &reader, found, how, wake) {
-            Ok((follower, sequence)) => return Ok((follower, Some(sequence))),
+            Ok((follower, place)) => return Ok((follower, Some(place))),
             Err(why) => warn!(
                 "snapshot {} is not used: {why}; recovering without it, which takes longer and gives the same",
                 path.display()
@@ -142,7 +145,7 @@ fn follow_from(
     found: &Recovery,
     how: &Arc<HowToRun>,
     wake: &Arc<FrontWake>,
-) -> Result<(Follower, Sequence), String> {
+) -> Result<(Follower, (Mark, Sequence)), String> {
     let loaded = snapshot::load(path, found.cluster)?;
     let (mark, sequence) = (loaded.mark, loaded.last_sequence);
     let from_there = |error: &dyn std::fmt::Display| format!("the journal does not go on from it: {error}");
@@ -156,7 +159,7 @@ fn follow_from(
             found.last_sequence
         ));
     }
-    Ok((follower, sequence))
+    Ok((follower, (mark, sequence)))
 }
 
 fn run(follower: &mut Follower, records: Records<'_>) -> Result<(), String> {

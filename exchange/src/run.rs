@@ -2,6 +2,7 @@
 
 mod choices;
 mod found;
+mod snapshots;
 mod voice;
 mod watch;
 
@@ -22,7 +23,7 @@ use signal_hook::{
 };
 use wire::soup::SessionName;
 
-use self::{choices::Choices, voice::Voice, watch::Watch};
+use self::{choices::Choices, snapshots::Snapshots, voice::Voice, watch::Watch};
 use crate::{
     balance_events::{EventFile, Stamped},
     books::HowToRun,
@@ -96,6 +97,7 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         })
         .ok();
     let (outside, counters, events) = outside();
+    let (progress, last) = (recovered.sequencer.appender().progress(), recovered.snapshot_at);
     let (front, address) = assemble(&choices, recovered, &wake, outside)?;
     let requests = Arc::clone(&front.requests);
     let front_core = choices.front_core;
@@ -115,6 +117,12 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         &json!({ "event": "ready", "soup": address.to_string() }),
     );
 
+    let snapshots = (choices.config.snapshot_bytes > 0)
+        .then(|| {
+            let (data, every) = (args.data.clone(), choices.config.snapshot_bytes);
+            Snapshots { data, every, progress, last, requests: Arc::clone(&requests) }.spawn()
+        })
+        .transpose()?;
     let handle = signals.handle();
     let stopper = {
         let (requests, wake) = (Arc::clone(&requests), Arc::clone(&wake));
@@ -141,9 +149,13 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         events,
         end,
     };
+    let asked = Arc::clone(&watch.requests);
     let (voice, result) = watch.run();
     handle.close();
-    let joined = thread.join().is_ok() && stopper.join().is_ok();
+    // It may have ended by itself.
+    asked.stop.store(true, Ordering::Release);
+    let snapshots_ended = snapshots.is_none_or(|thread| thread.join().is_ok());
+    let joined = thread.join().is_ok() && stopper.join().is_ok() && snapshots_ended;
     let ended = result?;
     if !joined {
         return Err("a thread died".into());

@@ -30,6 +30,7 @@ use std::{
     collections::BTreeMap,
     fs::{File, TryLockError},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
@@ -141,7 +142,7 @@ pub(crate) fn write(appender: &Appender, state: &State<'_>) -> Result<u64, Strin
         last_sequence: appender.last_sequence(),
         last_nanos: appender.last_nanos(),
     };
-    let _writing = Writing::begin(&appender.dir())?;
+    let _writing = Writing::begin_patiently(&appender.dir())?;
     write_at(&appender.dir(), &place, state).map(|written| written.bytes)
 }
 
@@ -171,6 +172,18 @@ struct Writing {
 }
 
 impl Writing {
+    /// Waits a little for whoever is writing one: at a stop the process that does is told to end.
+    fn begin_patiently(dir: &Path) -> Result<Self, String> {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let begun = Instant::now();
+        loop {
+            match Self::begin(dir) {
+                Err(_) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(10)),
+                done => return done,
+            }
+        }
+    }
+
     fn begin(dir: &Path) -> Result<Self, String> {
         let path = dir.join("snapshot.lock");
         let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());

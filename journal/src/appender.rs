@@ -317,6 +317,12 @@ impl Appender {
         report_in(bytes, position, salt)
     }
 
+    /// How far the disk is, for other threads.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress(Arc::clone(&self.shared))
+    }
+
     /// What has been done since the journal was opened.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -468,6 +474,24 @@ impl Appender {
             self.segment = self.segment.sibling(index);
             self.salt = self.segment.salt();
         }
+    }
+}
+
+/// How far the disk is, as any thread may see it.
+#[derive(Clone)]
+pub struct Progress(Arc<Shared>);
+
+impl Progress {
+    /// The end of what is on disk.
+    #[must_use]
+    pub fn durable(&self) -> Position {
+        Position(self.0.durable())
+    }
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Progress").field(&self.durable()).finish()
     }
 }
 

@@ -45,7 +45,7 @@ mod truncate;
 mod wake;
 mod walk;
 
-pub use appender::{Appender, CopyError, OnBatch, Stats, whole_batches};
+pub use appender::{Appender, CopyError, OnBatch, Progress, Stats, whole_batches};
 pub use batches::Batches;
 pub use codec::report::PackedReport;
 pub use error::{CloseError, Damage, DecodeError, Full, OpenError, ReadError, StorageFailure};

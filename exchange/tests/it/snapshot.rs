@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use journal::Reader;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 use rustix::process::{Signal, kill_process};
@@ -204,6 +205,34 @@ fn snapshots_are_taken_while_an_exchange_trades_and_serve_after_a_kill() {
     assert_eq!(home.log_lines("is not used"), [""; 0]);
 }
 
+/// When its journal has grown by as much as the configuration says, it has one taken by itself.
+#[test]
+fn an_exchange_that_trades_has_snapshots_taken() {
+    let mut random = Random::seed_from_u64(seed());
+    let home = Home::new(Settings { snapshot_mib: 1, ..settings(&mut random) });
+    let mut parties = parties();
+    let mut venue = home.start();
+    let begun = std::time::Instant::now();
+    while snapshots(&home.data()).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "no snapshot: {}", home.log());
+        trade(&venue, &mut parties, &mut random);
+    }
+    trade(&venue, &mut parties, &mut random);
+    venue.kill();
+    venue = home.start();
+    let served = venue.recovered["snapshot_sequence"].clone();
+    assert!(served.as_u64().is_some_and(|sequence| sequence > 1_000), "{served}");
+    check(&home, &venue, &parties, Some(&served));
+    // A stop in the middle of one ends it, and is as clean as any.
+    trade(&venue, &mut parties, &mut random);
+    let stopped = venue.stop();
+    assert_eq!(stopped["state"], home.replay(1)["state"]);
+    assert_eq!(
+        position_of(&snapshots(&home.data())[0]),
+        Reader::open(home.data()).expect("a journal").end().0 - 64
+    );
+}
+
 /// A directory with two snapshots and something after them, its exchange killed.
 fn traded(random: &mut Random, parties: &mut [Party]) -> (Home, Vec<Value>) {
     let home = Home::new(settings(random));
@@ -248,7 +277,7 @@ fn what_is_not_as_it_was_written_is_done_without() {
         (&|bytes| flipped(bytes, 3), "does not begin as a snapshot"),
         (&|bytes| flipped(bytes, in_header), "the header's CRC"),
         (&|bytes| flipped(bytes, in_body), "the body's CRC"),
-        (&|bytes| [&bytes[..8], &3_u32.to_le_bytes(), &bytes[12..]].concat(), "its version is 3"),
+        (&|bytes| [&bytes[..8], &4_u32.to_le_bytes(), &bytes[12..]].concat(), "its version is 4"),
         (&|_| foreign.clone(), "of another journal"),
     ];
     for (spoil, why) in cases {
