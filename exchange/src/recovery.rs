@@ -22,7 +22,7 @@ use engine::{
     runtime::{Runtime, RuntimeConfig, Wake},
 };
 use gateway::{Instruments, Sessions, Venue};
-use journal::{AckPolicy, Journal, Mark, Reader, RecordKind, Recovery};
+use journal::{AckPolicy, Journal, Mark, Position, Reader, RecordKind, Recovery};
 use log::warn;
 
 use crate::{
@@ -173,9 +173,25 @@ fn begin(dir: &Path, reader: &Reader, found: &Recovery, use_snapshots: bool) -> 
             ),
         }
     }
+    from_its_start(dir, reader)?;
     let mut start = Start::default();
     first_pass(reader, &mut start)?;
     Ok(start)
+}
+
+/// Whether a journal has its start, so that everything can be made from it alone. One whose oldest segments retention
+/// has removed needs a snapshot; what is used without one says so here.
+pub(crate) fn from_its_start(dir: &Path, reader: &Reader) -> Result<(), String> {
+    let begin = reader.begin();
+    if begin == Position(0) {
+        return Ok(());
+    }
+    Err(format!(
+        "the journal in {} begins at position {begin}: its older segments have been removed, and nothing says what was \
+         in them. With a good snapshot at or beyond that position (snapshot-*.snap, of this directory or of a \
+         standby's) an exchange starts from there; with the older segments from the archive everything does",
+        dir.display()
+    ))
 }
 
 /// Begins with a snapshot. What is wrong is wrong with the snapshot: the journal has been found good.

@@ -6,4 +6,5 @@ mod kill;
 mod live;
 mod log;
 mod recovery;
+mod retention;
 mod support;
