@@ -22,6 +22,7 @@
 
 mod appender;
 mod codec;
+pub mod compare;
 mod copy;
 mod crc32c;
 mod direct;
@@ -36,6 +37,7 @@ mod preparer;
 mod reader;
 mod record;
 mod recovery;
+pub mod repair;
 pub mod retention;
 mod segment;
 pub mod session_log;

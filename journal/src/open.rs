@@ -63,7 +63,7 @@ pub(crate) struct DirLock {
 }
 
 impl DirLock {
-    fn take(dir: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn take(dir: &Path) -> Result<Self, OpenError> {
         let path = dir.join("lock");
         let mut file = OpenOptions::new()
             .read(true)

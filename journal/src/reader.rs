@@ -244,6 +244,38 @@ impl Reader {
         Records { judged: true, ..Records::new(self, mark.position.0, None) }
     }
 
+    /// The batch at `at`, which must continue `previous` if that is given, and what it lies in; `None` at the end.
+    pub(crate) fn batch(
+        &self,
+        at: u64,
+        previous: Option<u64>,
+    ) -> Result<Option<(Piece<'_>, walk::Batch)>, ReadError> {
+        let mut records = Records::new(self, at, previous);
+        if !records.arrive()? {
+            return Ok(None);
+        }
+        match walk::batch(&records.piece, at, previous) {
+            Ok(batch) => Ok(Some((records.piece, batch))),
+            Err(fault) => Err(ReadError::Corrupt(self.damage_at(&fault))),
+        }
+    }
+
+    /// The chain before the batch at the segment boundary `at`, or at the end.
+    pub(crate) fn chain_before(&self, at: u64) -> Result<Option<u64>, ReadError> {
+        if at == 0 {
+            return Ok(Some(self.cluster().genesis()));
+        }
+        match self.batch(at, None)? {
+            Some((_, batch)) => Ok(Some(batch.seal.previous)),
+            None => Ok(self.chain.filter(|_| at == self.end)),
+        }
+    }
+
+    /// Data bytes of a segment.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.first().capacity
+    }
+
     /// What holds `position`, up to where it is valid.
     fn piece(&self, position: u64) -> Option<Piece<'_>> {
         if position >= self.segments_end {
@@ -305,7 +337,7 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    fn new(reader: &'a Reader, at: u64, chain: Option<u64>) -> Self {
+    pub(crate) fn new(reader: &'a Reader, at: u64, chain: Option<u64>) -> Self {
         let piece = Piece { bytes: &[], base: 0, salt: 0 };
         Self { reader, piece, at, seal_at: at, next: at, chain, judged: false, done: false }
     }

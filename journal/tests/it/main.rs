@@ -1,5 +1,6 @@
 //! The journal from outside: what survives what.
 
+mod copies;
 mod faults;
 mod fuzz;
 mod kill;
