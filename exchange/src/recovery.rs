@@ -132,10 +132,26 @@ fn follow(
             ),
         }
     }
+    from_its_start(dir, &reader)?;
     let mut follower = Follower::begin(Arc::clone(how), wake, None)?;
     // The journal was judged when it was opened.
     run(&mut follower, reader.records_unjudged())?;
     Ok((follower, None))
+}
+
+/// Whether a journal has its start, so that everything can be made from it alone. One whose oldest segments retention
+/// has removed needs a snapshot; what is used without one says so here.
+pub(crate) fn from_its_start(dir: &Path, reader: &Reader) -> Result<(), String> {
+    let begin = reader.begin();
+    if begin == Position(0) {
+        return Ok(());
+    }
+    Err(format!(
+        "the journal in {} begins at position {begin}: its older segments have been removed, and nothing says what was \
+         in them. With a good snapshot at or beyond that position (snapshot-*.snap, of this directory or of a \
+         standby's) an exchange starts from there; with the older segments from the archive everything does",
+        dir.display()
+    ))
 }
 
 /// The same from one snapshot. What is wrong is wrong with the snapshot: the journal has been found good.

@@ -15,13 +15,16 @@
 //! [`Journal::open`] recovers the directory and gives the one [`Appender`]. [`Reader`] reads any directory,
 //! also that of a process that runs or was killed. [`inspect`] looks at a directory and names what is wrong
 //! with it. [`snapshot`] keeps files beside the log that say what everything before a [`Mark`] came to; what they
-//! say is not the journal's business, and it never needs them.
+//! say is not the journal's business. With two of them, [`retention`] may remove the segments that nobody needs any
+//! more; until it does, the journal never needs them.
 //!
 //! The format, and every rule of recovery, is in `docs/journal-format.md`.
 
 mod appender;
 mod batches;
 mod codec;
+pub mod compare;
+mod copy;
 mod crc32c;
 mod direct;
 mod disk;
@@ -35,6 +38,8 @@ mod preparer;
 mod reader;
 mod record;
 mod recovery;
+pub mod repair;
+pub mod retention;
 mod segment;
 pub mod session_log;
 mod shared;

@@ -18,6 +18,7 @@ use crate::{
     books::HowToRun,
     cli,
     follower::{Followed, Follower},
+    recovery::from_its_start,
     say::say,
     wake::FrontWake,
 };
@@ -87,6 +88,7 @@ pub(crate) fn take(dir: &Path) -> Result<Taken, String> {
     let mut follower = match follower {
         Some(follower) => follower,
         None => {
+            from_its_start(dir, &reader)?;
             let mut follower = begin(None)?;
             run(&mut follower, reader.records())?;
             follower
@@ -96,7 +98,7 @@ pub(crate) fn take(dir: &Path) -> Result<Taken, String> {
     let Followed { books, sessions, instruments, commands } = follower.end()?;
     let place = Place {
         cluster: reader.cluster(),
-        mark: reader.mark(),
+        mark: reader.mark().ok_or("the journal ends in damage before its first batch")?,
         last_sequence: books.last_sequence(),
         last_nanos: books.last_nanos(),
     };

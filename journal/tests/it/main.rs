@@ -7,4 +7,6 @@ mod kill;
 mod live;
 mod log;
 mod recovery;
+mod retention;
+mod standby;
 mod support;
