@@ -13,7 +13,12 @@ use engine::{
 use journal::Reader;
 use serde_json::json;
 
-use crate::{cli, front::combined, recovery::is_definition, say::say};
+use crate::{
+    cli,
+    front::combined,
+    recovery::{from_its_start, is_definition},
+    say::say,
+};
 
 /// Commands routed before the shards are shown them.
 const BATCH: u64 = 256;
@@ -39,6 +44,7 @@ pub(crate) struct Replayed {
 pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed, String> {
     let started = Instant::now();
     let reader = Reader::open(dir).map_err(|error| error.to_string())?;
+    from_its_start(dir, &reader)?;
     // Instruments are defined when an exchange starts, so as a rule all of them before the first order. A journal
     // of which that is not true is read once more.
     let mut instruments = definitions(&reader, Extent::BeforeOrders)?;

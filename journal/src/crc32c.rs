@@ -19,12 +19,35 @@ pub(crate) fn record(salt: u32, position: u64, length: u32, rest: &[u8]) -> u32 
 
 /// The plain CRC32C of `bytes`, for headers.
 pub(crate) fn of(bytes: &[u8]) -> u32 {
+    update(!0, bytes) ^ !0
+}
+
+/// The plain CRC32C of bytes that come piece by piece.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crc(u32);
+
+impl Crc {
+    /// Of nothing yet.
+    pub(crate) fn new() -> Self {
+        Self(!0)
+    }
+
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.0 = update(self.0, bytes);
+    }
+
+    pub(crate) fn end(self) -> u32 {
+        self.0 ^ !0
+    }
+}
+
+fn update(state: u32, bytes: &[u8]) -> u32 {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("sse4.2") {
         // SAFETY: the processor has SSE4.2, which is all that the function asks for.
-        return unsafe { hardware::update(!0, bytes) } ^ !0;
+        return unsafe { hardware::update(state, bytes) };
     }
-    portable::update(!0, bytes) ^ !0
+    portable::update(state, bytes)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -130,6 +153,9 @@ mod tests {
         ];
         for (bytes, crc) in vectors {
             assert_eq!(of(bytes), crc);
+            let mut pieces = Crc::new();
+            bytes.chunks(5).for_each(|piece| pieces.add(piece));
+            assert_eq!(pieces.end(), crc);
             assert_eq!(portable::update(!0, bytes) ^ !0, crc);
         }
     }

@@ -88,6 +88,14 @@ pub enum OpenError {
         /// The file that should be there.
         file: PathBuf,
     },
+    /// The first segment is not the journal's first, and has no batch from which to tell what came before.
+    #[error(
+        "the journal begins with {file}, and no batch in it says what came before. Restore the segment before it from the archive or another copy of this journal"
+    )]
+    NoBeginning {
+        /// The first file.
+        file: PathBuf,
+    },
     /// A segment that is not the last has not its full length.
     #[error("{file} has {found} bytes, expected {expected}. Restore it from a copy of this journal")]
     Short {
@@ -181,6 +189,16 @@ pub enum ReadError {
     /// Nothing has been written there.
     #[error("position {0} is past the end of the journal")]
     PastEnd(Position),
+    /// It was there, and the segment that had it is not any more.
+    #[error(
+        "position {position} is in {file}, which retention has removed: the archive has it, where there is one"
+    )]
+    Gone {
+        /// What was asked for.
+        position: Position,
+        /// The file that had it.
+        file: PathBuf,
+    },
     /// No record begins there.
     #[error("no record at position {position}: {what}")]
     Bad {

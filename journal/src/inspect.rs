@@ -2,15 +2,18 @@
 //! lock.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use domain::{Nanos, Sequence, SessionId};
 
 use crate::codec;
 use crate::error::{Damage, OpenError};
-use crate::record::{Position, RecordKind};
+use crate::reader::Reader;
+use crate::record::{Header, Position, RecordKind};
 use crate::recovery::{self, Beyond, Cut, Scan, Verdict};
 use crate::segment::{ClusterId, HEADER_BYTES};
+use crate::snapshot;
 use crate::tail;
 use crate::walk::{self, Batch, Piece};
 
@@ -31,6 +34,10 @@ pub struct Info {
     pub spares: Vec<PathBuf>,
     /// Its tail, when there is one.
     pub tail: Option<TailInfo>,
+    /// The snapshots beside it, the newest first.
+    pub snapshots: Vec<SnapshotInfo>,
+    /// Where it begins: at 0, or behind what retention has removed.
+    pub begin: Position,
     /// Where the valid part ends, the tail's included.
     pub end: Position,
     /// The last command's sequence.
@@ -45,6 +52,8 @@ pub struct Info {
     pub batches: u64,
     /// How many records of each kind there are, seals not counted.
     pub kinds: BTreeMap<RecordKind, u64>,
+    /// The epochs of its records, in order.
+    pub epochs: Vec<EpochInfo>,
     /// What an open would cut off the end.
     pub cut: Option<Cut>,
 }
@@ -62,6 +71,31 @@ pub struct SegmentInfo {
     pub bytes: u64,
     /// When it was made.
     pub created: Nanos,
+}
+
+/// An epoch: the term of one primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochInfo {
+    /// Its number.
+    pub epoch: u32,
+    /// Its first record, as far as the journal is kept.
+    pub first_position: Position,
+    /// Its first command, as far as the journal is kept; `None` when it has none yet.
+    pub first_sequence: Option<Sequence>,
+}
+
+/// A snapshot beside the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Its file.
+    pub file: PathBuf,
+    /// The position in its name.
+    pub position: Position,
+    /// What it says of itself; `None` when its header says nothing that can be believed.
+    pub header: Option<snapshot::Header>,
+    /// Why a recovery could not begin with it; `None` when its header and CRCs are good and the journal has its place.
+    /// Whether its body makes sense is for its writer to say.
+    pub problem: Option<String>,
 }
 
 /// A tail.
@@ -114,6 +148,19 @@ pub enum Problem {
         /// What is wrong.
         what: String,
     },
+    /// A snapshot is not what was written, or not of this journal.
+    Snapshot {
+        /// The snapshot.
+        file: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The journal's first segments have been removed, and no good snapshot says what was in them: it cannot be
+    /// recovered from.
+    NoStart {
+        /// Where it begins.
+        begin: Position,
+    },
 }
 
 impl std::fmt::Display for Problem {
@@ -122,6 +169,12 @@ impl std::fmt::Display for Problem {
             Self::Damage(d) | Self::Undecodable(d) | Self::TimeBackwards(d) => d.fmt(f),
             Self::ReportNumber { session, place, .. } => write!(f, "session {session}: {place}"),
             Self::Tail { file, what } => write!(f, "tail {}: {what}", file.display()),
+            Self::Snapshot { file, what } => write!(f, "snapshot {}: {what}", file.display()),
+            Self::NoStart { begin } => write!(
+                f,
+                "the journal begins at position {begin}, and no snapshot at or beyond it is good: no exchange can start \
+                 from it. Put a snapshot back, or the segments before it from the archive"
+            ),
         }
     }
 }
@@ -142,7 +195,8 @@ pub fn info(dir: impl AsRef<Path>) -> Result<Info, OpenError> {
 }
 
 /// Checks everything: every CRC, the chain, that commands are numbered without a gap, that time does not go
-/// backwards, that each session's reports are numbered without a gap, that every record decodes.
+/// backwards, that each session's reports are numbered without a gap, that every record decodes; of snapshots, their
+/// header, their CRCs and that the journal has their place.
 ///
 /// # Errors
 /// When the files themselves are not a journal's. Damage inside them is a [`Problem`].
@@ -154,6 +208,9 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<Verify, OpenError> {
 struct Checks {
     deep: bool,
     kinds: BTreeMap<RecordKind, u64>,
+    epochs: Vec<EpochInfo>,
+    /// The first segments are not there, so a session's first report may have any number.
+    begins_later: bool,
     /// The last outbound number of each session.
     numbers: BTreeMap<SessionId, u64>,
     last_nanos: u64,
@@ -164,6 +221,7 @@ impl Checks {
     fn batch(&mut self, file: &Path, offset: u64, piece: &Piece<'_>, at: u64, batch: &Batch) {
         for (at, header, payload) in walk::records(*piece, at, batch) {
             *self.kinds.entry(header.kind).or_default() += 1;
+            self.epoch(at, &header);
             if !self.deep {
                 continue;
             }
@@ -189,14 +247,32 @@ impl Checks {
             match codec::report::decode(&header, payload) {
                 Err(e) => self.say(Problem::Undecodable(place("a report".into(), e.to_string()))),
                 Ok(report) => {
-                    let last = self.numbers.insert(report.session, report.number).unwrap_or(0);
-                    if report.number != last + 1 {
-                        let expected = last + 1;
+                    let last = self.numbers.insert(report.session, report.number);
+                    let expected = match last {
+                        None if self.begins_later => report.number,
+                        last => last.unwrap_or(0).saturating_add(1),
+                    };
+                    if report.number != expected {
                         let found = place(format!("report {expected}"), format!("report {}", report.number));
                         self.say(Problem::ReportNumber { session: report.session, expected, place: found });
                     }
                 }
             }
+        }
+    }
+
+    /// Keeps the history of epochs.
+    fn epoch(&mut self, at: u64, header: &Header) {
+        let sequence = header.kind.is_command().then_some(Sequence(header.sequence));
+        match self.epochs.last_mut() {
+            Some(last) if last.epoch == header.epoch => {
+                last.first_sequence = last.first_sequence.or(sequence);
+            }
+            _ => self.epochs.push(EpochInfo {
+                epoch: header.epoch,
+                first_position: Position(at),
+                first_sequence: sequence,
+            }),
         }
     }
 
@@ -212,11 +288,14 @@ fn run(dir: &Path, deep: bool) -> Result<Verify, OpenError> {
     let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
         return Err(OpenError::Empty { dir: dir.to_path_buf() });
     };
-    let like = first.header;
-    let mut scan = Scan::from_start(like.cluster);
+    let like = last.header;
+    let begin = Position(first.header.base());
+    let mut scan = Scan::from_segment(&first.header);
     let mut checks = Checks {
         deep,
         kinds: BTreeMap::new(),
+        epochs: Vec::new(),
+        begins_later: begin > Position(0),
         numbers: BTreeMap::new(),
         last_nanos: 0,
         problems: Vec::new(),
@@ -271,6 +350,19 @@ fn run(dir: &Path, deep: bool) -> Result<Verify, OpenError> {
             Some(TailInfo { file, ring_bytes, committed, in_use, beyond_segments: scan.end - segments_end })
         }
     };
+    if scan.chain.is_none() && !damaged {
+        return Err(OpenError::NoBeginning { file: first.path.clone() });
+    }
+    let snapshots = if damaged { Vec::new() } else { self::snapshots(dir, like.cluster) };
+    for of in &snapshots {
+        if let Some(what) = of.problem.clone() {
+            checks.say(Problem::Snapshot { file: of.file.clone(), what });
+        }
+    }
+    let starts = |of: &SnapshotInfo| of.problem.is_none() && of.position >= begin;
+    if begin > Position(0) && !damaged && !snapshots.iter().any(starts) {
+        checks.say(Problem::NoStart { begin });
+    }
     let info = Info {
         cluster: like.cluster,
         format: last.header.version,
@@ -288,6 +380,8 @@ fn run(dir: &Path, deep: bool) -> Result<Verify, OpenError> {
             .collect(),
         spares,
         tail,
+        snapshots,
+        begin,
         end: Position(scan.end),
         last_sequence: Sequence(scan.last_sequence.unwrap_or(0)),
         last_nanos: Nanos(scan.last_nanos),
@@ -295,7 +389,74 @@ fn run(dir: &Path, deep: bool) -> Result<Verify, OpenError> {
         reports: scan.reports,
         batches: scan.batches,
         kinds: checks.kinds,
+        epochs: checks.epochs,
         cut,
     };
     Ok(Verify { info, problems: checks.problems })
+}
+
+/// The snapshots in `dir`, held against the journal there.
+fn snapshots(dir: &Path, cluster: ClusterId) -> Vec<SnapshotInfo> {
+    let files = snapshot::list(dir).unwrap_or_default();
+    if files.is_empty() {
+        return Vec::new();
+    }
+    // A picture of its own: what a running owner has written since the walk is in it.
+    let reader = Reader::open(dir);
+    let look = |file: PathBuf| {
+        let position = Position(snapshot::position_of(&file)?);
+        let (header, problem) = match snapshot::check(&file, cluster) {
+            // Pruned since the directory was listed.
+            Err(snapshot::SnapshotError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return None;
+            }
+            Err(error) => (None, Some(error.to_string())),
+            Ok(header) => {
+                let has = reader.as_ref().map_err(ToString::to_string).and_then(|reader| {
+                    reader.records_after(header.mark).map(drop).map_err(|error| error.to_string())
+                });
+                (Some(header), has.err().map(|what| format!("the journal does not go on from it: {what}")))
+            }
+        };
+        Some(SnapshotInfo { file, position, header, problem })
+    };
+    files.into_iter().filter_map(look).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recovery::tests::batch;
+
+    #[test]
+    fn the_history_of_epochs_is_kept() {
+        const COMMAND: RecordKind = RecordKind::EndOfDay;
+        const REPORT: RecordKind = RecordKind::ReportSystem;
+        let mut bytes = Vec::new();
+        let chain = batch(&mut bytes, 0, 5, ClusterId(3).genesis(), &[(REPORT, 0, 1), (COMMAND, 1, 1)]);
+        let second = bytes.len() as u64 + 32;
+        let chain = batch(&mut bytes, 0, 5, chain, &[(COMMAND, 2, 1), (COMMAND, 3, 4)]);
+        let third = bytes.len() as u64;
+        batch(&mut bytes, 0, 5, chain, &[(REPORT, 3, 5)]);
+        let mut checks = Checks {
+            deep: false,
+            kinds: BTreeMap::new(),
+            epochs: Vec::new(),
+            begins_later: false,
+            numbers: BTreeMap::new(),
+            last_nanos: 0,
+            problems: Vec::new(),
+        };
+        let piece = Piece { bytes: &bytes, base: 0, salt: 5 };
+        let walked = Scan::from_start(ClusterId(3)).walk_with(&piece, |piece, (at, batch)| {
+            checks.batch(Path::new("x"), 0, piece, at, batch);
+        });
+        assert_eq!(walked, Ok(()));
+        let epoch = |epoch, first_position, first_sequence: Option<u64>| EpochInfo {
+            epoch,
+            first_position: Position(first_position),
+            first_sequence: first_sequence.map(Sequence),
+        };
+        assert_eq!(checks.epochs, [epoch(1, 0, Some(1)), epoch(4, second, Some(3)), epoch(5, third, None)]);
+    }
 }

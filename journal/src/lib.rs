@@ -15,12 +15,16 @@
 //! [`Journal::open`] recovers the directory and gives the one [`Appender`]. [`Reader`] reads any directory,
 //! also that of a process that runs or was killed. [`inspect`] looks at a directory and names what is wrong
 //! with it. [`snapshot`] keeps files beside the log that say what everything before a [`Mark`] came to; what they
-//! say is not the journal's business, and it never needs them.
+//! say is not the journal's business. With two of them, [`retention`] may remove the segments that nobody needs any
+//! more; until it does, the journal never needs them.
 //!
 //! The format, and every rule of recovery, is in `docs/journal-format.md`.
 
 mod appender;
+mod batches;
 mod codec;
+pub mod compare;
+mod copy;
 mod crc32c;
 mod direct;
 mod disk;
@@ -34,21 +38,27 @@ mod preparer;
 mod reader;
 mod record;
 mod recovery;
+pub mod repair;
+pub mod retention;
 mod segment;
 pub mod session_log;
 mod shared;
 pub mod snapshot;
 pub mod storage;
 mod tail;
+mod truncate;
 mod wake;
 mod walk;
 
-pub use appender::{Appender, Stats};
+pub use appender::{Appender, CopyError, OnBatch, Progress, Stats, whole_batches};
+pub use batches::Batches;
+pub use codec::report::PackedReport;
 pub use error::{CloseError, Damage, DecodeError, Full, OpenError, ReadError, StorageFailure};
 pub use open::Journal;
-pub use options::{AckPolicy, Options};
+pub use options::{AckPolicy, Begin, Options};
 pub use reader::{Reader, Record, Records};
 pub use record::{Mark, Position, RecordKind};
 pub use recovery::{Cut, CutCause, Recovery};
 pub use segment::{ClusterId, FORMAT_VERSION};
 pub use shared::StorageState;
+pub use truncate::{TruncateError, Truncated, truncate};

@@ -5,20 +5,24 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::{Nanos, Sequence};
+use domain::{Epoch, Nanos, Sequence};
 
 use crate::appender::{Appender, Parts};
 use crate::direct::{BlockWriter, DataFile};
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::options::Options;
+use crate::options::{Begin, Options};
 use crate::preparer::Preparer;
-use crate::record::{Position, STRETCH};
+use crate::record::{Mark, Position, STRETCH};
 use crate::recovery::{self, Found, Recovery, Scan};
 use crate::segment::{self, ClusterId, FORMAT_VERSION, HEADER_BYTES, SegmentHeader, Spare, io_error};
 use crate::shared::{OnProgress, Shared};
 use crate::storage::{self, Files, Storage, write_all};
 use crate::tail::{self, TailHeader};
+
+/// The epoch in the headers of all segments of a journal, whoever makes them: their salts come from it, and copies
+/// must have the same. The epoch of a primary stands in the records.
+const EPOCH_OF_SALTS: u32 = 1;
 
 /// The way in.
 #[derive(Debug)]
@@ -63,7 +67,7 @@ pub(crate) struct DirLock {
 }
 
 impl DirLock {
-    fn take(dir: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn take(dir: &Path) -> Result<Self, OpenError> {
         let path = dir.join("lock");
         let mut file = OpenOptions::new()
             .read(true)
@@ -168,6 +172,7 @@ fn open(
         chain: scan.chain.unwrap_or_else(|| segment.cluster.genesis()),
         last_sequence: scan.last_sequence.unwrap_or(0),
         last_nanos: scan.last_nanos,
+        epoch: recovery.epoch,
         ack: options.ack,
         shared,
         threads: vec![disk, preparer],
@@ -200,12 +205,27 @@ fn check(options: &Options) -> Result<(), OpenError> {
 
 /// Makes a new journal.
 fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened, OpenError> {
-    let cluster = ClusterId::draw().map_err(|e| io_error("draw an id for", dir, e))?;
+    let cluster = match options.begin {
+        Some(begin) => begin.cluster,
+        None => ClusterId::draw().map_err(|e| io_error("draw an id for", dir, e))?,
+    };
+    let begin = options.begin.unwrap_or(Begin {
+        cluster,
+        mark: Mark { position: Position(0), chain: cluster.genesis() },
+        last_sequence: Sequence(0),
+        last_nanos: Nanos(0),
+    });
+    if !begin.mark.position.0.is_multiple_of(options.segment_bytes) {
+        let (position, segment) = (begin.mark.position, options.segment_bytes);
+        return Err(OpenError::Options(format!(
+            "a copy begins with a segment of {segment} bytes, not at {position}"
+        )));
+    }
     let header = SegmentHeader {
         version: FORMAT_VERSION,
         cluster,
-        epoch: 1,
-        index: 0,
+        epoch: EPOCH_OF_SALTS,
+        index: begin.mark.position.0 / options.segment_bytes,
         capacity: options.segment_bytes,
         created: segment::now(),
     };
@@ -214,7 +234,7 @@ fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened
     for spare in segment::list(dir)?.1 {
         std::fs::remove_file(&spare).map_err(|e| io_error("remove", &spare, e))?;
     }
-    let path = segment::path(dir, 0);
+    let path = segment::path(dir, header.index);
     let file = segment::create(storage, dir, header).map_err(|e| io_error("create", &path, e))?;
     // The directory's own name, which may be new as well.
     storage::sync_parent(dir).map_err(|e| io_error("sync", dir, e))?;
@@ -222,9 +242,10 @@ fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened
     let recovery = Recovery {
         created: true,
         cluster,
-        end: Position(0),
-        last_sequence: Sequence(0),
-        last_nanos: Nanos(0),
+        end: begin.mark.position,
+        last_sequence: begin.last_sequence,
+        last_nanos: begin.last_nanos,
+        epoch: Epoch(header.epoch),
         commands: 0,
         reports: 0,
         segments: 1,
@@ -232,7 +253,13 @@ fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened
         tail_missing: None,
         cut: None,
     };
-    Ok((file, header, Scan::from_start(cluster), prepared, None, recovery))
+    let scan = Scan {
+        chain: Some(begin.mark.chain),
+        last_sequence: Some(begin.last_sequence.0),
+        last_nanos: begin.last_nanos.0,
+        ..Scan::from(begin.mark.position.0)
+    };
+    Ok((file, header, scan, prepared, None, recovery))
 }
 
 /// How much of a segment's data its file has.
@@ -306,6 +333,7 @@ fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, Ope
         end: Position(scan.end),
         last_sequence: Sequence(scan.last_sequence.unwrap_or(0)),
         last_nanos: Nanos(scan.last_nanos),
+        epoch: Epoch(scan.epoch.max(header.epoch)),
         commands: scan.commands,
         reports: scan.reports,
         segments: count,

@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use domain::{Nanos, Sequence};
+
+use crate::record::Mark;
+use crate::segment::ClusterId;
+
 /// What a record must have reached before anyone is told of it. The journal does not hold answers back
 /// itself; the policy tells it how soon anyone waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -11,6 +16,19 @@ pub enum AckPolicy {
     /// The disk: every commit wakes the disk thread.
     #[default]
     Disk,
+}
+
+/// Where a new directory's journal begins, when it is to be a copy of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begin {
+    /// Which journal it is.
+    pub cluster: ClusterId,
+    /// Where the copy begins: at the start of a segment. What lies before is not there.
+    pub mark: Mark,
+    /// The last command before that place; 0 when there is none.
+    pub last_sequence: Sequence,
+    /// That command's time.
+    pub last_nanos: Nanos,
 }
 
 /// How to open a journal.
@@ -27,6 +45,8 @@ pub struct Options {
     pub tail_dir: Option<PathBuf>,
     /// What anyone waits for.
     pub ack: AckPolicy,
+    /// What a new directory's journal is a copy of; `None`: it is one of its own, from position 0 on.
+    pub begin: Option<Begin>,
     /// Bytes of the filesystem that the journal leaves free: with less than this and a segment left, the
     /// state becomes [`StorageState::CancelOnly`](crate::StorageState::CancelOnly).
     pub reserve_bytes: u64,
@@ -55,6 +75,7 @@ impl Default for Options {
             tail_bytes: 32 << 20,
             tail_dir: None,
             ack: AckPolicy::default(),
+            begin: None,
             reserve_bytes: 64 << 20,
         }
     }

@@ -4,8 +4,12 @@
 //! beyond them. The picture is a prefix of the stream that ends at a seal; a directory whose owner runs or
 //! was killed gives its newest committed records too. Records are shown only out of batches that have been
 //! found valid whole.
+//!
+//! A picture begins with the first segment that is there, which need not be the journal's first. A segment that is
+//! removed while it is being looked at stays readable: it is mapped.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use domain::{Command, Nanos, Report, Sequence, Sequenced};
@@ -78,8 +82,8 @@ pub struct Reader {
     segments_end: u64,
     beyond: Beyond,
     end: u64,
-    /// The chain at `end`.
-    chain: u64,
+    /// The chain at `end`; `None` only when the picture ends with damage before its first batch.
+    chain: Option<u64>,
     damage: Option<Damage>,
 }
 
@@ -119,16 +123,12 @@ impl Reader {
         // All segments before the last are whole, or `records` will say where they are not.
         let piece = last.piece(map);
         let like = last.header;
-        let mut scan = if like.index == 0 { Scan::from_start(like.cluster) } else { Scan::from(like.base()) };
+        let mut scan = Scan::from_segment(&like);
         if scan.chain.is_none()
             && let Some((before, map)) = mapped.iter().rev().nth(1)
         {
             // The last segment may have no batch yet; the one before it then ends the chain.
-            let mut of_before = if before.header.index == 0 {
-                Scan::from_start(like.cluster)
-            } else {
-                Scan::from(before.header.base())
-            };
+            let mut of_before = Scan::from_segment(&before.header);
             // `records` will say where it is not whole.
             let _ = of_before.walk(&before.piece(map));
             scan.chain = of_before.chain.filter(|_| of_before.end == scan.end);
@@ -151,17 +151,32 @@ impl Reader {
         // The last segment's first batch is judged again by whoever comes from the one before: its chain goes
         // on.
         let judged_from = if like.index == 0 { 0 } else { like.base() + 1 };
-        let chain = scan.chain.unwrap_or_else(|| like.cluster.genesis());
+        let chain = scan.chain;
+        if chain.is_none() && damage.is_none() && mapped.len() == 1 {
+            return Err(OpenError::NoBeginning { file: mapped.swap_remove(0).0.path });
+        }
         Ok((
             Self { segments: mapped, judged_from, segments_end, beyond, end: scan.end, chain, damage },
             complete,
         ))
     }
 
+    /// Where the picture begins: at 0, or behind what retention has removed.
+    #[must_use]
+    pub fn begin(&self) -> Position {
+        Position(self.first().base())
+    }
+
     /// Where the picture ends.
     #[must_use]
     pub fn end(&self) -> Position {
         Position(self.end)
+    }
+
+    /// Where the picture ends, with the chain there; `None` when it ends with damage before its first batch.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        Some(Mark { position: Position(self.end), chain: self.chain? })
     }
 
     /// Which journal it is.
@@ -176,10 +191,15 @@ impl Reader {
         self.beyond.bytes()
     }
 
-    /// Every record from the first on.
+    /// The header of the first segment.
+    fn first(&self) -> &SegmentHeader {
+        &self.segments[0].0.header
+    }
+
+    /// Every record from [`begin`](Self::begin) on.
     #[must_use]
     pub fn records(&self) -> Records<'_> {
-        Records::new(self, 0, Some(self.cluster().genesis()))
+        Records::new(self, self.begin().0, Scan::from_segment(self.first()).chain)
     }
 
     /// Every record, without judging what [`open`](Self::open) has not judged: for a second look at what
@@ -187,7 +207,7 @@ impl Reader {
     /// after such a look.
     #[must_use]
     pub fn records_unjudged(&self) -> Records<'_> {
-        Records { judged: true, ..Records::new(self, 0, None) }
+        Records { judged: true, ..Records::new(self, self.begin().0, None) }
     }
 
     /// The records from the one at `position` on, which was given by an append or by another record.
@@ -199,14 +219,20 @@ impl Reader {
     /// The records from `mark` on, if the journal before it is the one that had that mark.
     ///
     /// # Errors
-    /// When it is not: the journal is shorter, no batch begins there, or another chain ends there.
+    /// When it is not: the journal begins later or is shorter, no batch begins there, or another chain ends there.
     pub fn records_after(&self, mark: Mark) -> Result<Records<'_>, ReadError> {
         let position = mark.position;
         if position.0 > self.end {
             return Err(ReadError::PastEnd(position));
         }
-        if position.0 == self.end && mark.chain != self.chain {
-            let what = format!("the chain there is {:016x}, not {:016x}", self.chain, mark.chain);
+        if position < self.begin() {
+            return Err(self.gone(position));
+        }
+        if position.0 == self.end
+            && let Some(chain) = self.chain
+            && chain != mark.chain
+        {
+            let what = format!("the chain there is {chain:016x}, not {:016x}", mark.chain);
             return Err(ReadError::Bad { position, what });
         }
         let mut records = Records::new(self, position.0, Some(mark.chain));
@@ -224,6 +250,38 @@ impl Reader {
         Records { judged: true, ..Records::new(self, mark.position.0, None) }
     }
 
+    /// The batch at `at`, which must continue `previous` if that is given, and what it lies in; `None` at the end.
+    pub(crate) fn batch(
+        &self,
+        at: u64,
+        previous: Option<u64>,
+    ) -> Result<Option<(Piece<'_>, walk::Batch)>, ReadError> {
+        let mut records = Records::new(self, at, previous);
+        if !records.arrive()? {
+            return Ok(None);
+        }
+        match walk::batch(&records.piece, at, previous) {
+            Ok(batch) => Ok(Some((records.piece, batch))),
+            Err(fault) => Err(ReadError::Corrupt(self.damage_at(&fault))),
+        }
+    }
+
+    /// The chain before the batch at the segment boundary `at`, or at the end.
+    pub(crate) fn chain_before(&self, at: u64) -> Result<Option<u64>, ReadError> {
+        if at == 0 {
+            return Ok(Some(self.cluster().genesis()));
+        }
+        match self.batch(at, None)? {
+            Some((_, batch)) => Ok(Some(batch.seal.previous)),
+            None => Ok(self.chain.filter(|_| at == self.end)),
+        }
+    }
+
+    /// Data bytes of a segment.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.first().capacity
+    }
+
     /// What holds `position`, up to where it is valid.
     fn piece(&self, position: u64) -> Option<Piece<'_>> {
         if position >= self.segments_end {
@@ -231,18 +289,30 @@ impl Reader {
                 .filter_map(|n| self.beyond.piece(n))
                 .find(|piece| (piece.base..piece.end()).contains(&position));
         }
-        let capacity = self.segments[0].0.header.capacity;
-        let (segment, map) = self.segments.get(usize::try_from(position / capacity).ok()?)?;
+        let (segment, map) = self.segments.get(self.place(position)?)?;
         let piece = segment.piece(map);
         let valid = usize::try_from(self.segments_end - piece.base).unwrap_or(usize::MAX);
         Some(Piece { bytes: &piece.bytes[..piece.bytes.len().min(valid)], ..piece })
     }
 
+    /// Which of `segments` has `position`, if any: `None` only before the first.
+    fn place(&self, position: u64) -> Option<usize> {
+        let first = self.first();
+        (position / first.capacity).checked_sub(first.index).and_then(|place| usize::try_from(place).ok())
+    }
+
+    /// Says that a position before the first segment is not there any more.
+    fn gone(&self, position: Position) -> ReadError {
+        let first = &self.segments[0].0;
+        let dir = first.path.parent().unwrap_or(Path::new(""));
+        ReadError::Gone { position, file: segment::path(dir, position.0 / first.header.capacity) }
+    }
+
     /// Names the place of a fault.
     fn damage_at(&self, fault: &walk::Fault) -> Damage {
-        let capacity = self.segments[0].0.header.capacity;
-        let number = usize::try_from(fault.at / capacity).unwrap_or(usize::MAX);
-        let file = self.segments.get(number).map_or_else(PathBuf::new, |(s, _)| s.path.clone());
+        let capacity = self.first().capacity;
+        let segment = self.place(fault.at).and_then(|place| self.segments.get(place));
+        let file = segment.map_or_else(PathBuf::new, |(s, _)| s.path.clone());
         Damage {
             file,
             offset: HEADER_BYTES + fault.at % capacity,
@@ -273,7 +343,7 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    fn new(reader: &'a Reader, at: u64, chain: Option<u64>) -> Self {
+    pub(crate) fn new(reader: &'a Reader, at: u64, chain: Option<u64>) -> Self {
         let piece = Piece { bytes: &[], base: 0, salt: 0 };
         Self { reader, piece, at, seal_at: at, next: at, chain, judged: false, done: false }
     }
@@ -310,6 +380,9 @@ impl<'a> Records<'a> {
             return Err(ReadError::Bad { position: Position(self.next), what });
         }
         if self.piece.from(self.next).is_empty() {
+            if self.next < self.reader.begin().0 {
+                return Err(self.reader.gone(Position(self.next)));
+            }
             match self.reader.piece(self.next) {
                 Some(piece) if !piece.from(self.next).is_empty() => self.piece = piece,
                 // A segment that is not whole, with another behind it.
@@ -383,7 +456,7 @@ impl SegmentCache {
         Self { dir, maps: Vec::new() }
     }
 
-    /// The bytes of the segment from `position` on.
+    /// The bytes of the segment from `position` on, which have been written: a file that is not there has been removed.
     pub(crate) fn bytes(&mut self, position: Position, like: &SegmentHeader) -> Result<&[u8], ReadError> {
         let index = position.0 / like.capacity;
         let offset = position.0 % like.capacity;
@@ -400,7 +473,10 @@ impl SegmentCache {
                 self.maps.truncate(Self::MAPS_MAX - 1);
                 let path = segment::path(&self.dir, index);
                 let map = File::open(&path).and_then(|file| Map::of(&file));
-                let map = map.map_err(|source| ReadError::Io { path, source })?;
+                let map = map.map_err(|source| match source.kind() {
+                    io::ErrorKind::NotFound => ReadError::Gone { position, file: path },
+                    _ => ReadError::Io { path, source },
+                })?;
                 self.maps.insert(0, (index, map));
             }
         }

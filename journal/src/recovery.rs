@@ -4,6 +4,10 @@
 //! Nothing here writes. [`open`](crate::open) acts on what is found, and does so only after everything has
 //! been judged.
 //!
+//! A journal whose oldest segments [`retention`](crate::retention) has removed begins with the first segment that is
+//! there. What came before it is known by what that segment repeats: the chain that its first batch continues, and
+//! the sequence before its first command. So there must be a batch in it.
+//!
 //! The walk ends at the first spot that is not valid. Everything is then decided by what is known of that
 //! spot:
 //!
@@ -17,9 +21,10 @@
 //! | zeros | the end |
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use domain::{Nanos, Sequence};
+use domain::{Epoch, Nanos, Sequence};
 
 use crate::error::{Damage, OpenError};
 use crate::map::Map;
@@ -41,11 +46,13 @@ pub struct Recovery {
     pub last_sequence: Sequence,
     /// The last command's time.
     pub last_nanos: Nanos,
-    /// Commands in the journal.
+    /// The epoch of the last record; 1 when there is none.
+    pub epoch: Epoch,
+    /// Commands in the segments that are there.
     pub commands: u64,
-    /// Reports in the journal.
+    /// Reports in the segments that are there.
     pub reports: u64,
-    /// Segments.
+    /// Segments that are there.
     pub segments: u64,
     /// Bytes that were committed but not in the segments, taken from the tail of a process that died.
     pub absorbed_from_tail: u64,
@@ -113,16 +120,27 @@ pub(crate) fn piece<'a>(header: &SegmentHeader, map: &'a [u8]) -> Piece<'a> {
     Piece { bytes: &data[..length], base: header.base(), salt: header.salt() }
 }
 
-/// The segments of a directory, in order, with every header checked.
+/// The segments of a directory, in order, with every header checked. The first may have any index; from there on none
+/// is missing.
 pub(crate) fn load(dir: &Path) -> Result<(Vec<Segment>, Vec<PathBuf>), OpenError> {
     let (indexes, spares) = segment::list(dir)?;
     let mut segments: Vec<Segment> = Vec::with_capacity(indexes.len());
     for (place, index) in indexes.iter().copied().enumerate() {
-        if index != place as u64 {
-            return Err(OpenError::Missing { file: segment::path(dir, place as u64) });
-        }
         let path = segment::path(dir, index);
-        let file = File::open(&path).map_err(|e| io_error("open", &path, e))?;
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            // Removed by the owner's retention since the directory was listed; it removes the oldest first.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && segments.iter().all(|s| !s.path.exists()) => {
+                segments.clear();
+                continue;
+            }
+            Err(e) => return Err(io_error("open", &path, e)),
+        };
+        if let Some(before) = segments.last()
+            && index != before.header.index + 1
+        {
+            return Err(OpenError::Missing { file: segment::path(dir, before.header.index + 1) });
+        }
         let header = SegmentHeader::read(&file, &path)?;
         if let Some(first) = segments.first() {
             if header.cluster != first.header.cluster {
@@ -158,9 +176,11 @@ pub(crate) struct Scan {
     pub(crate) end: u64,
     /// The chain there; `None` when the walk began in the middle and has seen no batch.
     pub(crate) chain: Option<u64>,
-    /// The last command's; `None` when the walk began in the middle and has seen none.
+    /// The last command's, which every seal repeats; `None` when the walk began in the middle and has seen no batch.
     pub(crate) last_sequence: Option<u64>,
     pub(crate) last_nanos: u64,
+    /// Of the last batch; 0 before the first.
+    pub(crate) epoch: u32,
     pub(crate) commands: u64,
     pub(crate) reports: u64,
     pub(crate) batches: u64,
@@ -179,10 +199,16 @@ impl Scan {
             chain: None,
             last_sequence: None,
             last_nanos: 0,
+            epoch: 0,
             commands: 0,
             reports: 0,
             batches: 0,
         }
+    }
+
+    /// From the beginning of the segment `first`: a journal's beginning, or the middle of one.
+    pub(crate) fn from_segment(first: &SegmentHeader) -> Self {
+        if first.index == 0 { Self::from_start(first.cluster) } else { Self::from(first.base()) }
     }
 
     /// Walks valid batches to the end of the piece, or to the first spot that is not one.
@@ -201,6 +227,10 @@ impl Scan {
             let batch = walk::batch(piece, first, self.chain)?;
             let mut next = *self;
             for (at, header, _) in walk::records(*piece, first, &batch) {
+                // Within a batch it has been looked at already.
+                if header.epoch < self.epoch {
+                    return Err(Fault { at, what: What::Epoch { found: header.epoch, before: self.epoch } });
+                }
                 if header.kind.is_command() {
                     if let Some(last) = next.last_sequence
                         && header.sequence != last.wrapping_add(1)
@@ -215,7 +245,15 @@ impl Scan {
                     next.reports += 1;
                 }
             }
+            if batch.sealed.epoch < self.epoch {
+                let what = What::Epoch { found: batch.sealed.epoch, before: self.epoch };
+                return Err(Fault { at: batch.seal_at, what });
+            }
+            if next.last_sequence.is_none() {
+                (next.last_sequence, next.last_nanos) = (Some(batch.sealed.sequence), batch.sealed.nanos);
+            }
             see(piece, (first, &batch));
+            next.epoch = batch.sealed.epoch;
             next.batches += 1;
             next.end = batch.end;
             next.chain = Some(batch.seal.chain);
@@ -367,9 +405,13 @@ pub(crate) struct Found {
 /// Every reason to refuse it.
 pub(crate) fn examine(dir: &Path) -> Result<Found, OpenError> {
     let (segments, spares) = load(dir)?;
-    let Some(first) = segments.first() else { return Err(OpenError::Empty { dir: dir.to_path_buf() }) };
-    let like = first.header;
-    let mut scan = Scan::from_start(like.cluster);
+    let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
+        return Err(OpenError::Empty { dir: dir.to_path_buf() });
+    };
+    // What goes on goes on from the last.
+    let like = last.header;
+    let begin = first.path.clone();
+    let mut scan = Scan::from_segment(&first.header);
     let mut cut = None;
     for (number, segment) in segments.iter().enumerate() {
         let is_last = number + 1 == segments.len();
@@ -410,5 +452,60 @@ pub(crate) fn examine(dir: &Path) -> Result<Found, OpenError> {
             }
         }
     }
+    if scan.chain.is_none() {
+        return Err(OpenError::NoBeginning { file: begin });
+    }
     Ok(Found { segments, spares, scan, cut, segments_end, beyond, tail_missing })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::record::{self, HEADER, Header, RecordKind, SEAL, Seal};
+
+    /// A batch of records without payload, each with its kind, sequence and epoch; its seal is of the last one's epoch.
+    pub(crate) fn batch(
+        stream: &mut Vec<u8>,
+        base: u64,
+        salt: u32,
+        previous: u64,
+        records: &[(RecordKind, u64, u32)],
+    ) -> u64 {
+        let first = stream.len();
+        let header =
+            |kind, sequence, epoch| Header { sequence, nanos: sequence, kind, detail: [0; 3], epoch };
+        for (kind, sequence, epoch) in records {
+            let at = stream.len();
+            stream.resize(at + HEADER, 0);
+            record::finish(&mut stream[at..], &header(*kind, *sequence, *epoch), base + at as u64, salt);
+        }
+        let at = stream.len();
+        let chain = walk::chain(&stream[first..], previous);
+        let (count, bytes) = (records.len() as u32, (at - first) as u32);
+        let (_, sequence, epoch) = *records.last().expect("a record");
+        stream.resize(at + SEAL, 0);
+        let seal = Seal { count, bytes, durable: 0, previous, chain };
+        let header = header(RecordKind::Seal, sequence, epoch);
+        record::write_seal(&mut stream[at..], &seal, &header, base + at as u64, salt);
+        chain
+    }
+
+    #[test]
+    fn epochs_never_go_down() {
+        const END: RecordKind = RecordKind::EndOfDay;
+        let walk = |batches: &[&[(RecordKind, u64, u32)]]| {
+            let (mut bytes, mut chain) = (Vec::new(), ClusterId(3).genesis());
+            for records in batches {
+                chain = batch(&mut bytes, 0, 5, chain, records);
+            }
+            let mut scan = Scan::from_start(ClusterId(3));
+            let fault = scan.walk(&Piece { bytes: &bytes, base: 0, salt: 5 }).err();
+            (scan.batches, scan.epoch, fault.map(|fault| fault.what))
+        };
+        assert_eq!(walk(&[&[(END, 1, 1)], &[(END, 2, 1), (END, 3, 2)], &[(END, 4, 7)]]), (3, 7, None));
+        let down = What::Epoch { found: 1, before: 2 };
+        assert_eq!(walk(&[&[(END, 1, 1)], &[(END, 2, 2), (END, 3, 1)]]), (1, 1, Some(down)));
+        assert_eq!(walk(&[&[(END, 1, 2)], &[(END, 2, 1), (END, 3, 2)]]), (1, 2, Some(down)));
+        assert_eq!(walk(&[&[(END, 1, 2)], &[(END, 2, 2)], &[(END, 3, 1)]]), (2, 2, Some(down)));
+    }
 }

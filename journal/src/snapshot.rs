@@ -23,14 +23,14 @@ use std::path::{Path, PathBuf};
 
 use domain::{Nanos, Sequence};
 
-use crate::crc32c;
+use crate::crc32c::{self, Crc};
 use crate::record::Mark;
 use crate::segment::ClusterId;
 use crate::storage::sync_parent;
 
 /// The version of the header and of the body that this program writes, and the newest that it reads: a snapshot of a
 /// newer one is done without. Versions differ in their bodies only.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The oldest version that it reads.
 const VERSION_OLDEST: u32 = 1;
 
@@ -148,7 +148,7 @@ fn path_at(dir: &Path, position: u64) -> PathBuf {
 }
 
 /// The position in a snapshot's name; `None` when it is no snapshot's.
-fn position_of(path: &Path) -> Option<u64> {
+pub(crate) fn position_of(path: &Path) -> Option<u64> {
     let digits = path.file_name()?.to_str()?.strip_prefix("snapshot-")?.strip_suffix(".snap")?;
     (digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
 }
@@ -226,6 +226,53 @@ fn prune(dir: &Path, newest: &Path) {
 /// When it is not what was written, or not this journal's. Whether the journal has its
 /// [mark](crate::Reader::records_after) is for the caller to ask.
 pub fn read(path: &Path, cluster: ClusterId, body_max: u64) -> Result<(Header, Vec<u8>), SnapshotError> {
+    let (file, Decoded { header, length, crc: stored }) = open(path, cluster)?;
+    if length > body_max {
+        return Err(SnapshotError::TooLong { found: length, max: body_max });
+    }
+    let mut body = Vec::new();
+    file.take(length).read_to_end(&mut body).map_err(io_error("read it"))?;
+    whole(body.len() as u64, length)?;
+    let computed = crc32c::of(&body);
+    if stored != computed {
+        return Err(SnapshotError::BodyCrc { stored, computed });
+    }
+    Ok((header, body))
+}
+
+/// Reads a snapshot as [`read`] does and keeps nothing of its body: what it says of itself, if all of it is what was
+/// written. However long it is, this takes little memory.
+///
+/// # Errors
+/// As [`read`].
+pub fn check(path: &Path, cluster: ClusterId) -> Result<Header, SnapshotError> {
+    let (mut file, Decoded { header, length, crc: stored }) = open(path, cluster)?;
+    let mut piece = vec![0; CHECKED_AT_A_TIME];
+    let (mut crc, mut done) = (Crc::new(), 0);
+    while done < length {
+        let most = (length - done).min(piece.len() as u64) as usize;
+        let n = match file.read(&mut piece[..most]) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(io_error("read it")(e)),
+        };
+        crc.add(&piece[..n]);
+        done += n as u64;
+    }
+    whole(done, length)?;
+    let computed = crc.end();
+    if stored != computed {
+        return Err(SnapshotError::BodyCrc { stored, computed });
+    }
+    Ok(header)
+}
+
+/// Bytes of a body that [`check`] holds at one time.
+const CHECKED_AT_A_TIME: usize = 1 << 20;
+
+/// Opens a snapshot and checks its header; the file goes on with the body.
+fn open(path: &Path, cluster: ClusterId) -> Result<(File, Decoded), SnapshotError> {
     let mut file = File::open(path).map_err(io_error("open it"))?;
     let found = file.metadata().map_err(io_error("look at it"))?.len();
     let mut head = [0; HEADER_BYTES];
@@ -233,31 +280,28 @@ pub fn read(path: &Path, cluster: ClusterId, body_max: u64) -> Result<(Header, V
         return Err(SnapshotError::Length { found, expected: HEADER_BYTES as u64 });
     }
     file.read_exact(&mut head).map_err(io_error("read it"))?;
-    let Decoded { header, length, crc: stored } = decode(&head)?;
+    let decoded = decode(&head)?;
+    let header = decoded.header;
     if header.cluster != cluster {
         return Err(SnapshotError::Foreign { found: header.cluster, expected: cluster });
     }
     if position_of(path) != Some(header.mark.position.0) {
         return Err(SnapshotError::Misnamed(header.mark.position.0));
     }
-    let expected = length.saturating_add(HEADER_BYTES as u64);
+    let expected = decoded.length.saturating_add(HEADER_BYTES as u64);
     if found != expected {
         return Err(SnapshotError::Length { found, expected });
     }
-    if length > body_max {
-        return Err(SnapshotError::TooLong { found: length, max: body_max });
+    Ok((file, decoded))
+}
+
+/// Whether the body that was read is as long as the header says: it may have been shortened meanwhile.
+fn whole(read: u64, length: u64) -> Result<(), SnapshotError> {
+    let header = HEADER_BYTES as u64;
+    if read == length {
+        return Ok(());
     }
-    let mut body = Vec::new();
-    file.take(length).read_to_end(&mut body).map_err(io_error("read it"))?;
-    let computed = crc32c::of(&body);
-    if body.len() as u64 != length {
-        let found = (HEADER_BYTES + body.len()) as u64;
-        return Err(SnapshotError::Length { found, expected });
-    }
-    if stored != computed {
-        return Err(SnapshotError::BodyCrc { stored, computed });
-    }
-    Ok((header, body))
+    Err(SnapshotError::Length { found: header + read, expected: header.saturating_add(length) })
 }
 
 fn encode(header: &Header, body: &[u8]) -> [u8; HEADER_BYTES] {
@@ -364,6 +408,7 @@ mod tests {
         let path = write(dir.path(), &header(64), b"some body").unwrap();
         let good = fs::read(&path).unwrap();
         assert!(read(&path, ClusterId(7), 9).is_ok());
+        assert_eq!(check(&path, ClusterId(7)).unwrap(), header(64));
         assert!(matches!(read(&path, ClusterId(8), 9), Err(SnapshotError::Foreign { .. })));
         assert!(matches!(read(&path, ClusterId(7), 8), Err(SnapshotError::TooLong { found: 9, max: 8 })));
         for bit in 0..good.len() * 8 {
@@ -371,10 +416,12 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             fs::write(&path, &bad).unwrap();
             assert!(read(&path, ClusterId(7), 1 << 40).is_err(), "bit {bit}");
+            assert!(check(&path, ClusterId(7)).is_err(), "bit {bit}");
         }
         for length in 0..good.len() {
             fs::write(&path, &good[..length]).unwrap();
             assert!(read(&path, ClusterId(7), 1 << 40).is_err(), "cut to {length}");
+            assert!(check(&path, ClusterId(7)).is_err(), "cut to {length}");
         }
         fs::write(&path, [&good[..], b"more"].concat()).unwrap();
         assert!(matches!(read(&path, ClusterId(7), 1 << 40), Err(SnapshotError::Length { .. })));

@@ -1,6 +1,6 @@
 //! The seam between the journal and the filesystem, where tests put faults.
 //!
-//! Only writes go through it: what is read back is checked by its CRC anyway.
+//! Only what changes something goes through it: what is read back is checked by its CRC anyway.
 
 use std::fs::File;
 use std::io;
@@ -39,6 +39,15 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// Whatever the system says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Takes a file's name away, and brings that to the disk: unlink, then fsync of the directory.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)?;
+        sync_parent(path)
+    }
 }
 
 /// The operating system's filesystem.

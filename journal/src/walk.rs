@@ -41,6 +41,8 @@ pub(crate) struct Batch {
     /// Where the next batch begins.
     pub(crate) end: u64,
     pub(crate) seal: Seal,
+    /// The seal's own header, which repeats the last command's sequence and time.
+    pub(crate) sealed: Header,
 }
 
 /// Why there is no valid batch.
@@ -150,7 +152,7 @@ pub(crate) fn batch(piece: &Piece<'_>, at: u64, previous: Option<u64>) -> Result
         if computed != seal.chain {
             return Err(fault(What::Chain { said: seal.chain, computed }));
         }
-        return Ok(Batch { seal_at: here, end: here + size as u64, seal });
+        return Ok(Batch { seal_at: here, end: here + size as u64, seal, sealed: header });
     }
 }
 

@@ -121,6 +121,11 @@ impl Storage for Faults {
         self.operation()?;
         Files.rename(from, to)
     }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.operation()?;
+        Files.remove(path)
+    }
 }
 
 fn open_with(dir: &Path, options: &Options, faults: &Arc<Faults>) -> Appender {

@@ -1,9 +1,12 @@
 //! The journal from outside: what survives what.
 
+mod copies;
 mod faults;
 mod fuzz;
 mod kill;
 mod live;
 mod log;
 mod recovery;
+mod retention;
+mod standby;
 mod support;
