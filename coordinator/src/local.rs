@@ -34,7 +34,7 @@ pub struct LocalOptions {
     pub election: Duration,
     /// What every member gets as arguments besides, for instance certificates.
     pub arguments: Vec<String>,
-    /// Clients come by HTTPS; the arguments name the certificates, and [`Self::client`] how to check them.
+    /// Clients come by HTTPS; the arguments name the certificates, and this how to check them.
     pub tls: Option<crate::Tls>,
 }
 

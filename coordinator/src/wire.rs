@@ -210,11 +210,13 @@ enum Operand {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
 enum OperationRequest {
-    RequestRange(RangeRequest),
-    RequestPut(PutRequest),
-    RequestDeleteRange(DeleteRequest),
+    #[serde(rename = "request_range")]
+    Range(RangeRequest),
+    #[serde(rename = "request_put")]
+    Put(PutRequest),
+    #[serde(rename = "request_delete_range")]
+    Delete(DeleteRequest),
 }
 
 impl TransactionRequest {
@@ -246,14 +248,14 @@ impl OperationRequest {
     fn new(operation: &Operation) -> Self {
         match operation {
             Operation::Get { key } => {
-                Self::RequestRange(RangeRequest { key: Bytes(key.clone()), range_end: None, limit: None })
+                Self::Range(RangeRequest { key: Bytes(key.clone()), range_end: None, limit: None })
             }
-            Operation::Put { key, value, lease } => Self::RequestPut(PutRequest {
+            Operation::Put { key, value, lease } => Self::Put(PutRequest {
                 key: Bytes(key.clone()),
                 value: Bytes(value.clone()),
                 lease: lease.map(|lease| Number(lease.number())),
             }),
-            Operation::Delete { key } => Self::RequestDeleteRange(DeleteRequest { key: Bytes(key.clone()) }),
+            Operation::Delete { key } => Self::Delete(DeleteRequest { key: Bytes(key.clone()) }),
         }
     }
 }
@@ -268,11 +270,13 @@ pub(crate) struct TransactionAnswer {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
 enum OperationAnswer {
-    ResponseRange(RangeAnswer),
-    ResponsePut(serde::de::IgnoredAny),
-    ResponseDeleteRange(InnerDelete),
+    #[serde(rename = "response_range")]
+    Range(RangeAnswer),
+    #[serde(rename = "response_put")]
+    Put(de::IgnoredAny),
+    #[serde(rename = "response_delete_range")]
+    Delete(InnerDelete),
 }
 
 #[derive(Debug, Deserialize)]
@@ -292,13 +296,13 @@ impl TransactionAnswer {
         let mut answers = Vec::with_capacity(asked.len());
         for (operation, answer) in asked.iter().zip(self.responses) {
             answers.push(match (operation, answer) {
-                (Operation::Get { key }, OperationAnswer::ResponseRange(mut range)) => {
+                (Operation::Get { key }, OperationAnswer::Range(mut range)) => {
                     // The answers inside have revisions of their own that may be 0; the transaction's serves.
                     range.header.revision = Number(revision.0);
                     Answer::Got(range.check(key, None)?.items.pop())
                 }
-                (Operation::Put { .. }, OperationAnswer::ResponsePut(_)) => Answer::Put,
-                (Operation::Delete { .. }, OperationAnswer::ResponseDeleteRange(inner)) => {
+                (Operation::Put { .. }, OperationAnswer::Put(_)) => Answer::Put,
+                (Operation::Delete { .. }, OperationAnswer::Delete(inner)) => {
                     let deleted = inner.deleted.0;
                     Answer::Deleted(u64::try_from(deleted).map_err(|_| format!("{deleted} keys deleted"))?)
                 }

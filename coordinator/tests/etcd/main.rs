@@ -359,7 +359,7 @@ fn tls_needs_the_right_ca_and_a_certificate_of_ours() {
     assert_eq!(client.get("k").unwrap().unwrap().value, b"v");
 
     let wrong = [
-        Tls { ca: foreign_ca, identity: tls.identity.clone() },
+        Tls { ca: foreign_ca, identity: tls.identity },
         Tls { ca: ca.clone(), identity: None },
         Tls { ca, identity: identity(&foreign, &foreign_key) },
     ];
