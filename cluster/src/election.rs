@@ -714,7 +714,7 @@ impl Elector {
             return false;
         }
         self.is_view_new = false;
-        let epoch = newest.max(candidate.promised).next();
+        let epoch = newest.max(candidate.promised).next_for(self.node);
         let write = Write {
             if_state: Some(state),
             if_leader: Some(leader),

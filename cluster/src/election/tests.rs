@@ -64,16 +64,16 @@ fn looked(view: View, situation: &Situation) -> Elector {
     elector
 }
 
-/// The leader of epoch 4, alone on record.
+/// The leader of epoch 5, alone on record.
 fn leader() -> Elector {
     let mut elector = looked(View { state: record(3, &[ME, OTHER], 5), ..View::default() }, &candidate());
     let (id, campaign) = write(&mut elector);
     assert_eq!(campaign.if_state, Some(Version(5)));
     assert_eq!(campaign.if_leader, Some(Version::ABSENT));
-    assert_eq!(campaign.state, Some(Record { epoch: Epoch(4), in_sync: vec![ME] }));
+    assert_eq!(campaign.state, Some(Record { epoch: Epoch(5), in_sync: vec![ME] }));
     elector.reply(0, id, Reply::Written { version: Version(9) });
-    assert_eq!(elector.poll(), Some(Action::Won(Epoch(4))));
-    assert_eq!((elector.mode(), elector.leads()), (Mode::Alone, Some(Epoch(4))));
+    assert_eq!(elector.poll(), Some(Action::Won(Epoch(5))));
+    assert_eq!((elector.mode(), elector.leads()), (Mode::Alone, Some(Epoch(5))));
     elector
 }
 
@@ -82,7 +82,7 @@ fn leader_with_standby() -> Elector {
     let mut elector = leader();
     elector.tick(MS, &leading(Some(OTHER), 800, 800, 800));
     let (id, join) = write(&mut elector);
-    assert_eq!(join.state, Some(Record { epoch: Epoch(4), in_sync: vec![ME, OTHER] }));
+    assert_eq!(join.state, Some(Record { epoch: Epoch(5), in_sync: vec![ME, OTHER] }));
     assert_eq!((join.if_state, join.if_leader), (Some(Version(9)), Some(Version(9))));
     assert_eq!(elector.mode(), Mode::Either);
     elector.reply(MS, id, Reply::Written { version: Version(10) });
@@ -129,7 +129,7 @@ fn alone_only_when_it_is_on_record_and_all_that_was_released_is_on_our_disk() {
     assert_eq!(elector.mode(), Mode::Replicated);
     elector.tick(1_003 * MS, &lost(900));
     let (id, alone) = write(&mut elector);
-    assert_eq!(alone.state, Some(Record { epoch: Epoch(4), in_sync: vec![ME] }));
+    assert_eq!(alone.state, Some(Record { epoch: Epoch(5), in_sync: vec![ME] }));
     assert_eq!(elector.mode(), Mode::Either);
     elector.reply(1_004 * MS, id, Reply::Written { version: Version(11) });
     assert_eq!(elector.mode(), Mode::Alone);
@@ -155,8 +155,8 @@ fn a_write_without_an_answer_is_written_again_before_anything_counts() {
     let (id, request) = asked(&mut elector);
     assert_eq!(request, Request::Read);
     // It has not been written, so far.
-    let leader = Some((Leader { node: ME, epoch: Epoch(4) }, Version(9), LEASE));
-    elector.reply(301 * MS, id, Reply::View(View { state: record(4, &[ME], 9), leader, ..View::default() }));
+    let leader = Some((Leader { node: ME, epoch: Epoch(5) }, Version(9), LEASE));
+    elector.reply(301 * MS, id, Reply::View(View { state: record(5, &[ME], 9), leader, ..View::default() }));
     assert_eq!(elector.mode(), Mode::Either);
     elector.tick(302 * MS, &leading(None, 0, 800, 800));
     let (id, again) = write(&mut elector);
@@ -168,7 +168,7 @@ fn a_write_without_an_answer_is_written_again_before_anything_counts() {
 
 #[test]
 fn a_lease_that_ran_out_is_taken_up_again_in_the_same_epoch_or_not_at_all() {
-    for (epoch, comes_back) in [(4, true), (5, false)] {
+    for (epoch, comes_back) in [(5, true), (6, false)] {
         let mut elector = leader_with_standby();
         let standing = leading(Some(OTHER), 800, 800, 800);
         elector.tick(500 * MS, &standing);
@@ -193,7 +193,7 @@ fn a_lease_that_ran_out_is_taken_up_again_in_the_same_epoch_or_not_at_all() {
             assert!(elector.may_ack(507 * MS));
             assert_eq!(elector.mode(), Mode::Replicated);
         } else {
-            assert_eq!(elector.poll(), Some(Action::Lost { epoch: Epoch(5) }));
+            assert_eq!(elector.poll(), Some(Action::Lost { epoch: Epoch(6) }));
             assert!(!elector.may_ack(507 * MS));
         }
     }
@@ -251,7 +251,7 @@ fn of_two_that_lost_something_the_one_with_more_leads() {
 #[test]
 fn who_resigns_deletes_its_key_and_holds_off() {
     let mut elector = leader_with_standby();
-    elector.view.leader = Some((Leader { node: ME, epoch: Epoch(4) }, Version(10), LEASE));
+    elector.view.leader = Some((Leader { node: ME, epoch: Epoch(5) }, Version(10), LEASE));
     elector.resign(5 * MS);
     assert!(!elector.may_ack(5 * MS));
     elector.tick(5 * MS, &candidate());
@@ -260,19 +260,19 @@ fn who_resigns_deletes_its_key_and_holds_off() {
     elector.reply(6 * MS, id, Reply::Written { version: Version(11) });
     elector.tick(300 * MS, &candidate());
     let (id, _) = asked(&mut elector);
-    elector.reply(301 * MS, id, Reply::View(View { state: record(4, &[ME, OTHER], 10), ..View::default() }));
+    elector.reply(301 * MS, id, Reply::View(View { state: record(5, &[ME, OTHER], 10), ..View::default() }));
     elector.tick(302 * MS, &candidate());
     assert!(is_quiet(&mut elector));
 }
 
 #[test]
 fn values_are_read_as_they_are_written_and_nothing_else_is() {
-    let record = Record { epoch: Epoch(5), in_sync: vec![ME, OTHER] };
-    assert_eq!(record.to_string(), "epoch=5 in-sync=1,2");
+    let record = Record { epoch: Epoch(6), in_sync: vec![ME, OTHER] };
+    assert_eq!(record.to_string(), "epoch=6 in-sync=1,2");
     assert_eq!(record.to_string().parse(), Ok(record));
-    let leader = Leader { node: OTHER, epoch: Epoch(5) };
+    let leader = Leader { node: OTHER, epoch: Epoch(6) };
     assert_eq!(leader.to_string().parse(), Ok(leader));
-    let announcement = Announcement { version: Version(17), epoch: Epoch(5), end: Position(4096) };
+    let announcement = Announcement { version: Version(17), epoch: Epoch(6), end: Position(4096) };
     assert_eq!(announcement.to_string().parse(), Ok(announcement));
     for wrong in
         ["", "epoch=5", "epoch=5 in-sync=", "epoch=5 in-sync=2,1", "epoch=x in-sync=1", "epoch=5 in-sync=1 "]
