@@ -16,6 +16,7 @@ mod inspect;
 mod load;
 mod recovery;
 mod replay;
+mod replication;
 mod run;
 mod say;
 mod sequencer;
@@ -30,6 +31,14 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use replication::control::{self, Request};
+
+/// Asks a node of a pair, and prints its answer.
+fn ask(data: &std::path::Path, request: Request) -> Result<(), String> {
+    say::say!("{}", control::ask(data, request)?);
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let args = cli::Cli::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
@@ -39,6 +48,10 @@ fn main() -> ExitCode {
     let result = match &args.command {
         cli::Command::Demo(demo) => demo::demo(demo),
         cli::Command::Run(run) => run::run(run),
+        cli::Command::Standby(standby) => run::standby(standby),
+        cli::Command::Promote(promote) => ask(&promote.data, Request::Promote { force: promote.force }),
+        cli::Command::Switch(args) => ask(&args.data, Request::Switch),
+        cli::Command::Alone(args) => ask(&args.data, Request::Alone),
         cli::Command::Top(top) => top::top(top),
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),
