@@ -20,7 +20,7 @@ const NOT_FOUND: i64 = 5;
 /// Whom to ask, and for how long.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The members, as `http://10.0.0.1:2379`. Each is asked once in a call, beginning with the one that answered last.
+    /// The members, as `http://10.0.0.1:2379`. Each is asked once in a call, beginning with the one after the last that failed.
     pub endpoints: Vec<String>,
     /// How long one endpoint may take, connecting included.
     pub attempt: Duration,

@@ -3,7 +3,7 @@
 //! One call goes so:
 //!
 //! 1. The request is written as JSON, keys and values in base64, once for all attempts.
-//! 2. It goes to the endpoint that answered last. Its own time-out is that of an attempt, or what is left of the call's.
+//! 2. It goes to the endpoint after the last that failed. Its own time-out is that of an attempt, or what is left of the call's.
 //! 3. If no connection came about, or etcd has not been given the request's body, nothing has happened: the next endpoint
 //!    is asked, each of them once.
 //! 4. If the body has been given away and no answer came that can be relied on, a read is asked of the next endpoint. A

@@ -29,7 +29,7 @@ pub(crate) struct Transport {
     agent: Agent,
     /// As `http://host:port`.
     endpoints: Vec<String>,
-    /// The index of the endpoint that is asked first: the one that answered last. Only a hint, hence `Relaxed`.
+    /// The index of the endpoint that is asked first: the one after the last that failed. Only a hint, hence `Relaxed`.
     first: AtomicUsize,
     attempt: Duration,
     call: Duration,
@@ -109,12 +109,8 @@ impl Transport {
             }
             let endpoint = &self.endpoints[index];
             match self.ask(endpoint, path, &body, left.min(self.attempt), &check) {
-                Verdict::Answered(answer) => {
-                    self.first.store(index, Ordering::Relaxed);
-                    return Ok(answer);
-                }
+                Verdict::Answered(answer) => return Ok(answer),
                 Verdict::Refused { code, message } => {
-                    self.first.store(index, Ordering::Relaxed);
                     return Err(Error::Refused { endpoint: endpoint.clone(), code, message });
                 }
                 Verdict::Failed(failure) => {

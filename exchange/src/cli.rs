@@ -44,6 +44,12 @@ pub(crate) enum Command {
     Journal(Journal),
     /// Take a snapshot, of an exchange that runs or of one that does not: the next start replays only what comes after.
     Snapshot(Snapshot),
+    /// Make what the exchanges of a cluster know each other by: a CA, and for each node a certificate and a key.
+    ///
+    /// Run it on a machine that you trust, not on an exchange's, and give each node ca.pem and its own NAME.pem and NAME.key.
+    /// Run it again in the same directory, where ca.key is, for another node. Nothing that is there is overwritten: to renew a
+    /// node's certificate, which is valid for five years, remove its two files first.
+    Keys(Keys),
     /// Simulate shards and workers of another machine: what a balancing policy would do there, beside the ideal.
     Simulate(Simulate),
     /// Print the commented default configuration.
@@ -267,6 +273,19 @@ pub(crate) struct Snapshot {
     /// lowest priority.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Keys {
+    /// Where to put them. Made if it is not there, for its owner alone. With a ca.pem and ca.key in it, these sign.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// A node's name, as the cluster's configuration has it: lower-case letters, digits and hyphens. Once for each node.
+    #[arg(long = "node", value_name = "NAME", required = true)]
+    pub(crate) nodes: Vec<String>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -13,6 +13,7 @@ mod follower;
 mod front;
 mod hints;
 mod inspect;
+mod keys;
 mod load;
 mod recovery;
 mod replay;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         cli::Command::Journal(journal) => inspect::journal(journal),
         cli::Command::Replay(replay) => replay::replay(replay),
         cli::Command::Snapshot(args) => snapshot::snapshot(args),
+        cli::Command::Keys(keys) => keys::keys(keys),
         cli::Command::Simulate(simulate) => simulate::simulate(simulate),
         cli::Command::Config => {
             say::say!("{}", config::DEFAULT.trim_end());

@@ -127,23 +127,29 @@ impl Listener {
     /// When the system refuses, for instance for want of file descriptors. Whoever waits goes on waiting, and no event tells:
     /// call it again some time later.
     pub fn accept(&mut self, now_nanos: u64) -> Result<Option<Accepted>, LinkError> {
-        let (socket, address) = loop {
-            match self.socket.accept() {
-                Ok(accepted) => break accepted,
+        loop {
+            let (socket, address) = match self.socket.accept() {
+                Ok(accepted) => accepted,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 // It was gone before we came, or a signal came first.
                 Err(error)
-                    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
+                    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) =>
+                {
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
+            };
+            let place = match self.places.take(address.ip(), &self.limits) {
+                Ok(place) => place,
+                Err(why) => return Ok(Some(Accepted::Refused { address, why })),
+            };
+            let (identity, limits) = (&self.identity, self.limits.stream);
+            match Stream::accepted(socket, address, identity, limits, now_nanos, place) {
+                Ok(stream) => return Ok(Some(Accepted::Stream(Box::new(stream)))),
+                // The socket takes no options: this one was gone before we came, too.
+                Err(LinkError::Io(_)) => {}
+                Err(other) => return Err(other),
             }
-        };
-        match self.places.take(address.ip(), &self.limits) {
-            Ok(place) => {
-                let (identity, limits) = (&self.identity, self.limits.stream);
-                let stream = Stream::accepted(socket, address, identity, limits, now_nanos, place)?;
-                Ok(Some(Accepted::Stream(Box::new(stream))))
-            }
-            Err(why) => Ok(Some(Accepted::Refused { address, why })),
         }
     }
 }

@@ -106,6 +106,8 @@ pub struct Stream {
 /// TLS, and who is at the other end.
 struct Session {
     tls: Connection,
+    /// Our own name, which no peer may have.
+    own: String,
     /// The peer's name from its certificate. None: not verified, so nothing of the application passes.
     peer: Option<String>,
     /// The peer has said that nothing more comes.
@@ -126,11 +128,12 @@ impl Stream {
         now_nanos: u64,
     ) -> Result<Self, LinkError> {
         identity::check_name(peer).map_err(|error| LinkError::Peer(error.to_string()))?;
+        not_ourselves(peer, identity.node())?;
         let name = ServerName::try_from(peer.to_owned())
             .map_err(|error| LinkError::Peer(format!("\"{peer}\": {error}")))?;
         let tls = ClientConnection::new(identity.client_config(), name)?;
         let socket = TcpStream::connect(address)?;
-        Self::new(socket, address, tls.into(), limits, now_nanos, None)
+        Self::new(socket, address, tls.into(), identity, limits, now_nanos, None)
     }
 
     /// The other end: a connection that a listener has accepted.
@@ -143,13 +146,14 @@ impl Stream {
         place: Place,
     ) -> Result<Self, LinkError> {
         let tls = ServerConnection::new(identity.server_config())?;
-        Self::new(socket, address, tls.into(), limits, now_nanos, Some(place))
+        Self::new(socket, address, tls.into(), identity, limits, now_nanos, Some(place))
     }
 
     fn new(
         socket: TcpStream,
         address: SocketAddr,
         tls: Connection,
+        identity: &Identity,
         limits: Limits,
         now_nanos: u64,
         place: Option<Place>,
@@ -159,7 +163,7 @@ impl Stream {
         Ok(Self {
             socket,
             address,
-            session: Session { tls, peer: None, peer_closed: false },
+            session: Session { tls, own: identity.node().to_owned(), peer: None, peer_closed: false },
             inbox: vec![0; INBOX_BYTES].into_boxed_slice(),
             outbox: Vec::new(),
             sent: 0,
@@ -430,6 +434,16 @@ impl Session {
             .peer_certificates()
             .and_then(<[_]>::first)
             .ok_or_else(|| LinkError::Peer("there is none".to_owned()))?;
-        identity::node_name(certificate).map_err(LinkError::Peer)
+        let name = identity::node_name(certificate).map_err(LinkError::Peer)?;
+        not_ourselves(&name, &self.own)?;
+        Ok(name)
     }
+}
+
+/// A peer of our own name is ourselves, or another host with a copy of our key; with neither is there anything to talk about.
+fn not_ourselves(peer: &str, own: &str) -> Result<(), LinkError> {
+    if peer == own {
+        return Err(LinkError::Peer(format!("it is of node \"{own}\", and so is our own")));
+    }
+    Ok(())
 }

@@ -163,6 +163,23 @@ fn another_node_than_the_one_expected_is_refused() {
 }
 
 #[test]
+fn a_peer_with_our_own_name_is_refused() {
+    let cluster = Cluster::new();
+    let (mut listener, address) = listen(&cluster.a, ListenerLimits::default());
+    let error = Stream::connect(address, &cluster.a, "a", Limits::default(), 0).err().expect("refused");
+    assert!(matches!(error, LinkError::Peer(_)), "{error}");
+    // Another host with a copy of our files.
+    let copy = raw_client(&cluster, Some("a"), &[b"fulcrum-link/1"]);
+    thread::scope(|scope| {
+        scope.spawn(move || say(copy)(TcpStream::connect(address).unwrap()));
+        let mut end = End::new(accept(&mut listener));
+        let error = end.drive(|end| end.ended || !end.stream.is_handshaking()).unwrap_err();
+        assert!(error.to_string().contains("node \"a\", and so is our own"), "{error}");
+        assert!(end.received.is_empty());
+    });
+}
+
+#[test]
 fn plain_text_and_garbage_end_the_connection() {
     let cluster = Cluster::new();
     let mut rng = rng("plain_text_and_garbage");
