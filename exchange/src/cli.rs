@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Switch(Ask),
     /// Put on record that the node that leads does so without a standby, which must then not be promoted.
     Alone(Ask),
+    /// What a node of a pair says of itself: its role, its epoch, how far it is, in JSON.
+    Node(Ask),
     /// Watch an exchange on this machine: its shards, the hottest books, and what balancing does.
     Top(Top),
     /// Drive an exchange with orders and measure it.
@@ -174,7 +176,7 @@ pub(crate) struct Promote {
 
 #[derive(Args, Debug)]
 pub(crate) struct Ask {
-    /// The data directory of the node that leads.
+    /// The node's data directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
 }

@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         cli::Command::Promote(promote) => ask(&promote.data, Request::Promote { force: promote.force }),
         cli::Command::Switch(args) => ask(&args.data, Request::Switch),
         cli::Command::Alone(args) => ask(&args.data, Request::Alone),
+        cli::Command::Node(args) => ask(&args.data, Request::Status),
         cli::Command::Top(top) => top::top(top),
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),

@@ -106,6 +106,8 @@ struct Driver {
     next_try_nanos: u64,
     wishes: Arc<Mutex<VecDeque<Asked>>>,
     promoting: Option<Asked>,
+    /// The rules have said that this node leads.
+    leads: Option<Promotion>,
     said: Option<String>,
 }
 
@@ -158,6 +160,7 @@ pub(crate) fn follow(of: Following) -> Result<Outcome, String> {
         next_try_nanos: 0,
         wishes,
         promoting: None,
+        leads: None,
         said: None,
     };
     let outcome = driver.run();
@@ -241,10 +244,11 @@ impl Driver {
             self.hear_wishes();
             self.tell_durable()?;
             self.machine.tick(boot_nanos());
-            if let Some(promotion) = self.act()? {
+            self.act()?;
+            self.flush();
+            if let Some(promotion) = self.leads.take() {
                 return Ok(Outcome::Promoted(Box::new(promotion)));
             }
-            self.flush();
             if let Some(open) = &mut self.journal
                 && open.differs.is_none()
                 && let Err(why) = open.follower.drain()
@@ -319,7 +323,7 @@ impl Driver {
             self.said = None;
             info!("replication: {} answers at {address}", self.of.node.peer());
             self.machine.link_up(now);
-            self.act_without_leading()?;
+            self.act()?;
         }
         loop {
             let Self { link: Some(wire), machine, journal, incoming, .. } = self else { break };
@@ -352,7 +356,7 @@ impl Driver {
                 }
             };
             wire.taken(bytes);
-            self.act_without_leading()?;
+            self.act()?;
         }
         Ok(more)
     }
@@ -427,16 +431,8 @@ impl Driver {
         })
     }
 
-    /// Where being told to lead is not possible.
-    fn act_without_leading(&mut self) -> Result<(), String> {
-        match self.act()? {
-            None => Ok(()),
-            Some(_) => Err("told to lead in the middle of a message".into()),
-        }
-    }
-
-    /// Does what the rules ask for. Gives what there is to lead with, when that is what they ask for.
-    fn act(&mut self) -> Result<Option<Promotion>, String> {
+    /// Does what the rules ask for.
+    fn act(&mut self) -> Result<(), String> {
         while let Some(action) = self.machine.poll() {
             match action {
                 Action::Send(message) => {
@@ -506,7 +502,7 @@ impl Driver {
                     };
                     let cancel_only = Duration::from_nanos(cancel_only_nanos);
                     let (kept, asked) = (self.kept, self.promoting.take());
-                    return Ok(Some(Promotion {
+                    self.leads = Some(Promotion {
                         appender,
                         follower,
                         found,
@@ -515,11 +511,11 @@ impl Driver {
                         kept,
                         history,
                         asked,
-                    }));
+                    });
                 }
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Makes an empty copy.

@@ -418,9 +418,13 @@ impl Driver {
                         Err(error) => warn!("replication: {error}: the switch does not happen"),
                     }
                 }
-                Action::StopInput => self.replica.set_stop_input(true),
+                Action::StopInput => {
+                    self.replica.set_stop_input(true);
+                    self.wake.call();
+                }
                 Action::ResumeInput => {
                     self.replica.set_stop_input(false);
+                    self.wake.call();
                     if let Some(asked) = self.switching.take() {
                         asked.refused("the switch took too long and was called off");
                     }
@@ -557,7 +561,7 @@ impl Driver {
                 warn!("replication: the standby is not in sync any more");
             }
         }
-        if self.replica.show(self.machine.remote(), in_sync) {
+        if self.replica.show(self.machine.remote()) {
             self.wake.on_progress();
         }
     }

@@ -46,7 +46,6 @@ pub(crate) struct Replica {
     received: AtomicU64,
     durable: AtomicU64,
     is_up: AtomicBool,
-    is_in_sync: AtomicBool,
     alone: AtomicBool,
     /// The front shall take no more input, commit what is under way, and say where that ends.
     stop_input: AtomicBool,
@@ -69,7 +68,6 @@ impl Replica {
             received: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             is_up: AtomicBool::new(false),
-            is_in_sync: AtomicBool::new(false),
             alone: AtomicBool::new(alone),
             stop_input: AtomicBool::new(false),
             ended: Mutex::new(None),
@@ -129,11 +127,6 @@ impl Replica {
     #[inline]
     pub(crate) fn mode(&self) -> Mode {
         if self.alone.load(Ordering::Acquire) { Mode::Alone } else { Mode::Replicated }
-    }
-
-    /// Whether the standby keeps up.
-    pub(crate) fn is_in_sync(&self) -> bool {
-        self.is_in_sync.load(Ordering::Acquire)
     }
 
     /// Whether input is to be stopped, for a switch.
@@ -226,7 +219,7 @@ impl Replica {
     }
 
     /// Says how far the standby is; whether that lets anything move.
-    pub(super) fn show(&self, remote: Option<Remote>, is_in_sync: bool) -> bool {
+    pub(super) fn show(&self, remote: Option<Remote>) -> bool {
         let before = (
             self.is_up.load(Ordering::Relaxed),
             self.received.load(Ordering::Relaxed),
@@ -239,7 +232,6 @@ impl Replica {
             self.durable.store(now.2, Ordering::Release);
         }
         self.is_up.store(now.0, Ordering::Release);
-        self.is_in_sync.store(is_in_sync, Ordering::Release);
         before != now
     }
 
@@ -318,10 +310,10 @@ mod tests {
         let replica = Replica::new(500, true, mark(0));
         assert_eq!((replica.remote(), replica.mode()), (None, Mode::Alone));
         let remote = Remote { received: Position(64), durable: Position(32) };
-        assert!(replica.show(Some(remote), false));
-        assert!(!replica.show(Some(remote), true));
-        assert_eq!((replica.remote(), replica.is_in_sync()), (Some(remote), true));
-        assert!(replica.show(None, false));
+        assert!(replica.show(Some(remote)));
+        assert!(!replica.show(Some(remote)));
+        assert_eq!(replica.remote(), Some(remote));
+        assert!(replica.show(None));
         replica.set_alone(false);
         assert_eq!((replica.remote(), replica.mode()), (None, Mode::Replicated));
     }

@@ -22,6 +22,8 @@ mod desk;
 mod faults;
 mod hostile;
 mod lobster;
+mod pair;
+mod party;
 mod paused;
 mod reference;
 mod resume;
