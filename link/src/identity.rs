@@ -36,7 +36,6 @@ use rustls::{
         pem::{self, PemObject},
     },
     server::{NoServerSessionStorage, WebPkiClientVerifier},
-    sign::CertifiedKey,
     version::TLS13,
 };
 use time::OffsetDateTime;
@@ -392,7 +391,7 @@ pub(crate) fn node_name(certificate: &CertificateDer<'_>) -> Result<String, Stri
     }
 }
 
-/// Both ends' settings: TLS 1.3 alone, a certificate of our CA from both, no tickets and no early data, so that each link begins
+/// Both ends' settings, if the key is the certificate's: TLS 1.3 alone, a certificate of our CA from both, no tickets and no early data, so that each link begins
 /// with a whole handshake.
 fn configurations(
     provider: &Arc<CryptoProvider>,
@@ -400,8 +399,6 @@ fn configurations(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<(ClientConfig, ServerConfig), rustls::Error> {
-    // Says whether they belong together, and which of the two is wrong does not matter.
-    CertifiedKey::from_der(chain.clone(), key.clone_key(), provider)?.keys_match()?;
     let mut roots = RootCertStore::empty();
     for root in certificates(ca).map_err(|error| rustls::Error::General(error.to_string()))? {
         roots.add(root)?;

@@ -216,14 +216,19 @@ impl Stream {
         self.session.peer.is_none()
     }
 
+    /// When the handshake's time is over, on the caller's clock; none once the peer is verified.
+    pub fn handshake_ends_nanos(&self) -> Option<u64> {
+        let limit = u64::try_from(self.limits.handshake.as_nanos()).unwrap_or(u64::MAX);
+        self.is_handshaking().then(|| self.begun_nanos.saturating_add(limit))
+    }
+
     /// Says when the handshake takes too long. To be asked now and then while [`is_handshaking`](Self::is_handshaking).
     ///
     /// # Errors
     /// When it does.
     pub fn check_time(&mut self, now_nanos: u64) -> Result<(), LinkError> {
-        let limit = self.limits.handshake;
-        if self.is_handshaking() && u128::from(now_nanos.saturating_sub(self.begun_nanos)) >= limit.as_nanos()
-        {
+        if self.handshake_ends_nanos().is_some_and(|end| now_nanos >= end) {
+            let limit = self.limits.handshake;
             self.failed = true;
             return Err(LinkError::HandshakeTimeout { limit });
         }

@@ -289,6 +289,7 @@ fn half_a_handshake_and_then_silence_is_cut_off_by_the_callers_clock() {
         })
         .unwrap();
         // Times are the caller's: no real second passes.
+        assert_eq!(end.stream.handshake_ends_nanos(), Some(3_000_000_000));
         end.stream.check_time(2_999_999_999).expect("there is time left");
         let error = end.stream.check_time(3_000_000_000).unwrap_err();
         assert!(matches!(error, LinkError::HandshakeTimeout { .. }), "{error}");
@@ -306,7 +307,9 @@ fn half_a_handshake_and_then_silence_is_cut_off_by_the_callers_clock() {
     stream.check_time(3_000_001_000).unwrap_err();
     // Who is verified has no limit.
     let (a, _b) = meet(&cluster.a, &cluster.b, Limits::default());
-    a.unwrap().stream.check_time(u64::MAX).unwrap();
+    let mut a = a.unwrap();
+    assert_eq!(a.stream.handshake_ends_nanos(), None);
+    a.stream.check_time(u64::MAX).unwrap();
 }
 
 #[test]
