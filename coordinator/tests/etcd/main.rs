@@ -248,8 +248,9 @@ fn the_leader_is_killed_and_no_write_is_lost_or_said_to_be_what_it_is_not() {
     assert!(eventually("a read", || client.get("owner")).is_some());
 }
 
-/// Four clients write keys of their own, each once, while leaders are paused and killed at moments that the seed decides. In the
-/// end what was said to be done is there, what was said not to be done is not, and only what was left open may be either.
+/// Four clients write keys of their own, each once, while leaders are paused and killed at moments that the seed
+/// decides. In the end what was said to be done is there, what was said not to be done is not, and only what was left
+/// open may be either.
 #[test]
 fn what_writers_were_told_is_what_is_there_through_pauses_and_kills() {
     const WRITERS: usize = 4;

@@ -1,5 +1,5 @@
-//! Strangers, and peers that are not what they should be. In each case nothing that was queued leaves, nothing that came is
-//! handed out, and the link says why it ends.
+//! Strangers, and peers that are not what they should be. In each case nothing that was queued leaves, nothing that
+//! came is handed out, and the link says why it ends.
 
 use std::{
     io::{Read, Write},
@@ -56,7 +56,8 @@ fn a_node_of_another_cluster_is_refused_by_both() {
     assert!(matches!(listening, LinkError::Tls(_) | LinkError::Io(_)), "{listening}");
 }
 
-/// A client of rustls itself, which can be what our own dialing end cannot: without a certificate, or with another protocol.
+/// A client of rustls itself, which can be what our own dialing end cannot: without a certificate, or with another
+/// protocol.
 fn raw_client(cluster: &Cluster, certificate_of: Option<&str>, protocols: &[&[u8]]) -> ClientConnection {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(cluster.dir.path().join("ca.pem")).unwrap()).unwrap();
