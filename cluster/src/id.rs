@@ -11,13 +11,16 @@ impl Epoch {
     /// Before any primary: what a node without a journal has promised.
     pub const NONE: Self = Self(0);
 
-    /// The epoch after this one.
+    /// The first epoch after this one that is this node's to begin. The two nodes of a cluster have an odd and an even
+    /// number, and begin odd and even epochs: so no epoch ever has two primaries, whoever promotes them, and whether or
+    /// not there is a coordinator to ask.
     ///
     /// # Panics
-    /// When 2^32 promotions have been, which is a programmer's error.
+    /// When 2^32 epochs have been, which is a programmer's error.
     #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.checked_add(1).expect("epoch space exhausted"))
+    pub const fn next_for(self, node: NodeId) -> Self {
+        let step = if (self.0 as u64 + 1) % 2 == node.0 % 2 { 1 } else { 2 };
+        Self(self.0.checked_add(step).expect("epoch space exhausted"))
     }
 }
 
@@ -53,4 +56,19 @@ pub struct Kept {
 impl Kept {
     /// What a node has before it ever kept anything: it has said nothing to anyone.
     pub const NEW: Self = Self { promised: Epoch::NONE, complete: true };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_epoch_is_both_nodes() {
+        let (one, two) = (NodeId(1), NodeId(2));
+        for epoch in 0..10 {
+            let (odd, even) = (Epoch(epoch).next_for(one), Epoch(epoch).next_for(two));
+            assert!(odd.0 % 2 == 1 && even.0 % 2 == 0, "{odd} and {even}");
+            assert!(odd > Epoch(epoch) && even > Epoch(epoch) && odd.0.abs_diff(even.0) == 1);
+        }
+    }
 }

@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod election;
 pub mod frame;
 pub mod gate;
 pub mod history;

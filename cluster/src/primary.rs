@@ -235,9 +235,12 @@ enum Switch {
     /// Our own promise is being written.
     Promising {
         end: Mark,
+        next: Epoch,
     },
     /// *Hand-over* is sent, or was lost with its link: this epoch is over.
-    Over,
+    Over {
+        next: Epoch,
+    },
 }
 
 impl Primary {
@@ -343,6 +346,14 @@ impl Primary {
         self.link = Link::Up;
         self.heard_nanos = now_nanos;
         self.heartbeat_sent_nanos = now_nanos;
+    }
+
+    /// An epoch has been heard of on another way than this link: a primary without a standby asks its peer by a hello of
+    /// its own whether it leads.
+    pub fn heard_of(&mut self, epoch: Epoch) {
+        if epoch > self.me.epoch {
+            self.depose(epoch);
+        }
     }
 
     /// The link is gone.
@@ -504,9 +515,8 @@ impl Primary {
 
     /// The promise that was asked for is on the disk.
     pub fn kept(&mut self) {
-        let Switch::Promising { end } = self.switch else { return };
-        self.switch = Switch::Over;
-        let next = self.me.epoch.next();
+        let Switch::Promising { end, next } = self.switch else { return };
+        self.switch = Switch::Over { next };
         self.deposed = Some(next);
         // If the link is gone meanwhile, the switch is over all the same: whoever is promoted next takes a higher epoch.
         if matches!(self.link, Link::Streaming(_)) {
@@ -656,8 +666,9 @@ impl Primary {
         let Switch::Draining { end, .. } = self.switch else { return };
         let Link::Streaming(stream) = &self.link else { return };
         if stream.durable >= end.position {
-            self.switch = Switch::Promising { end };
-            self.actions.push_back(Action::Keep { promised: self.me.epoch.next() });
+            let next = self.me.epoch.next_for(stream.standby);
+            self.switch = Switch::Promising { end, next };
+            self.actions.push_back(Action::Keep { promised: next });
         }
     }
 
@@ -676,7 +687,7 @@ impl Primary {
                     self.switch = Switch::No;
                 }
             }
-            Switch::No | Switch::Promising { .. } | Switch::Over => {}
+            Switch::No | Switch::Promising { .. } | Switch::Over { .. } => {}
         }
     }
 
@@ -709,9 +720,9 @@ impl Primary {
 
     fn forget_link(&mut self) {
         self.link = Link::Down;
-        if self.switch == Switch::Over {
+        if let Switch::Over { next } = self.switch {
             // Nobody will say any more that it was taken.
-            self.step_down(self.me.epoch.next());
+            self.step_down(next);
         }
     }
 }

@@ -334,7 +334,7 @@ impl Standby {
             node: self.node,
             cluster: log.map(|log| log.cluster),
             end: log.map_or(zero, |log| log.end),
-            promised: self.promised(),
+            promised: if mutation::is(Mutation::MissingFence) { Epoch::NONE } else { self.promised() },
             complete: self.is_complete(),
             ring_bytes: log.map_or(0, |log| log.ring_bytes),
             segment_bytes: log.map_or(0, |log| log.segment_bytes),
@@ -546,7 +546,7 @@ impl Standby {
         let end = log.end.position;
         let promised = self.promised();
         let (epoch, force) = match authority {
-            Authority::Operator { force } => (promised.next(), force),
+            Authority::Operator { force } => (promised.next_for(self.node), force),
             // What speaks against it was asked before the epoch was competed for.
             Authority::Election { epoch } => (epoch, true),
             Authority::HandOver { next } if self.handed_over == Some(next) => (next, false),

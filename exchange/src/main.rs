@@ -17,6 +17,7 @@ mod keys;
 mod load;
 mod recovery;
 mod replay;
+mod replication;
 mod run;
 mod say;
 mod sequencer;
@@ -31,6 +32,14 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use replication::control::{self, Request};
+
+/// Asks a node of a pair, and prints its answer.
+fn ask(data: &std::path::Path, request: Request) -> Result<(), String> {
+    say::say!("{}", control::ask(data, request)?);
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let args = cli::Cli::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
@@ -40,6 +49,10 @@ fn main() -> ExitCode {
     let result = match &args.command {
         cli::Command::Demo(demo) => demo::demo(demo),
         cli::Command::Run(run) => run::run(run),
+        cli::Command::Standby(standby) => run::standby(standby),
+        cli::Command::Promote(promote) => ask(&promote.data, Request::Promote { force: promote.force }),
+        cli::Command::Switch(args) => ask(&args.data, Request::Switch),
+        cli::Command::Alone(args) => ask(&args.data, Request::Alone),
         cli::Command::Top(top) => top::top(top),
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),

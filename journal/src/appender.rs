@@ -67,6 +67,8 @@ pub struct Appender {
     salt: u32,
     segment: SegmentHeader,
     last_sequence: u64,
+    /// Not so in a copy that begins in the middle, until its first batch has come.
+    sequence_is_known: bool,
     last_nanos: u64,
     /// Of the records that are written: the newest in the journal, or a higher one that has been begun.
     epoch: u32,
@@ -93,7 +95,8 @@ pub(crate) struct Parts {
     pub(crate) tail_file: TailFile,
     pub(crate) segment: SegmentHeader,
     pub(crate) chain: u64,
-    pub(crate) last_sequence: u64,
+    /// `None` when this is the beginning of a copy whose first command will tell.
+    pub(crate) last_sequence: Option<u64>,
     pub(crate) last_nanos: u64,
     pub(crate) epoch: Epoch,
     pub(crate) ack: AckPolicy,
@@ -113,7 +116,8 @@ impl Appender {
             chain: parts.chain,
             salt: 0,
             segment: parts.segment,
-            last_sequence: parts.last_sequence,
+            last_sequence: parts.last_sequence.unwrap_or(0),
+            sequence_is_known: parts.last_sequence.is_some(),
             last_nanos: parts.last_nanos,
             epoch: parts.epoch.0,
             ack: parts.ack,
@@ -283,6 +287,12 @@ impl Appender {
     #[must_use]
     pub fn cluster(&self) -> ClusterId {
         self.segment.cluster
+    }
+
+    /// Bytes of the tail's ring, which no batch crosses a lap of, and of a segment.
+    #[must_use]
+    pub fn geometry(&self) -> (u64, u64) {
+        (self.tail.bytes(), self.segment.capacity)
     }
 
     /// The sequence of the last command.

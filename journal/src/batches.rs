@@ -118,3 +118,16 @@ fn damage(dir: &Path, header: &SegmentHeader, fault: &Fault) -> Damage {
         evidence: "it was read below what is durable".into(),
     }
 }
+
+/// The mark at a position below `durable` of the journal in `dir`: what the batch that begins there continues. `None`
+/// when no batch begins there.
+///
+/// # Errors
+/// When the segment cannot be read, or is gone.
+pub fn mark_at(dir: &Path, capacity: u64, position: Position) -> Result<Option<Mark>, ReadError> {
+    let (header, map) = open(dir, position.0 / capacity)?;
+    let piece = recovery::piece(&header, &map);
+    let Ok(batch) = walk::batch(&piece, position.0, None) else { return Ok(None) };
+    let begins_here = batch.seal_at.checked_sub(u64::from(batch.seal.bytes)) == Some(position.0);
+    Ok(begins_here.then_some(Mark { position, chain: batch.seal.previous }))
+}

@@ -51,14 +51,15 @@ mod wake;
 mod walk;
 
 pub use appender::{Appender, CopyError, OnBatch, Progress, Stats, whole_batches};
-pub use batches::Batches;
+pub use batches::{Batches, mark_at};
 pub use codec::report::PackedReport;
 pub use error::{CloseError, Damage, DecodeError, Full, OpenError, ReadError, StorageFailure};
 pub use open::Journal;
 pub use options::{AckPolicy, Begin, Options};
 pub use reader::{Reader, Record, Records};
 pub use record::{Mark, Position, RecordKind};
-pub use recovery::{Cut, CutCause, Recovery};
-pub use segment::{ClusterId, FORMAT_VERSION};
+pub use recovery::{Cut, CutCause, EpochStart, Recovery};
+pub use segment::{ClusterId, FORMAT_VERSION, first_position, is_there};
 pub use shared::StorageState;
+pub use tail::lost_its_tail;
 pub use truncate::{TruncateError, Truncated, truncate};

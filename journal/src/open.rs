@@ -13,7 +13,7 @@ use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::options::{Begin, Options};
 use crate::preparer::Preparer;
-use crate::record::{Mark, Position, STRETCH};
+use crate::record::{Position, STRETCH};
 use crate::recovery::{self, Found, Recovery, Scan};
 use crate::segment::{self, ClusterId, FORMAT_VERSION, HEADER_BYTES, SegmentHeader, Spare, io_error};
 use crate::shared::{OnProgress, Shared};
@@ -170,7 +170,7 @@ fn open(
         tail_file,
         segment,
         chain: scan.chain.unwrap_or_else(|| segment.cluster.genesis()),
-        last_sequence: scan.last_sequence.unwrap_or(0),
+        last_sequence: scan.last_sequence,
         last_nanos: scan.last_nanos,
         epoch: recovery.epoch,
         ack: options.ack,
@@ -209,12 +209,7 @@ fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened
         Some(begin) => begin.cluster,
         None => ClusterId::draw().map_err(|e| io_error("draw an id for", dir, e))?,
     };
-    let begin = options.begin.unwrap_or(Begin {
-        cluster,
-        mark: Mark { position: Position(0), chain: cluster.genesis() },
-        last_sequence: Sequence(0),
-        last_nanos: Nanos(0),
-    });
+    let begin = options.begin.unwrap_or_else(|| Begin::from_start(cluster));
     if !begin.mark.position.0.is_multiple_of(options.segment_bytes) {
         let (position, segment) = (begin.mark.position, options.segment_bytes);
         return Err(OpenError::Options(format!(
@@ -243,9 +238,10 @@ fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened
         created: true,
         cluster,
         end: begin.mark.position,
-        last_sequence: begin.last_sequence,
-        last_nanos: begin.last_nanos,
+        last_sequence: begin.last_sequence.unwrap_or_default(),
+        last_nanos: Nanos(0),
         epoch: Epoch(header.epoch),
+        epochs: Vec::new(),
         commands: 0,
         reports: 0,
         segments: 1,
@@ -255,8 +251,7 @@ fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened
     };
     let scan = Scan {
         chain: Some(begin.mark.chain),
-        last_sequence: Some(begin.last_sequence.0),
-        last_nanos: begin.last_nanos.0,
+        last_sequence: begin.last_sequence.map(|sequence| sequence.0),
         ..Scan::from(begin.mark.position.0)
     };
     Ok((file, header, scan, prepared, None, recovery))
@@ -271,7 +266,7 @@ fn filled(file: &File, header: &SegmentHeader, path: &Path) -> Result<u64, OpenE
 /// Cuts what must be cut, then brings from the tail what the segments lack. Each step may be repeated: a
 /// crash in between leaves a directory from which the next open does the same.
 fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, OpenError> {
-    let Found { segments, spares, scan, cut, segments_end, beyond, tail_missing } = found;
+    let Found { segments, spares, scan, cut, segments_end, beyond, tail_missing, epochs } = found;
     let mut count = segments.len() as u64;
     let Some(last) = segments.into_iter().next_back() else {
         return Err(OpenError::Empty { dir: dir.to_path_buf() });
@@ -334,6 +329,7 @@ fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, Ope
         last_sequence: Sequence(scan.last_sequence.unwrap_or(0)),
         last_nanos: Nanos(scan.last_nanos),
         epoch: Epoch(scan.epoch.max(header.epoch)),
+        epochs: epochs.0,
         commands: scan.commands,
         reports: scan.reports,
         segments: count,

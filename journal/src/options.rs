@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use domain::{Nanos, Sequence};
+use domain::Sequence;
 
-use crate::record::Mark;
+use crate::record::{Mark, Position};
 use crate::segment::ClusterId;
 
 /// What a record must have reached before anyone is told of it. The journal does not hold answers back
@@ -25,10 +25,18 @@ pub struct Begin {
     pub cluster: ClusterId,
     /// Where the copy begins: at the start of a segment. What lies before is not there.
     pub mark: Mark,
-    /// The last command before that place; 0 when there is none.
-    pub last_sequence: Sequence,
-    /// That command's time.
-    pub last_nanos: Nanos,
+    /// The last command before that place, 0 when there is none; `None` when it is not known, and the first command that
+    /// comes will tell.
+    pub last_sequence: Option<Sequence>,
+}
+
+impl Begin {
+    /// The beginning of a journal.
+    #[must_use]
+    pub fn from_start(cluster: ClusterId) -> Self {
+        let mark = Mark { position: Position(0), chain: cluster.genesis() };
+        Self { cluster, mark, last_sequence: Some(Sequence(0)) }
+    }
 }
 
 /// How to open a journal.

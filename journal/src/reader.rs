@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use domain::{Command, Nanos, Report, Sequence, Sequenced};
+use domain::{Command, Epoch, Nanos, Report, Sequence, Sequenced};
 
 use crate::codec;
 use crate::error::{Damage, DecodeError, OpenError, ReadError};
@@ -34,6 +34,8 @@ pub struct Record<'a> {
     pub sequence: Sequence,
     /// Its time.
     pub nanos: Nanos,
+    /// The epoch of the primary that wrote it.
+    pub epoch: Epoch,
     /// What it says, encoded.
     pub payload: &'a [u8],
     header: Header,
@@ -47,6 +49,7 @@ impl<'a> Record<'a> {
             kind: header.kind,
             sequence: Sequence(header.sequence),
             nanos: Nanos(header.nanos),
+            epoch: Epoch(header.epoch),
             payload,
             header,
         }
@@ -146,7 +149,7 @@ impl Reader {
             && let Some((_, Ok(view))) = tail::linked(dir)
             && view.header.cluster == like.cluster
         {
-            complete = recovery::beyond(&view, &like, &mut scan, &mut beyond).is_ok();
+            complete = recovery::beyond(&view, &like, &mut scan, &mut beyond, |_, _| {}).is_ok();
         }
         // The last segment's first batch is judged again by whoever comes from the one before: its chain goes
         // on.

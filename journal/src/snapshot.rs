@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use domain::{Nanos, Sequence};
 
 use crate::crc32c::{self, Crc};
-use crate::record::Mark;
+use crate::record::{Mark, Position};
 use crate::segment::ClusterId;
 use crate::storage::sync_parent;
 
@@ -143,8 +143,9 @@ fn io_error(action: &'static str) -> impl Fn(io::Error) -> SnapshotError {
 }
 
 /// The name of the snapshot at a position.
-fn path_at(dir: &Path, position: u64) -> PathBuf {
-    dir.join(format!("snapshot-{position:020}.snap"))
+#[must_use]
+pub fn path_at(dir: &Path, position: Position) -> PathBuf {
+    dir.join(format!("snapshot-{:020}.snap", position.0))
 }
 
 /// The position in a snapshot's name; `None` when it is no snapshot's.
@@ -173,7 +174,7 @@ pub fn list(dir: &Path) -> Result<Vec<PathBuf>, SnapshotError> {
 /// # Errors
 /// When the filesystem refuses. There is no new snapshot then, and the old ones are as they were.
 pub fn write(dir: &Path, header: &Header, body: &[u8]) -> Result<PathBuf, SnapshotError> {
-    let path = path_at(dir, header.mark.position.0);
+    let path = path_at(dir, header.mark.position);
     let draft = path.with_extension("snap.tmp");
     let written = draft_of(&draft, header, body).and_then(|()| {
         fs::rename(&draft, &path).map_err(io_error("rename it"))?;

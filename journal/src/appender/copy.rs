@@ -100,14 +100,15 @@ impl Appender {
         };
         let batch =
             walk::batch(piece, piece.base, Some(self.chain)).map_err(|fault| bad(fault.at, &fault.what))?;
-        let (mut sequence, mut epoch) = (self.last_sequence, self.epoch);
+        let (mut sequence, mut is_known, mut epoch) =
+            (self.last_sequence, self.sequence_is_known, self.epoch);
         for (at, header, _) in walk::records(*piece, piece.base, &batch) {
             if header.kind.is_command() {
                 let expected = sequence.wrapping_add(1);
-                if header.sequence != expected {
+                if header.sequence != expected && is_known {
                     return Err(bad(at, &walk::What::Sequence { found: header.sequence, expected }));
                 }
-                sequence = header.sequence;
+                (sequence, is_known) = (header.sequence, true);
             }
             if header.epoch < epoch {
                 return Err(bad(at, &walk::What::Epoch { found: header.epoch, before: epoch }));
@@ -130,6 +131,11 @@ impl Appender {
                 self.stats.reports += 1;
             }
             self.epoch = header.epoch;
+        }
+        if !self.sequence_is_known {
+            // A batch without a command says so as well: every seal repeats the last one.
+            (self.last_sequence, self.last_nanos) = (batch.sealed.sequence, batch.sealed.nanos);
+            self.sequence_is_known = true;
         }
         let length = (batch.end - batch.seal_at) as usize;
         debug_assert!(length >= SEAL);

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use domain::{Epoch, Nanos, Sequence};
+use domain::Epoch;
 use journal::{
-    Appender, Batches, Begin, CopyError, Mark, Options, Position, ReadError, Reader, TruncateError, truncate,
-    whole_batches,
+    Appender, Batches, Begin, CopyError, EpochStart, Mark, Options, Position, ReadError, Reader,
+    TruncateError, mark_at, truncate, whole_batches,
 };
 
 use crate::support::{Random, Source, copy_segments, drain, open, options, read, segment, wait, write};
@@ -39,14 +39,8 @@ fn small() -> Options {
 
 /// An empty copy of a journal.
 fn standby(dir: &Path, of: &Appender, tail_bytes: u64) -> Appender {
-    let mark = Mark { position: Position(0), chain: genesis(of) };
-    let begin = Begin { cluster: of.cluster(), mark, last_sequence: Sequence(0), last_nanos: Nanos(0) };
-    open(dir, &Options { begin: Some(begin), tail_bytes, ..small() }).0
-}
-
-/// The chain before the first batch, as a journal of that cluster begins it.
-fn genesis(of: &Appender) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(&of.cluster().0.to_le_bytes())
+    let begin = Some(Begin::from_start(of.cluster()));
+    open(dir, &Options { begin, tail_bytes, ..small() }).0
 }
 
 /// Takes over everything, in pieces of random length.
@@ -103,6 +97,9 @@ fn a_copy_has_the_same_records_and_marks_and_can_go_on_by_itself() {
         copy.close().expect("closes");
         let (copy, recovery) = open(theirs.path(), &small());
         assert_eq!((recovery.epoch, copy.epoch()), (Epoch(5), Epoch(5)));
+        let begins = |epoch, position| EpochStart { epoch: Epoch(epoch), position };
+        let own = read(theirs.path())[3_000].0;
+        assert_eq!(recovery.epochs, [begins(1, Position(0)), begins(5, own)]);
         assert_eq!(read(theirs.path())[..3_000], written);
         assert_eq!(journal::inspect::verify(theirs.path()).expect("readable").problems, []);
         drop(copy);
@@ -196,6 +193,13 @@ fn batches_are_read_from_every_mark_and_no_further_than_asked() {
         assert_eq!(batches.at().position, to);
         // The seals' `durable` is as it was written.
         assert!(got == bytes[mark.position.0 as usize..to.0 as usize], "from {mark:?} to {to}");
+    }
+    // The marks can be looked up, and only they.
+    for mark in &marks[..marks.len() - 1] {
+        let found = mark_at(dir.path(), small().segment_bytes, mark.position).expect("a segment");
+        assert_eq!(found, Some(*mark));
+        let inside = Position(mark.position.0 + 8);
+        assert_eq!(mark_at(dir.path(), small().segment_bytes, inside).expect("a segment"), None);
     }
     // A place where no batch begins, and one that another history has.
     let middle = Mark { position: Position(marks[1].position.0 + 8), ..marks[1] };
