@@ -5,8 +5,8 @@
 //!  | length | payload    | length | ...        length: u32, little-endian, of the payload alone
 //! ```
 //!
-//! A length above the bound is refused when it is read. Memory grows with the bytes that have come and never by a length that
-//! somebody claims: who announces much and sends little costs little.
+//! A length above the bound is refused when it is read. Memory grows with the bytes that have come and never by a
+//! length that somebody claims: who announces much and sends little costs little.
 
 /// Bytes of a length.
 const LENGTH_BYTES: usize = 4;
@@ -24,8 +24,8 @@ pub struct FrameTooLong {
     pub max: u32,
 }
 
-/// Bytes that have come and are not yet used. It holds what was pushed since the last frame was taken: whoever takes all frames
-/// after each push holds no more than one frame and one push.
+/// Bytes that have come and are not yet used. It holds what was pushed since the last frame was taken: whoever takes
+/// all frames after each push holds no more than one frame and one push.
 #[derive(Debug)]
 pub struct Frames {
     bytes: Vec<u8>,

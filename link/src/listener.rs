@@ -1,8 +1,9 @@
 //! Where peers come in, and with them anyone who can reach the port.
 //!
-//! Whoever has not finished its handshake takes a place. There are few, and of those one address may have fewer, so that
-//! connections of strangers that do nothing cost a bounded amount, and those of one stranger leave places for the peer. A place
-//! is free again when the handshake is over, one way or the other, or its time is ([`Stream::check_time`]).
+//! Whoever has not finished its handshake takes a place. There are few, and of those one address may have fewer, so
+//! that connections of strangers that do nothing cost a bounded amount, and those of one stranger leave places for
+//! the peer. A place is free again when the handshake is over, one way or the other, or its time is
+//! ([`Stream::check_time`]).
 
 use std::{
     io::{self, ErrorKind},
@@ -124,8 +125,8 @@ impl Listener {
     /// The next connection; none if nobody waits. After an event, to be called until there is none.
     ///
     /// # Errors
-    /// When the system refuses, for instance for want of file descriptors. Whoever waits goes on waiting, and no event tells:
-    /// call it again some time later.
+    /// When the system refuses, for instance for want of file descriptors. Whoever waits goes on waiting, and no
+    /// event tells: call it again some time later.
     pub fn accept(&mut self, now_nanos: u64) -> Result<Option<Accepted>, LinkError> {
         loop {
             let (socket, address) = match self.socket.accept() {
@@ -154,7 +155,8 @@ impl Listener {
     }
 }
 
-/// Who has a place, by address. Shared with the streams, which may be driven by other threads; locked for a few instructions.
+/// Who has a place, by address. Shared with the streams, which may be driven by other threads; locked for a few
+/// instructions.
 #[derive(Clone, Default)]
 struct Places(Arc<Mutex<Vec<IpAddr>>>);
 

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Sockets are polled edge-triggered: after an event the caller reads until [`Incoming::Drained`] and flushes until
-//! [`Flush::Done`] or [`Flush::Blocked`]. Reading may leave something to write (the handshake is a conversation), so the caller
-//! asks [`Stream::wants_write`] at the end of its turn.
+//! [`Flush::Done`] or [`Flush::Blocked`]. Reading may leave something to write (the handshake is a conversation), so
+//! the caller asks [`Stream::wants_write`] at the end of its turn.
 
 use std::{
     io::{self, BufRead, ErrorKind, Read, Write},
@@ -115,11 +115,12 @@ struct Session {
 }
 
 impl Stream {
-    /// Begins to connect to the node `peer` at `address`. The node that answers must have a certificate of our cluster, and of
-    /// that name. `now_nanos` is the caller's clock, which never goes back.
+    /// Begins to connect to the node `peer` at `address`. The node that answers must have a certificate of our
+    /// cluster, and of that name. `now_nanos` is the caller's clock, which never goes back.
     ///
     /// # Errors
-    /// When there can be no such node, or the system has no socket. That nobody listens shows later, when the stream is read.
+    /// When there can be no such node, or the system has no socket. That nobody listens shows later, when the stream
+    /// is read.
     pub fn connect(
         address: SocketAddr,
         identity: &Identity,
@@ -204,9 +205,9 @@ impl Stream {
         self.address
     }
 
-    /// The peer's node name. None until the handshake is over: then the peer has shown a certificate of the cluster and that it
-    /// holds the key to it. A node that dials has this before the node that listens has checked *its* certificate; a refusal
-    /// then comes as an error of a later read.
+    /// The peer's node name. None until the handshake is over: then the peer has shown a certificate of the cluster
+    /// and that it holds the key to it. A node that dials has this before the node that listens has checked *its*
+    /// certificate; a refusal then comes as an error of a later read.
     pub fn peer(&self) -> Option<&str> {
         self.session.peer.as_deref()
     }
@@ -216,21 +217,27 @@ impl Stream {
         self.session.peer.is_none()
     }
 
+    /// When the handshake's time is over, on the caller's clock; none once the peer is verified.
+    pub fn handshake_ends_nanos(&self) -> Option<u64> {
+        let limit = u64::try_from(self.limits.handshake.as_nanos()).unwrap_or(u64::MAX);
+        self.is_handshaking().then(|| self.begun_nanos.saturating_add(limit))
+    }
+
     /// Says when the handshake takes too long. To be asked now and then while [`is_handshaking`](Self::is_handshaking).
     ///
     /// # Errors
     /// When it does.
     pub fn check_time(&mut self, now_nanos: u64) -> Result<(), LinkError> {
-        let limit = self.limits.handshake;
-        if self.is_handshaking() && u128::from(now_nanos.saturating_sub(self.begun_nanos)) >= limit.as_nanos()
-        {
+        if self.handshake_ends_nanos().is_some_and(|end| now_nanos >= end) {
+            let limit = self.limits.handshake;
             self.failed = true;
             return Err(LinkError::HandshakeTimeout { limit });
         }
         Ok(())
     }
 
-    /// Reads from the socket, and hands out what the peer has sent, in order, in pieces as they come. It reads a bounded amount.
+    /// Reads from the socket, and hands out what the peer has sent, in order, in pieces as they come. It reads a
+    /// bounded amount.
     ///
     /// # Errors
     /// When the link is at its end, other than by the peer's close. What was handed out before stands.
@@ -265,8 +272,8 @@ impl Stream {
             read += count;
             let mut bytes = &self.inbox[..count];
             while !bytes.is_empty() {
-                // Takes as much as it has room for; what it has decrypted is taken out each time, so there is some. What
-                // follows a close is nobody's, and it takes none of that.
+                // Takes as much as it has room for; what it has decrypted is taken out each time, so there is some.
+                // What follows a close is nobody's, and it takes none of that.
                 if self.session.tls.read_tls(&mut bytes)? == 0 || self.session.process(take)? {
                     return Ok(Incoming::End);
                 }
@@ -376,8 +383,9 @@ impl Stream {
         }
     }
 
-    /// Closes our side: nothing more can be queued; what is in the outbox still goes, and then the peer is told. What the peer
-    /// sends can be read on, until [`Incoming::End`]. Flushes; while [`wants_write`](Self::wants_write) there is more to flush.
+    /// Closes our side: nothing more can be queued; what is in the outbox still goes, and then the peer is told. What
+    /// the peer sends can be read on, until [`Incoming::End`]. Flushes; while [`wants_write`](Self::wants_write)
+    /// there is more to flush.
     ///
     /// # Errors
     /// When the link is at its end already.
@@ -394,7 +402,8 @@ impl Stream {
 }
 
 impl Session {
-    /// Goes through what has come, and hands out what the peer has said if it is verified. Says whether the peer has closed.
+    /// Goes through what has come, and hands out what the peer has said if it is verified. Says whether the peer has
+    /// closed.
     fn process(&mut self, take: &mut impl FnMut(&[u8])) -> Result<bool, LinkError> {
         let state = self.tls.process_new_packets()?;
         if self.peer.is_none() && !self.tls.is_handshaking() {
@@ -440,7 +449,8 @@ impl Session {
     }
 }
 
-/// A peer of our own name is ourselves, or another host with a copy of our key; with neither is there anything to talk about.
+/// A peer of our own name is ourselves, or another host with a copy of our key; with neither is there anything to
+/// talk about.
 fn not_ourselves(peer: &str, own: &str) -> Result<(), LinkError> {
     if peer == own {
         return Err(LinkError::Peer(format!("it is of node \"{own}\", and so is our own")));

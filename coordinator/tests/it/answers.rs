@@ -247,8 +247,8 @@ fn a_transaction_that_only_reads_may_be_asked_twice() {
     assert_eq!(outcome.answers, [coordinator::Answer::Got(None)]);
 }
 
-/// Good answers with bytes changed, put in and cut out, and plain noise: an error or an answer, never a panic, and a write is
-/// given away once at most.
+/// Good answers with bytes changed, put in and cut out, and plain noise: an error or an answer, never a panic, and a
+/// write is given away once at most.
 #[test]
 fn wild_answers_end_in_an_error_or_an_answer() {
     let seed: u64 =

@@ -1,5 +1,5 @@
-//! Strangers, and peers that are not what they should be. In each case nothing that was queued leaves, nothing that came is
-//! handed out, and the link says why it ends.
+//! Strangers, and peers that are not what they should be. In each case nothing that was queued leaves, nothing that
+//! came is handed out, and the link says why it ends.
 
 use std::{
     io::{Read, Write},
@@ -56,7 +56,8 @@ fn a_node_of_another_cluster_is_refused_by_both() {
     assert!(matches!(listening, LinkError::Tls(_) | LinkError::Io(_)), "{listening}");
 }
 
-/// A client of rustls itself, which can be what our own dialing end cannot: without a certificate, or with another protocol.
+/// A client of rustls itself, which can be what our own dialing end cannot: without a certificate, or with another
+/// protocol.
 fn raw_client(cluster: &Cluster, certificate_of: Option<&str>, protocols: &[&[u8]]) -> ClientConnection {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(cluster.dir.path().join("ca.pem")).unwrap()).unwrap();
@@ -289,6 +290,7 @@ fn half_a_handshake_and_then_silence_is_cut_off_by_the_callers_clock() {
         })
         .unwrap();
         // Times are the caller's: no real second passes.
+        assert_eq!(end.stream.handshake_ends_nanos(), Some(3_000_000_000));
         end.stream.check_time(2_999_999_999).expect("there is time left");
         let error = end.stream.check_time(3_000_000_000).unwrap_err();
         assert!(matches!(error, LinkError::HandshakeTimeout { .. }), "{error}");
@@ -306,7 +308,9 @@ fn half_a_handshake_and_then_silence_is_cut_off_by_the_callers_clock() {
     stream.check_time(3_000_001_000).unwrap_err();
     // Who is verified has no limit.
     let (a, _b) = meet(&cluster.a, &cluster.b, Limits::default());
-    a.unwrap().stream.check_time(u64::MAX).unwrap();
+    let mut a = a.unwrap();
+    assert_eq!(a.stream.handshake_ends_nanos(), None);
+    a.stream.check_time(u64::MAX).unwrap();
 }
 
 #[test]
