@@ -100,9 +100,10 @@ pub(crate) fn ask(dir: &Path, request: Request) -> Result<Value, String> {
 }
 
 /// Listens, and hands on what is asked.
+///
+/// Dropped, it listens no more; who waits for an answer still gets it, from whatever the node has become.
 pub(crate) struct Control {
-    endpoint: Option<socket::Endpoint>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    _endpoint: socket::Endpoint,
 }
 
 impl Control {
@@ -112,7 +113,7 @@ impl Control {
         let endpoint =
             socket::Endpoint::open_as(dir, NAME).map_err(|error| format!("{}: {error}", path.display()))?;
         let clients = endpoint.clients.clone();
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("control".into())
             .spawn(move || {
                 for client in clients {
@@ -120,17 +121,7 @@ impl Control {
                 }
             })
             .map_err(|error| format!("no thread for the control socket: {error}"))?;
-        Ok(Self { endpoint: Some(endpoint), thread: Some(thread) })
-    }
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        // Ends the channel that the thread reads.
-        self.endpoint = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        Ok(Self { _endpoint: endpoint })
     }
 }
 

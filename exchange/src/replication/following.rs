@@ -328,7 +328,12 @@ impl Driver {
         loop {
             let Self { link: Some(wire), machine, journal, incoming, .. } = self else { break };
             let bytes = match wire.peek() {
-                Ok(None) => break,
+                Ok(None) => {
+                    if let Some(why) = wire.ended().map(ToOwned::to_owned) {
+                        self.lose_link(&why);
+                    }
+                    break;
+                }
                 Ok(Some((message, bytes))) => {
                     if let cluster::frame::Message::Refused(refused) = &message {
                         let text = format!("refused by the other node: {}", refused.text);

@@ -53,6 +53,16 @@ struct Guest {
     wire: Wire,
 }
 
+/// Lets a handshake go on. Says whether there is more to do at once.
+fn shake_hands(guest: &mut Guest, now_nanos: u64) -> Result<bool, String> {
+    let more = guest.wire.read()? | guest.wire.flush()?;
+    guest.wire.stream.check_time(now_nanos).map_err(|error| error.to_string())?;
+    match guest.wire.ended() {
+        Some(why) if guest.wire.stream.is_handshaking() => Err(why.to_owned()),
+        _ => Ok(more),
+    }
+}
+
 struct Driver {
     node: Node,
     dir: PathBuf,
@@ -220,13 +230,7 @@ impl Driver {
         let mut verified = None;
         self.guests.retain_mut(|guest| {
             let address = guest.wire.stream.address();
-            let step =
-                guest.wire.read().and_then(|again| guest.wire.flush().map(|flush| again | flush)).and_then(
-                    |again| {
-                        guest.wire.stream.check_time(now).map_err(|error| error.to_string()).map(|()| again)
-                    },
-                );
-            match step {
+            match shake_hands(guest, now) {
                 Err(error) => {
                     warn!("replication: {address}: {error}");
                     return false;
@@ -288,7 +292,9 @@ impl Driver {
         let result = guest.wire.read().and_then(|again| {
             more = again;
             loop {
-                let Some((message, bytes)) = guest.wire.peek()? else { return Ok(()) };
+                let Some((message, bytes)) = guest.wire.peek()? else {
+                    return guest.wire.ended().map_or(Ok(()), |why| Err(why.to_owned()));
+                };
                 self.machine.on_message(boot_nanos(), &message);
                 guest.wire.taken(bytes);
             }

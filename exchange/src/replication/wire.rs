@@ -15,19 +15,25 @@ pub(super) struct Wire {
     /// Bytes of batches or of a piece of a snapshot that a message may carry.
     bytes_max: usize,
     scratch: Vec<u8>,
+    /// Why nothing more comes; to be acted upon when what has come has been dealt with.
+    ended: Option<String>,
 }
 
 impl Wire {
     pub(super) fn new(stream: Stream, bytes_max: usize) -> Self {
-        Self { stream, inbox: Vec::new(), used: 0, bytes_max, scratch: Vec::new() }
+        Self { stream, inbox: Vec::new(), used: 0, bytes_max, scratch: Vec::new(), ended: None }
     }
 
-    /// Reads what has come. Says whether there may be more at once.
+    /// Reads what has come. Says whether there may be more at once. A peer's last words often come with its end, so the
+    /// end is told by [`ended`](Self::ended).
     ///
     /// # Errors
-    /// When the link is at its end.
+    /// When what comes is no message.
     pub(super) fn read(&mut self) -> Result<bool, String> {
         let inbox = &mut self.inbox;
+        if self.ended.is_some() {
+            return Ok(false);
+        }
         if self.used > 0 {
             inbox.drain(..self.used);
             self.used = 0;
@@ -40,9 +46,20 @@ impl Wire {
         match self.stream.read(|bytes| inbox.extend_from_slice(bytes)) {
             Ok(Incoming::More) => Ok(true),
             Ok(Incoming::Drained) => Ok(false),
-            Ok(Incoming::End) => Err("closed by the other side".into()),
-            Err(error) => Err(error.to_string()),
+            Ok(Incoming::End) => {
+                self.ended = Some("closed by the other side".into());
+                Ok(false)
+            }
+            Err(error) => {
+                self.ended.get_or_insert(error.to_string());
+                Ok(false)
+            }
         }
+    }
+
+    /// Why nothing more comes, once what has come has been taken.
+    pub(super) fn ended(&self) -> Option<&str> {
+        self.ended.as_deref()
     }
 
     /// The next message that is there in full, taken with [`taken`](Self::taken) once it has been dealt with.

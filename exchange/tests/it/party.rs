@@ -12,6 +12,7 @@ use crate::{
 pub(crate) type Random = Xoshiro256StarStar;
 
 /// A session that trades at random.
+#[derive(Clone)]
 pub(crate) struct Party {
     pub(crate) user: &'static str,
     next_ref: u32,

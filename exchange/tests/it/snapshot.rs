@@ -247,11 +247,7 @@ fn a_snapshot_of_a_history_that_did_not_happen_is_done_without() {
     let data = home.file("copy");
     copy(&home.data(), &data);
     let copied = Home::new(Settings { data: Some(data.clone()), ..settings(&mut random) });
-    let mut others = parties.each_ref().map(|party| Party {
-        open: party.open.clone(),
-        told: party.told.clone(),
-        ..*party
-    });
+    let mut others = parties.clone();
     let venue = home.start();
     trade(&venue, &mut parties, &mut random);
     venue.stop();
