@@ -13,6 +13,7 @@ mod hints;
 mod inspect;
 mod load;
 mod recovery;
+mod repair;
 mod replay;
 mod run;
 mod say;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         cli::Command::Top(top) => top::top(top),
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),
+        cli::Command::Repair(repair) => repair::repair(repair),
         cli::Command::Replay(replay) => replay::replay(replay),
         cli::Command::Simulate(simulate) => simulate::simulate(simulate),
         cli::Command::Config => {

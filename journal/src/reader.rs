@@ -34,6 +34,8 @@ pub struct Record<'a> {
     pub sequence: Sequence,
     /// Its time.
     pub nanos: Nanos,
+    /// The term of the primary that wrote it.
+    pub epoch: u32,
     /// What it says, encoded.
     pub payload: &'a [u8],
     header: Header,
@@ -47,6 +49,7 @@ impl<'a> Record<'a> {
             kind: header.kind,
             sequence: Sequence(header.sequence),
             nanos: Nanos(header.nanos),
+            epoch: header.epoch,
             payload,
             header,
         }
