@@ -587,4 +587,12 @@ fn a_repair_that_fails_anywhere_can_be_repeated() {
         check(work.path(), &all, &format!("step {step}"));
     }
     assert_eq!(failed, 9, "a write, a sync and a rename each");
+
+    // A disk that says that it has written what it has not.
+    let [dir, copy] = paths(&dirs);
+    let (bad, liar) = (contents(dir), Faults::new());
+    liar.lie();
+    let error = repair::plan(dir, copy).expect("it can").carry_out(&*liar).expect_err("it lies");
+    assert!(matches!(error, RepairError::Draft { .. }), "{error}");
+    assert!(contents(dir) == bad, "it has changed something");
 }

@@ -398,7 +398,15 @@ fn an_archive_is_never_made_worse() {
     // Told to stop before it begins.
     let turn = Retention::new(dir.path().to_path_buf(), Some(archive.clone()));
     let done = turn.run(&[], &AtomicBool::new(true)).expect("it can");
-    assert_eq!((done.stopped, done.removed, indexes(dir.path())), (true, 0, before));
+    assert_eq!((done.stopped, done.removed, indexes(dir.path())), (true, 0, before.clone()));
+
+    // A disk that says that it has written what it has not.
+    let liar = Faults::new();
+    liar.lie();
+    let turn = Retention::with_storage(dir.path().to_path_buf(), Some(archive.clone()), liar);
+    let error = turn.run(&[], &AtomicBool::new(false)).expect_err("it lies");
+    assert!(matches!(error, RetentionError::Copy(_)), "{error}");
+    assert_eq!((indexes(dir.path()), indexes(&archive)), (before, vec![]));
 
     // What is damaged is not put away and not removed.
     let whole = fs::read(segment(dir.path(), 1)).expect("reads");
