@@ -43,6 +43,7 @@ readonly STEPS=(
     "smoke:seeded mutations against the decoders, random bytes as commands"
     "fuzz:coverage-guided fuzzing, shortly"
     "deny:licences, sources and versions of dependencies"
+    "etcd:the client of etcd against three members of a real one; leaders killed, all down"
     "interop:other people's SoupBinTCP client and dissector"
     "bench:every benchmark runs, on a small workload (no time is judged)"
     "demo:load, kill, recovery and proof, as the README shows it"
@@ -190,6 +191,17 @@ step_deny() {
     has cargo-deny || missing_tool cargo-deny "cargo install --locked cargo-deny"
     # Advisories apart: deny.toml says why.
     cargo deny --locked check --hide-inclusion-graph bans licenses sources
+}
+
+step_etcd() {
+    local installed=true
+    has etcd || installed=false
+    apt_install etcd etcd-server
+    # Debian's package starts a service of its own, which is none of ours: members under test take other ports.
+    if [[ $installed == false ]] && has systemctl; then
+        systemctl disable --quiet --now etcd >/dev/null 2>&1 || true
+    fi
+    some_tests cargo test --locked --profile fast-tests -p coordinator --features etcd-tests --test etcd
 }
 
 step_interop() {

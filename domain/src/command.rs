@@ -1,8 +1,8 @@
 //! Commands: intents, in the one order that the sequencer gives them.
 
 use crate::{
-    AccountId, CancelReason, ClientOrderId, ClientRef, Echo, Instructions, Instrument, InstrumentId, Nanos,
-    OrderId, OrderType, Owner, Price, Quantity, RejectReason, Sequence, SessionId, Side, TimeInForce,
+    AccountId, CancelReason, ClientOrderId, ClientRef, Echo, Epoch, Instructions, Instrument, InstrumentId,
+    Nanos, OrderId, OrderType, Owner, Price, Quantity, RejectReason, Sequence, SessionId, Side, TimeInForce,
     UserName,
 };
 
@@ -47,6 +47,8 @@ pub enum Command {
     /// Time passes in one book: orders whose date has come expire, stop orders that still wait for their turn get
     /// it. Every command of a book does this first; this one is for when no other comes.
     Advance(InstrumentId),
+    /// Another primary sequences from here on: the first command of its epoch. Touches no book.
+    EpochStart(Epoch),
 }
 
 impl Command {
@@ -62,7 +64,11 @@ impl Command {
             Self::ReplaceSpecial(c) => Some(c.replace.order.instrument()),
             Self::MassCancel(c) => c.instrument,
             Self::Advance(instrument) => Some(*instrument),
-            Self::Rejected(_) | Self::DefineInstrument(_) | Self::DefineSession(_) | Self::EndOfDay => None,
+            Self::Rejected(_)
+            | Self::DefineInstrument(_)
+            | Self::DefineSession(_)
+            | Self::EndOfDay
+            | Self::EpochStart(_) => None,
         }
     }
 

@@ -47,6 +47,10 @@ id! {
     Sequence(u64)
 }
 id! {
+    /// A primary's term: one primary sequences in an epoch, and whoever takes over takes a higher one. The first is 1.
+    Epoch(u32)
+}
+id! {
     /// A session's own number for an order: OUCH's UserRefNum. Strictly increasing within a session, from 1.
     ClientRef(u32)
 }

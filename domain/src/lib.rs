@@ -22,8 +22,8 @@ pub use command::{
 };
 pub use event::{CancelReason, Event, EventKind, EventSink, Events};
 pub use id::{
-    AccountId, BookScopedId, ClientOrderId, ClientRef, InstrumentId, OrderId, Owner, Sequence, SessionId,
-    ShardId, TradeId, UserName,
+    AccountId, BookScopedId, ClientOrderId, ClientRef, Epoch, InstrumentId, OrderId, Owner, Sequence,
+    SessionId, ShardId, TradeId, UserName,
 };
 pub use instructions::{Display, Execution, Instructions, PostOnly, SelfTrade, SelfTradePolicy, Trigger};
 pub use instrument::{Instrument, InstrumentError, OrderBounds, Symbol};

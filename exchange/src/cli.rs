@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Journal(Journal),
     /// Restore damaged or missing segments of a journal from a copy of it: a standby's data directory, an archive.
     Repair(Repair),
+    /// Take a snapshot, of an exchange that runs or of one that does not: the next start replays only what comes after.
+    Snapshot(Snapshot),
     /// Simulate shards and workers of another machine: what a balancing policy would do there, beside the ideal.
     Simulate(Simulate),
     /// Print the commented default configuration.
@@ -201,6 +203,17 @@ pub(crate) struct Replay {
     /// Print each book's commands and hashes.
     #[arg(long)]
     pub(crate) per_instrument: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Snapshot {
+    /// The data directory. An exchange may be running on it, and is asked nothing: this follows its journal, with the
+    /// lowest priority.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -57,6 +57,8 @@ struct JournalFile {
     tail_mib: u64,
     tail_dir: String,
     reserve_mib: u64,
+    #[serde(default = "snapshot_mib")]
+    snapshot_mib: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -120,6 +122,10 @@ struct InstrumentDefaults {
     notional_max: String,
 }
 
+const fn snapshot_mib() -> u64 {
+    1_024
+}
+
 const fn one_lot() -> u64 {
     1
 }
@@ -167,6 +173,8 @@ pub(crate) struct Config {
     /// When Day orders end, as time since midnight UTC; never if `None`.
     pub(crate) end_of_day: Option<Duration>,
     pub(crate) journal: journal::Options,
+    /// Bytes of the journal from one snapshot to the next while the exchange trades; 0 for none but at a stop.
+    pub(crate) snapshot_bytes: u64,
     pub(crate) limits: gateway::Limits,
     /// Whether the file says how many commands a book may have outstanding, so that the machine does not.
     pub(crate) window_given: bool,
@@ -221,6 +229,7 @@ impl Config {
             },
             end_of_day: end_of_day(&file.end_of_day_utc)?,
             journal: journal_options(&file.journal)?,
+            snapshot_bytes: mib("snapshot_mib", file.journal.snapshot_mib)?,
             window_given: file.admission.window.is_some(),
             limits: gateway::Limits {
                 connections_max: file.limits.connections,
@@ -295,15 +304,17 @@ fn end_of_day(text: &str) -> Result<Option<Duration>, String> {
     Ok(Some(Duration::from_secs(hours * 3_600 + minutes * 60)))
 }
 
+/// A number of bytes in the journal's section.
+fn mib(name: &str, mib: u64) -> Result<u64, String> {
+    mib.checked_mul(1 << 20).ok_or_else(|| format!("journal.{name}: {mib} MiB is beyond any disk"))
+}
+
 fn journal_options(file: &JournalFile) -> Result<journal::Options, String> {
-    let bytes = |name: &str, mib: u64| {
-        mib.checked_mul(1 << 20).ok_or_else(|| format!("journal.{name}: {mib} MiB is beyond any disk"))
-    };
     Ok(journal::Options {
-        segment_bytes: bytes("segment_mib", file.segment_mib)?,
-        tail_bytes: bytes("tail_mib", file.tail_mib)?,
+        segment_bytes: mib("segment_mib", file.segment_mib)?,
+        tail_bytes: mib("tail_mib", file.tail_mib)?,
         tail_dir: (!file.tail_dir.is_empty()).then(|| PathBuf::from(&file.tail_dir)),
-        reserve_bytes: bytes("reserve_mib", file.reserve_mib)?,
+        reserve_bytes: mib("reserve_mib", file.reserve_mib)?,
         ..journal::Options::default()
     })
 }

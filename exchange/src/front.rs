@@ -172,7 +172,7 @@ impl Front {
                 let sent = !self.gateway.is_gated() && !self.gateway.has_work();
                 // What has been read is answered: it goes on, or it has waited too long.
                 if !self.gateway.is_holding()
-                    && self.sequencer.runtime.is_quiescent()
+                    && self.sequencer.books.runtime.is_quiescent()
                     && self.sequencer.is_safe()
                     && (sent || since.elapsed() > FAREWELL)
                 {
@@ -210,7 +210,7 @@ impl Front {
         if let Some(day_end) = &mut self.day_end {
             let now = self.sequencer.now();
             if self.sequencer.has_room(None)
-                && self.sequencer.runtime.accepts_command(&Command::EndOfDay)
+                && self.sequencer.books.runtime.accepts_command(&Command::EndOfDay)
                 && day_end.is_due(now)
             {
                 self.sequencer.sequence(Command::EndOfDay);
@@ -219,7 +219,7 @@ impl Front {
         self.balance();
         let mut worked = self.sequencer.advance_due() > 0;
         worked |= self.gateway.receive(&mut self.sequencer);
-        self.sequencer.runtime.publish();
+        self.sequencer.books.runtime.publish();
         worked |= self.drain() > 0;
         let committed = self.sequencer.commit();
         self.gateway.send(&mut self.sequencer, committed);
@@ -229,9 +229,9 @@ impl Front {
     /// Lets the runtime balance, and passes on what it has done.
     fn balance(&mut self) {
         let Self { sequencer, outside, requests, .. } = self;
-        sequencer.runtime.tick(clock::monotonic_nanos());
+        sequencer.books.runtime.tick(clock::monotonic_nanos());
         let mut at = None;
-        sequencer.runtime.take_balance_events(|event| {
+        sequencer.books.runtime.take_balance_events(|event| {
             let wanted = requests.steals_wanted.load(Ordering::Relaxed);
             outside.leave(event, wanted, || *at.get_or_insert_with(wall_clock));
         });
@@ -246,9 +246,9 @@ impl Front {
         self.gateway.has_work()
             || self.gateway.is_holding()
             || self.gateway.is_gated()
-            || self.sequencer.runtime.has_events()
-            || !self.sequencer.runtime.is_quiescent()
-            || self.sequencer.has_due()
+            || self.sequencer.books.runtime.has_events()
+            || !self.sequencer.books.runtime.is_quiescent()
+            || self.sequencer.books.has_due()
     }
 
     /// Whether an order waits that must be refused before a sleep would end: the system's poll counts milliseconds.
@@ -271,9 +271,9 @@ impl Front {
         let gate = self.sequencer.gate();
         let stalled = self.gateway.has_work()
             || self.gateway.is_holding()
-            || (self.sequencer.runtime.has_events() && !self.sequencer.log_has_room());
+            || (self.sequencer.books.runtime.has_events() && !self.sequencer.log_has_room());
         self.wake.announce(self.gateway.is_gated() || stalled);
-        let must_not = (self.sequencer.runtime.has_events() && self.sequencer.log_has_room())
+        let must_not = (self.sequencer.books.runtime.has_events() && self.sequencer.log_has_room())
             || self.sequencer.gate() != gate
             || self.requests.stop.load(Ordering::Acquire)
             || self.requests.status_wanted.load(Ordering::Relaxed);
@@ -286,7 +286,7 @@ impl Front {
             // What is due and found no room is tried again soon.
             let due = self.sequencer.due_in().map_or(Duration::MAX, |due| due.max(POLL_MIN));
             let watchful =
-                if self.sequencer.runtime.is_quiescent() { Duration::from_secs(1) } else { WATCHFUL };
+                if self.sequencer.books.runtime.is_quiescent() { Duration::from_secs(1) } else { WATCHFUL };
             self.gateway.patience().min(watchful).min(due)
         };
         let result = self.poll(Some(timeout));
@@ -296,13 +296,13 @@ impl Front {
 
     fn hand_over(&self, cancel_only: bool) {
         let log = self.sequencer.appender().stats();
-        let balance = self.sequencer.runtime.balance_stats();
+        let balance = self.sequencer.books.runtime.balance_stats();
         let counters = Counters {
             at: Instant::now(),
             sequenced: self.sequencer.sequenced,
             last_sequence: self.sequencer.last_sequence(),
             gateway: self.gateway.stats(),
-            shards: self.sequencer.runtime.stats(),
+            shards: self.sequencer.books.runtime.stats(),
             events_lost: self.outside.events_lost + balance.events_lost,
             balance,
             unsynced: log.behind,
@@ -318,8 +318,8 @@ impl Front {
         self.gateway.shut_down(&self.sequencer);
         let last_sequence = self.sequencer.last_sequence();
         let sequenced = self.sequencer.sequenced;
-        let market_wide = self.sequencer.market_wide();
-        let (runtime, appender) = self.sequencer.into_parts();
+        let (books, appender) = self.sequencer.into_parts();
+        let (market_wide, runtime) = (books.market_wide(), books.runtime);
         let BalanceStats { moves, steals, .. } = runtime.balance_stats();
         let books = runtime.hashes();
         // Before the journal closes, which gives the directory up. A snapshot that gets ahead of what the disk has of

@@ -3,11 +3,13 @@
 
 mod agenda;
 mod balance_events;
+mod books;
 mod child;
 mod cli;
 mod clock;
 mod config;
 mod demo;
+mod follower;
 mod front;
 mod hints;
 mod inspect;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         cli::Command::Journal(journal) => inspect::journal(journal),
         cli::Command::Repair(repair) => repair::repair(repair),
         cli::Command::Replay(replay) => replay::replay(replay),
+        cli::Command::Snapshot(args) => snapshot::snapshot(args),
         cli::Command::Simulate(simulate) => simulate::simulate(simulate),
         cli::Command::Config => {
             say::say!("{}", config::DEFAULT.trim_end());

@@ -4,9 +4,10 @@
 //!    refuses what is damaged.
 //! 2. The newest [snapshot] that is good in every respect says where to begin; any doubt about one costs a
 //!    line in the log and it is done without: the one before it serves, or the journal from its start.
-//! 3. A first pass over the log from there collects definitions and which reports have been numbered already.
-//! 4. A second pass runs every command through the same path as live trading: sessions fold it, its book
-//!    executes it on its shard, and events that had not been reported yet are numbered and logged now.
+//! 3. A [`Follower`] goes from there to the end: commands through sessions and books, and each report in the log held
+//!    against what the books say.
+//! 4. What the books have caused and the log does not have had never been numbered, hence never sent: it is numbered and
+//!    logged now.
 //! 5. The configuration is held against what the journal defines, and what is new is defined.
 
 use std::{
@@ -15,27 +16,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Command, Instrument, InstrumentId, Nanos, OrderBounds, Sequence, SessionDefinition, SessionId};
-use engine::{
-    book::Book,
-    hash::StateHash,
-    runtime::{Runtime, RuntimeConfig, Wake},
-};
+use domain::{Command, Instrument, InstrumentId, OrderBounds, Sequence, SessionDefinition, SessionId};
+use engine::hash::StateHash;
 use gateway::{Instruments, Sessions, Venue};
-use journal::{AckPolicy, Journal, Mark, Position, Reader, RecordKind, Recovery};
+use journal::{AckPolicy, Journal, Mark, Position, Reader, RecordKind, Records, Recovery};
 use log::warn;
 
 use crate::{
-    agenda::Agenda,
+    books::HowToRun,
     config::Config,
-    front::combined,
-    sequencer::{Line, Past, Sequencer},
-    snapshot::{self, Loaded, MarketWide},
+    follower::{Followed, Follower},
+    sequencer::Sequencer,
+    snapshot,
     wake::FrontWake,
 };
-
-/// Commands routed before the shards are shown them.
-const BATCH: usize = 256;
 
 /// What the recovery found.
 pub(crate) struct Recovered {
@@ -46,6 +40,8 @@ pub(crate) struct Recovered {
     pub(crate) journal: Recovery,
     /// The last command in the snapshot that served; `None` when none did.
     pub(crate) snapshot: Option<Sequence>,
+    /// Its place; 0 when none served.
+    pub(crate) snapshot_at: Position,
     /// Commands executed: those of the journal that the snapshot does not have.
     pub(crate) executed: u64,
     /// Reports that had been caused and not numbered when the process died.
@@ -62,32 +58,12 @@ impl Recovered {
     }
 }
 
-/// Where the second pass begins, and what the first has collected from there on.
-#[derive(Default)]
-struct Start {
-    /// The place in the journal of the snapshot that served; `None`: the journal's start.
-    mark: Option<Mark>,
-    /// The last command before that place.
-    snapshot_sequence: Sequence,
-    /// The books as they are there, by instrument index; those of instruments defined later are not among
-    /// them.
-    books: Vec<Book>,
-    /// What all books have been told there.
-    market_wide: MarketWide,
-    /// From here on: as the first pass leaves it.
-    instruments: Instruments,
-    /// The books' side as it is at the mark; the log's side as the first pass leaves it.
-    sessions: Sessions,
-    last_sequence: Sequence,
-    last_nanos: Nanos,
-}
-
 /// Recovers the directory, or makes it.
 pub(crate) fn recover(
     dir: &Path,
     config: &Config,
     ack: AckPolicy,
-    runtime: impl FnOnce(&[Instrument]) -> Result<RuntimeConfig, String>,
+    how: Arc<HowToRun>,
     use_snapshots: bool,
     wake: &Arc<FrontWake>,
 ) -> Result<Recovered, String> {
@@ -98,39 +74,13 @@ pub(crate) fn recover(
     };
     let options = journal::Options { ack, ..config.journal.clone() };
     let (appender, found) = Journal::open(dir, &options, on_progress).map_err(|error| error.to_string())?;
-    let reader = Reader::open(dir).map_err(|error| error.to_string())?;
-    let Start {
-        mark,
-        snapshot_sequence,
-        mut books,
-        market_wide,
-        mut instruments,
-        mut sessions,
-        last_sequence,
-        last_nanos,
-    } = begin(dir, &reader, &found, use_snapshots)?;
-    let new_instruments = check_instruments(&instruments, &config.instruments)?;
-    let all = [instruments.as_slice(), &new_instruments].concat();
-    let count = u32::try_from(all.len()).map_err(|error| error.to_string())?;
-    for instrument in (0..count).map(InstrumentId).skip(books.len()) {
-        books.push(market_wide.book(instrument)?);
-    }
-    let line = |book: &Book| Line {
-        next_order: book.next_order_number(),
-        last_sequence: book.last_sequence(),
-        last_nanos: Nanos(0),
-    };
-    let lines = books.iter().map(line).collect();
-    let agenda = Agenda::of(&books);
-    let wake: Arc<dyn Wake> = Arc::clone(wake) as Arc<dyn Wake>;
-    let runtime = Runtime::resume(&runtime(&all)?, &wake, books).map_err(|error| error.to_string())?;
-    let past = Past { last_sequence, last_nanos, lines, market_wide, agenda };
-    let mut sequencer = Sequencer::new(runtime, appender, ack, past);
-
-    let (executed, reports_completed) = second_pass(&reader, mark, &mut sequencer, &mut sessions)?;
-    sessions.recovered();
-    drop(reader);
-    let state = combined(&sequencer.runtime.hashes());
+    let (mut follower, snapshot) = follow(dir, &found, &how, use_snapshots, wake)?;
+    let new_instruments = check_instruments(follower.instruments(), &config.instruments)?;
+    follower.grow(&new_instruments)?;
+    let state = follower.state();
+    let Followed { books, mut sessions, mut instruments, commands: executed } = follower.end()?;
+    let mut sequencer = Sequencer::new(books, appender, ack);
+    let reports_completed = lead(&mut sequencer, &mut sessions)?;
 
     for instrument in new_instruments {
         wait_for_room(&mut sequencer)?;
@@ -144,7 +94,8 @@ pub(crate) fn recover(
         sessions,
         instruments,
         journal: found,
-        snapshot: mark.map(|_| snapshot_sequence),
+        snapshot: snapshot.map(|(_, sequence)| sequence),
+        snapshot_at: snapshot.map_or(Position(0), |(mark, _)| mark.position),
         executed,
         reports_completed,
         took: started.elapsed(),
@@ -157,26 +108,35 @@ pub(crate) const fn is_definition(kind: RecordKind) -> bool {
     matches!(kind, RecordKind::DefineInstrument | RecordKind::DefineSession)
 }
 
-/// Finds where to begin, and makes the first pass from there.
-fn begin(dir: &Path, reader: &Reader, found: &Recovery, use_snapshots: bool) -> Result<Start, String> {
+/// Follows the journal to its end, from the newest snapshot that is good in every respect. Gives the
+/// snapshot's place and its last command, if one served.
+fn follow(
+    dir: &Path,
+    found: &Recovery,
+    how: &Arc<HowToRun>,
+    use_snapshots: bool,
+    wake: &Arc<FrontWake>,
+) -> Result<(Follower, Option<(Mark, Sequence)>), String> {
+    let reader = Reader::open(dir).map_err(|error| error.to_string())?;
     let snapshots = if use_snapshots { journal::snapshot::list(dir) } else { Ok(Vec::new()) };
     let snapshots = snapshots.unwrap_or_else(|error| {
         warn!("snapshots are not looked for: {error}");
         Vec::new()
     });
     for path in snapshots {
-        match begin_with(&path, reader, found) {
-            Ok(start) => return Ok(start),
+        match follow_from(&path, &reader, found, how, wake) {
+            Ok((follower, place)) => return Ok((follower, Some(place))),
             Err(why) => warn!(
                 "snapshot {} is not used: {why}; recovering without it, which takes longer and gives the same",
                 path.display()
             ),
         }
     }
-    from_its_start(dir, reader)?;
-    let mut start = Start::default();
-    first_pass(reader, &mut start)?;
-    Ok(start)
+    from_its_start(dir, &reader)?;
+    let mut follower = Follower::begin(Arc::clone(how), wake, None)?;
+    // The journal was judged when it was opened.
+    run(&mut follower, reader.records_unjudged())?;
+    Ok((follower, None))
 }
 
 /// Whether a journal has its start, so that everything can be made from it alone. One whose oldest segments retention
@@ -194,142 +154,53 @@ pub(crate) fn from_its_start(dir: &Path, reader: &Reader) -> Result<(), String> 
     ))
 }
 
-/// Begins with a snapshot. What is wrong is wrong with the snapshot: the journal has been found good.
-fn begin_with(path: &Path, reader: &Reader, found: &Recovery) -> Result<Start, String> {
-    let Loaded { mark, last_sequence, last_nanos, market_wide, instruments, books, sessions } =
-        snapshot::load(path, found.cluster)?;
-    let mut start = Start {
-        mark: Some(mark),
-        snapshot_sequence: last_sequence,
-        books,
-        market_wide,
-        instruments,
-        sessions,
-        last_sequence,
-        last_nanos,
-    };
-    first_pass(reader, &mut start).map_err(|error| format!("the journal does not go on from it: {error}"))?;
-    if (start.last_sequence, start.last_nanos) != (found.last_sequence, found.last_nanos) {
+/// The same from one snapshot. What is wrong is wrong with the snapshot: the journal has been found good.
+fn follow_from(
+    path: &Path,
+    reader: &Reader,
+    found: &Recovery,
+    how: &Arc<HowToRun>,
+    wake: &Arc<FrontWake>,
+) -> Result<(Follower, (Mark, Sequence)), String> {
+    let loaded = snapshot::load(path, found.cluster)?;
+    let (mark, sequence) = (loaded.mark, loaded.last_sequence);
+    let from_there = |error: &dyn std::fmt::Display| format!("the journal does not go on from it: {error}");
+    reader.records_after(mark).map_err(|error| from_there(&error))?;
+    let mut follower = Follower::begin(Arc::clone(how), wake, Some(loaded))?;
+    run(&mut follower, reader.records_again_after(mark)).map_err(|error| from_there(&error))?;
+    if follower.last_sequence() != found.last_sequence {
         return Err(format!(
             "with it the journal ends at sequence {}, and without it at {}",
-            start.last_sequence, found.last_sequence
+            follower.last_sequence(),
+            found.last_sequence
         ));
     }
-    Ok(start)
+    Ok((follower, (mark, sequence)))
 }
 
-fn first_pass(reader: &Reader, start: &mut Start) -> Result<(), String> {
-    let records = match start.mark {
-        None => reader.records(),
-        Some(mark) => reader.records_after(mark).map_err(|error| error.to_string())?,
-    };
+fn run(follower: &mut Follower, records: Records<'_>) -> Result<(), String> {
     for record in records {
-        let record = record.map_err(|error| error.to_string())?;
-        let place = |error: &dyn std::fmt::Display| format!("at position {}: {error}", record.position);
-        if record.kind.is_report() {
-            let report = record.report().map_err(|error| place(&error))?;
-            start.sessions.on_logged(&report, record.position).map_err(|error| place(&error))?;
-        } else if record.kind.is_command() {
-            start.last_sequence = record.sequence;
-            start.last_nanos = record.nanos;
-            if is_definition(record.kind) {
-                match record.command().map_err(|error| place(&error))?.command {
-                    Command::DefineInstrument(instrument) => {
-                        let next = start.instruments.as_slice().len();
-                        if instrument.id.0 as usize != next
-                            || start.instruments.find(instrument.symbol).is_some()
-                        {
-                            return Err(place(&format_args!(
-                                "instrument {} is out of turn",
-                                instrument.symbol
-                            )));
-                        }
-                        start.instruments.define(instrument);
-                    }
-                    Command::DefineSession(definition) => {
-                        if definition.session.0 as usize != start.sessions.len() {
-                            return Err(place(&format_args!(
-                                "session {} is out of turn",
-                                definition.session
-                            )));
-                        }
-                        start.sessions.define(&definition);
-                    }
-                    _ => {}
-                }
-            }
-        }
+        follower.on_record(&record.map_err(|error| error.to_string())?)?;
     }
-    Ok(())
+    // Instruments that no command has followed have their books, too.
+    follower.grow(&[])?;
+    follower.sessions().caught_up().map_err(|error| error.to_string())
 }
 
-/// Returns the commands executed and the reports completed.
-fn second_pass(
-    reader: &Reader,
-    mark: Option<Mark>,
-    sequencer: &mut Sequencer,
-    sessions: &mut Sessions,
-) -> Result<(u64, u64), String> {
-    let mut commands = 0;
-    let mut completed = 0;
-    let records = match mark {
-        None => reader.records_unjudged(),
-        Some(mark) => reader.records_again_after(mark),
-    };
-    for record in records {
-        let record = record.map_err(|error| error.to_string())?;
-        if !record.kind.is_command() {
-            continue;
+/// The log is ours to write from here on: what had been caused and not numbered when its writer stopped is numbered.
+/// Returns how many reports that were.
+pub(crate) fn lead(sequencer: &mut Sequencer, sessions: &mut Sessions) -> Result<u64, String> {
+    let mut failed = None;
+    let owed = sessions.lead(|report| {
+        if let Err(error) = wait_for_room(sequencer) {
+            // No number that is given now is ever told: the start ends with this error.
+            failed.get_or_insert(error);
+            return Position(u64::MAX);
         }
-        let command =
-            record.command().map_err(|error| format!("at position {}: {error}", record.position))?;
-        if let Some(instrument) = command.command.instrument()
-            && instrument.0 as usize >= sequencer.instruments()
-        {
-            return Err(format!(
-                "at position {}: instrument {instrument} was never defined",
-                record.position
-            ));
-        }
-        wait_for_room(sequencer)?;
-        sessions.on_command(&command, |report| {
-            completed += 1;
-            sequencer.log(report)
-        });
-        while !sequencer.runtime.accepts_command(&command.command) {
-            sequencer.runtime.publish();
-            completed += drain(sequencer, sessions)?;
-        }
-        sequencer.replay(&command);
-        commands += 1;
-        if commands % BATCH as u64 == 0 {
-            sequencer.runtime.publish();
-            completed += drain(sequencer, sessions)?;
-        }
-    }
-    sequencer.runtime.publish();
-    while !sequencer.runtime.is_quiescent() {
-        let more = drain(sequencer, sessions)?;
-        completed += more;
-        if more == 0 {
-            std::thread::yield_now();
-        }
-    }
-    sequencer.commit();
-    Ok((commands, completed))
-}
-
-/// Folds what the books have said. Returns how many reports had not been numbered.
-fn drain(sequencer: &mut Sequencer, sessions: &mut Sessions) -> Result<u64, String> {
-    wait_for_room(sequencer)?;
-    let mut completed = 0;
-    sequencer.drain(BATCH * 4, |event, log| {
-        sessions.on_event(event, |report| {
-            completed += 1;
-            log(report)
-        });
+        sequencer.log(report)
     });
-    Ok(completed)
+    sequencer.commit();
+    failed.map_or(owed.map_err(|error| error.to_string()), Err)
 }
 
 /// Waits until the log has room, which the disk thread makes.

@@ -2,6 +2,7 @@
 
 mod choices;
 mod found;
+mod snapshots;
 mod voice;
 mod watch;
 
@@ -22,9 +23,10 @@ use signal_hook::{
 };
 use wire::soup::SessionName;
 
-use self::{choices::Choices, voice::Voice, watch::Watch};
+use self::{choices::Choices, snapshots::Snapshots, voice::Voice, watch::Watch};
 use crate::{
     balance_events::{EventFile, Stamped},
+    books::HowToRun,
     cli,
     front::{DayEnd, Front, Outside, Requests},
     recovery::{Recovered, recover},
@@ -63,7 +65,7 @@ fn reserve_descriptors(connections_max: usize) -> Result<(), String> {
 
 /// Runs the exchange.
 pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
-    let choices = Choices::new(args)?;
+    let choices = Arc::new(Choices::new(args)?);
     reserve_descriptors(choices.config.limits.connections_max)?;
     let voice = Voice { json: args.json };
     if choices.config.embedded {
@@ -77,7 +79,7 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         &args.data,
         &choices.config,
         choices.config.ack,
-        |instruments| choices.runtime(instruments),
+        how_to_run(&choices),
         !args.no_snapshot,
         &wake,
     )?;
@@ -95,6 +97,7 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         })
         .ok();
     let (outside, counters, events) = outside();
+    let (progress, last) = (recovered.sequencer.appender().progress(), recovered.snapshot_at);
     let (front, address) = assemble(&choices, recovered, &wake, outside)?;
     let requests = Arc::clone(&front.requests);
     let front_core = choices.front_core;
@@ -114,6 +117,12 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         &json!({ "event": "ready", "soup": address.to_string() }),
     );
 
+    let snapshots = (choices.config.snapshot_bytes > 0)
+        .then(|| {
+            let (data, every) = (args.data.clone(), choices.config.snapshot_bytes);
+            Snapshots { data, every, progress, last, requests: Arc::clone(&requests) }.spawn()
+        })
+        .transpose()?;
     let handle = signals.handle();
     let stopper = {
         let (requests, wake) = (Arc::clone(&requests), Arc::clone(&wake));
@@ -140,9 +149,13 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         events,
         end,
     };
+    let asked = Arc::clone(&watch.requests);
     let (voice, result) = watch.run();
     handle.close();
-    let joined = thread.join().is_ok() && stopper.join().is_ok();
+    // It may have ended by itself.
+    asked.stop.store(true, Ordering::Release);
+    let snapshots_ended = snapshots.is_none_or(|thread| thread.join().is_ok());
+    let joined = thread.join().is_ok() && stopper.join().is_ok() && snapshots_ended;
     let ended = result?;
     if !joined {
         return Err("a thread died".into());
@@ -163,6 +176,12 @@ pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
         }),
     );
     Ok(())
+}
+
+/// How the choices run whatever books there are.
+fn how_to_run(choices: &Arc<Choices>) -> Arc<HowToRun> {
+    let choices = Arc::clone(choices);
+    Arc::new(move |instruments| choices.runtime(instruments))
 }
 
 /// What the front leaves for the main thread, and where the main thread finds it.

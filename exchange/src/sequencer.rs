@@ -6,14 +6,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use domain::{
-    Command, EnterSpecial, Event, InstrumentId, Nanos, OrderId, ReplaceSpecial, Report, Sequence, Sequenced,
-};
-use engine::runtime::Runtime;
+use domain::{Command, Event, InstrumentId, Nanos, OrderId, Report, Sequence, Sequenced};
 use gateway::Venue;
 use journal::{AckPolicy, Appender, Position, ReadError, StorageState};
 
-use crate::{agenda::Agenda, snapshot::MarketWide};
+use crate::books::Books;
 
 /// Bytes of the log that a turn keeps free beyond a command: the reports that books may say before the front looks
 /// again are refused no room. One event causes at most two reports, and no record is longer than 160 bytes.
@@ -22,43 +19,13 @@ const ROOM_MIN: u64 = 4 * 1024;
 /// Books that are told of the time in one turn; the others have theirs in the next.
 const ADVANCES_MAX: usize = 64;
 
-/// Where a sequencer goes on.
-pub(crate) struct Past {
-    /// The last command in the journal.
-    pub(crate) last_sequence: Sequence,
-    pub(crate) last_nanos: Nanos,
-    /// By instrument index: where the book stands from which the journal is read on.
-    pub(crate) lines: Vec<Line>,
-    /// What all books have been told where they stand.
-    pub(crate) market_wide: MarketWide,
-    /// What is due in them.
-    pub(crate) agenda: Agenda,
-}
-
-/// What has been sequenced for one book.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Line {
-    /// The number that its next order gets.
-    pub(crate) next_order: u64,
-    /// Its last command, market-wide ones perhaps not counted.
-    pub(crate) last_sequence: Sequence,
-    /// That command's time; 0 when it is not known, for what came before a snapshot.
-    pub(crate) last_nanos: Nanos,
-}
-
 /// The sequencer, the journal's writing end and the books' front end.
 pub(crate) struct Sequencer {
-    pub(crate) runtime: Runtime,
+    pub(crate) books: Books,
     appender: Appender,
     ack: AckPolicy,
-    last_sequence: Sequence,
+    /// The time, as far as it has come.
     last_nanos: Nanos,
-    /// By instrument index.
-    lines: Vec<Line>,
-    market_wide: MarketWide,
-    /// Time of the last market-wide command since the start.
-    market_wide_nanos: Nanos,
-    agenda: Agenda,
     /// Commands given a place since the start, those of the recovery excepted.
     pub(crate) sequenced: u64,
     /// Something has been appended since the last commit.
@@ -66,42 +33,22 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
-    pub(crate) fn new(runtime: Runtime, appender: Appender, ack: AckPolicy, past: Past) -> Self {
-        let Past { last_sequence, last_nanos, lines, market_wide, agenda } = past;
-        Self {
-            runtime,
-            appender,
-            ack,
-            last_sequence,
-            last_nanos,
-            lines,
-            market_wide,
-            market_wide_nanos: Nanos(0),
-            agenda,
-            sequenced: 0,
-            appended: false,
-        }
-    }
-
-    /// Hands a command that the journal already holds to its book.
-    pub(crate) fn replay(&mut self, command: &Sequenced<Command>) {
-        self.count(command);
-        self.runtime.route(command);
+    /// Goes on behind what the books have been told, which is all that the journal has.
+    pub(crate) fn new(books: Books, appender: Appender, ack: AckPolicy) -> Self {
+        let last_nanos = books.last_nanos();
+        Self { books, appender, ack, last_nanos, sequenced: 0, appended: false }
     }
 
     /// Tells books of the time that need to know it: an expiry has come, or they paused. Returns how many.
     #[inline]
     pub(crate) fn advance_due(&mut self) -> usize {
-        if self.agenda.is_empty() { 0 } else { self.advance() }
+        if self.books.never_due() { 0 } else { self.advance() }
     }
 
     fn advance(&mut self) -> usize {
         let now = self.now();
-        let Self { agenda, lines, market_wide_nanos, .. } = self;
-        agenda.look(now, |id| lines[id.0 as usize].last_nanos.max(*market_wide_nanos));
-        let ready: Vec<_> = self.agenda.ready().take(ADVANCES_MAX).collect();
         let mut told = 0;
-        for instrument in ready {
+        for instrument in self.books.due(now, ADVANCES_MAX) {
             if self.has_room(Some(instrument)) {
                 self.sequence(Command::Advance(instrument));
                 told += 1;
@@ -112,18 +59,11 @@ impl Sequencer {
 
     /// How long it is until a book needs to be told of the time; `None` when none does.
     pub(crate) fn due_in(&mut self) -> Option<Duration> {
-        let next = self.agenda.next()?;
-        Some(Duration::from_nanos(next.0.saturating_sub(self.now().0)))
-    }
-
-    /// Whether books need to be told of the time now, for whom there was no room or no turn.
-    pub(crate) fn has_due(&self) -> bool {
-        self.agenda.ready().next().is_some()
-    }
-
-    /// How many instruments there are.
-    pub(crate) fn instruments(&self) -> usize {
-        self.lines.len()
+        if self.books.never_due() {
+            return None;
+        }
+        let now = self.now();
+        self.books.due_in(now)
     }
 
     /// Whether the log has room for the reports of an event.
@@ -147,15 +87,11 @@ impl Sequencer {
         max: usize,
         mut take: impl FnMut(&Event, &mut dyn FnMut(&Report) -> Position),
     ) -> usize {
-        let Self { runtime, appender, appended, agenda, lines, market_wide, .. } = self;
+        let Self { books, appender, appended, .. } = self;
         if appender.room() < ROOM_MIN / 2 {
             return 0;
         }
-        runtime.drain(max, |event| {
-            agenda.on_event(event, || {
-                let line = &lines[event.instrument.0 as usize];
-                event.sequence >= line.last_sequence.max(market_wide.last)
-            });
+        books.drain(max, |event| {
             take(event, &mut |report| {
                 *appended = true;
                 append_report(appender, report)
@@ -178,42 +114,12 @@ impl Sequencer {
     }
 
     pub(crate) const fn last_sequence(&self) -> Sequence {
-        self.last_sequence
-    }
-
-    pub(crate) const fn market_wide(&self) -> MarketWide {
-        self.market_wide
+        self.books.last_sequence()
     }
 
     /// The parts, when the front is done with them.
-    pub(crate) fn into_parts(self) -> (Runtime, Appender) {
-        (self.runtime, self.appender)
-    }
-
-    #[inline]
-    fn count(&mut self, sequenced: &Sequenced<Command>) {
-        let Sequenced { sequence, nanos, ref command } = *sequenced;
-        self.agenda.on_command(command);
-        let order = match command {
-            Command::Enter(enter) | Command::EnterSpecial(EnterSpecial { enter, .. }) => Some(enter.order),
-            Command::Replace(replace) | Command::ReplaceSpecial(ReplaceSpecial { replace, .. }) => {
-                Some(replace.new_order)
-            }
-            _ => None,
-        };
-        if let Some(instrument) = command.instrument() {
-            let line = &mut self.lines[instrument.0 as usize];
-            line.last_sequence = sequence;
-            line.last_nanos = nanos;
-            if let Some(order) = order {
-                assert!(order.instrument() == instrument, "a replacement in another instrument");
-                assert_eq!(order.number(), line.next_order, "order numbers are given in turn");
-                line.next_order += 1;
-            }
-        } else if command.is_market_wide() {
-            self.market_wide = MarketWide { commands: self.market_wide.commands + 1, last: sequence };
-            self.market_wide_nanos = nanos;
-        }
+    pub(crate) fn into_parts(self) -> (Books, Appender) {
+        (self.books, self.appender)
     }
 }
 
@@ -221,16 +127,16 @@ impl Venue for Sequencer {
     #[inline]
     fn has_room(&mut self, instrument: Option<InstrumentId>) -> bool {
         self.appender.room() >= ROOM_MIN
-            && instrument.is_none_or(|instrument| self.runtime.accepts(instrument))
+            && instrument.is_none_or(|instrument| self.books.runtime.accepts(instrument))
     }
 
     #[inline]
     fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
-        self.runtime.outstanding(instrument)
+        self.books.runtime.outstanding(instrument)
     }
 
     fn publish(&mut self) {
-        self.runtime.publish();
+        self.books.runtime.publish();
     }
 
     #[inline]
@@ -240,17 +146,16 @@ impl Venue for Sequencer {
 
     #[inline]
     fn next_order(&self, instrument: InstrumentId) -> OrderId {
-        OrderId::new(instrument, self.lines[instrument.0 as usize].next_order)
+        self.books.next_order(instrument)
     }
 
     #[inline]
     fn sequence(&mut self, command: Command) -> Sequenced<Command> {
-        self.last_sequence = self.last_sequence.next();
-        let sequenced = Sequenced { sequence: self.last_sequence, nanos: self.now(), command };
-        self.count(&sequenced);
+        let sequence = self.books.last_sequence().next();
+        let sequenced = Sequenced { sequence, nanos: self.now(), command };
         self.appender.append_command(&sequenced).expect("room was asked for");
         self.appended = true;
-        self.runtime.route(&sequenced);
+        self.books.route(&sequenced);
         self.sequenced += 1;
         sequenced
     }

@@ -1,7 +1,11 @@
-//! Snapshots: the whole state at a clean stop, so that the next start replays only what came after it.
+//! Snapshots: the whole state at one place of the journal, so that the next start replays only what came after it.
 //!
-//! Writing ([`write()`]): nothing is in flight, so the state is what the journal's [mark](journal::Mark)
-//! stands for: instruments, books, sessions, and how many market-wide commands there were.
+//! Writing, at a clean stop ([`write()`]): nothing is in flight, so the state is what the journal's
+//! [mark](journal::Mark) stands for: instruments, books, sessions, and how many market-wide commands there were.
+//!
+//! Writing, while an exchange trades or when none does ([`shadow`]): a follower beside it goes from the newest snapshot to
+//! the journal's end. What the books have caused by then and the journal does not have yet is *owed*, and stands in the
+//! snapshot as such.
 //!
 //! Reading ([`load`]), each step a reason to do without the snapshot:
 //!
@@ -18,10 +22,16 @@
 //! format. `docs/snapshot-format.md` has the bytes.
 
 mod rows;
+mod shadow;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use domain::{InstrumentId, Nanos, OrderId, Owner, Sequence, SessionId, Side};
@@ -31,11 +41,12 @@ use engine::{
 };
 use gateway::{Instruments, Sessions};
 use journal::{
-    Appender, ClusterId, Mark, StorageState,
+    Appender, ClusterId, Mark, Position, StorageState,
     snapshot::{self, Header},
 };
 
-use self::rows::{Body, BodyV1, BookRow, InstrumentRow, SessionRow};
+use self::rows::{Body, BodyV1, BodyV2, BookRow, InstrumentRow, OwedRow, SessionRow};
+pub(crate) use self::shadow::snapshot;
 
 /// No body is longer, in either direction. The larger part of one is 4 bytes for each report ever numbered.
 const BODY_MAX: usize = 8 << 30;
@@ -81,6 +92,21 @@ pub(crate) struct Loaded {
     pub(crate) sessions: Sessions,
 }
 
+impl Loaded {
+    /// What a new journal begins with.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            mark: Mark { position: Position(0), chain: 0 },
+            last_sequence: Sequence(0),
+            last_nanos: Nanos(0),
+            market_wide: MarketWide::default(),
+            instruments: Instruments::new(),
+            books: Vec::new(),
+            sessions: Sessions::new(),
+        }
+    }
+}
+
 /// All that is written.
 pub(crate) struct State<'a> {
     pub(crate) market_wide: MarketWide,
@@ -88,6 +114,17 @@ pub(crate) struct State<'a> {
     /// By instrument index, with nothing left to execute.
     pub(crate) books: &'a [Book],
     pub(crate) sessions: &'a Sessions,
+}
+
+/// Which place of which journal a state is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) cluster: ClusterId,
+    pub(crate) mark: Mark,
+    /// The last command before it.
+    pub(crate) last_sequence: Sequence,
+    /// That command's time.
+    pub(crate) last_nanos: Nanos,
 }
 
 /// Writes a snapshot of the state that the journal's end stands for. Returns its size in bytes.
@@ -99,17 +136,64 @@ pub(crate) fn write(appender: &Appender, state: &State<'_>) -> Result<u64, Strin
     if appender.state() != StorageState::Ok {
         return Err("the disk is short of room".into());
     }
-    let bytes = encode(state)?;
-    let header = Header {
-        version: snapshot::VERSION,
+    let place = Place {
         cluster: appender.cluster(),
         mark: appender.mark(),
         last_sequence: appender.last_sequence(),
         last_nanos: appender.last_nanos(),
-        state: hash_of(state.books).0,
     };
-    snapshot::write(&appender.dir(), &header, &bytes).map_err(|error| error.to_string())?;
-    Ok(bytes.len() as u64)
+    let _writing = Writing::begin_patiently(&appender.dir())?;
+    write_at(&appender.dir(), &place, state).map(|written| written.bytes)
+}
+
+/// A snapshot that has been written.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) file: PathBuf,
+    /// Of the body.
+    pub(crate) bytes: u64,
+    pub(crate) state: StateHash,
+}
+
+/// Writes a snapshot of the state at a place of the journal in `dir`. One at a time: see [`Writing`].
+fn write_at(dir: &Path, place: &Place, state: &State<'_>) -> Result<Written, String> {
+    let bytes = encode(state)?;
+    let hash = hash_of(state.books);
+    let Place { cluster, mark, last_sequence, last_nanos } = *place;
+    let header =
+        Header { version: snapshot::VERSION, cluster, mark, last_sequence, last_nanos, state: hash.0 };
+    let file = snapshot::write(dir, &header, &bytes).map_err(|error| error.to_string())?;
+    Ok(Written { file, bytes: bytes.len() as u64, state: hash })
+}
+
+/// The right to write a snapshot, as long as it lives: writing one removes the drafts of others.
+struct Writing {
+    _lock: File,
+}
+
+impl Writing {
+    /// Waits a little for whoever is writing one: at a stop the process that does is told to end.
+    fn begin_patiently(dir: &Path) -> Result<Self, String> {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let begun = Instant::now();
+        loop {
+            match Self::begin(dir) {
+                Err(_) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(10)),
+                done => return done,
+            }
+        }
+    }
+
+    fn begin(dir: &Path) -> Result<Self, String> {
+        let path = dir.join("snapshot.lock");
+        let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let lock = File::create(&path).map_err(|error| wrong(&error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err("another snapshot is being taken".into()),
+            Err(TryLockError::Error(error)) => Err(wrong(&error)),
+        }
+    }
 }
 
 /// The body.
@@ -125,6 +209,7 @@ fn encode(state: &State<'_>) -> Result<Vec<u8>, String> {
         instruments: instruments.iter().map(InstrumentRow::of).collect(),
         books: state.books.iter().map(|book| BookRow::of(&BookImage::of(book))).collect(),
         sessions: images.iter().map(SessionRow::of).collect(),
+        owed: state.sessions.owed().map(OwedRow::of).collect(),
     };
     let bytes = bincode::serde::encode_to_vec(&body, CODEC).map_err(|error| error.to_string())?;
     if bytes.len() > BODY_MAX {
@@ -145,11 +230,12 @@ pub(crate) fn load(path: &Path, cluster: ClusterId) -> Result<Loaded, String> {
 
 /// What a body says, if that can be.
 fn decode(header: &Header, bytes: &[u8]) -> Result<Loaded, String> {
-    let (body, read): (Body<'static>, usize) = if header.version == 1 {
-        bincode::serde::decode_from_slice::<BodyV1, _>(bytes, CODEC)
-            .map(|(body, read)| (Body::from(body), read))
-    } else {
-        bincode::serde::decode_from_slice(bytes, CODEC)
+    let (body, read): (Body<'static>, usize) = match header.version {
+        1 => bincode::serde::decode_from_slice::<BodyV1, _>(bytes, CODEC)
+            .map(|(body, read)| (Body::from(body), read)),
+        2 => bincode::serde::decode_from_slice::<BodyV2, _>(bytes, CODEC)
+            .map(|(body, read)| (Body::from(body), read)),
+        _ => bincode::serde::decode_from_slice(bytes, CODEC),
     }
     .map_err(|error| format!("its body: {error}"))?;
     if read != bytes.len() {
@@ -183,7 +269,17 @@ fn decode(header: &Header, bytes: &[u8]) -> Result<Loaded, String> {
     let images: Vec<_> = images
         .map(|(row, id)| row.image().ok_or_else(|| format!("session {id} cannot be")))
         .collect::<Result<_, _>>()?;
-    let sessions = Sessions::restore(images).map_err(|error| error.to_string())?;
+    let mut sessions = Sessions::restore(images).map_err(|error| error.to_string())?;
+    for row in body.owed {
+        let owed = row.report().ok_or("a report that is owed cannot be")?;
+        let known = sessions.get(owed.session).is_some()
+            && owed.instrument.is_none_or(|id| instruments.get(id).is_some())
+            && owed.sequence <= header.last_sequence;
+        if !known {
+            return Err(format!("a report is owed that nobody has caused: {owed:?}"));
+        }
+        sessions.owe(&owed);
+    }
     agree(&books, &sessions)?;
     let Header { mark, last_sequence, last_nanos, .. } = *header;
     let beyond = |(_, session): (SessionId, &gateway::Session)| {

@@ -23,6 +23,6 @@ pub use gateway::Gateway;
 pub use limits::{GatewayStats, Limits};
 pub use mio::Waker;
 pub use orders::{LiveOrder, OrderTable};
-pub use sessions::{ImageError, LogGap, Session, SessionImage, Sessions};
+pub use sessions::{Differs, ImageError, LogError, Session, SessionImage, Sessions};
 pub use users::Users;
 pub use venue::{Instruments, Venue};

@@ -4,6 +4,7 @@
 //! through the same two functions as live trading does: [`Sessions::on_command`] when a command has been sequenced,
 //! [`Sessions::on_event`] when a book has spoken. Reports get their numbers here, and nowhere else.
 
+mod following;
 mod image;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,11 @@ use domain::{
 };
 use journal::{Position, session_log::SessionIndex};
 
-pub use self::image::{ImageError, SessionImage};
+use self::following::Following;
+pub use self::{
+    following::Differs,
+    image::{ImageError, SessionImage},
+};
 use crate::orders::{LiveOrder, OrderTable};
 
 /// One session.
@@ -82,23 +87,13 @@ impl Session {
     }
 }
 
-/// Which reports of a book have been numbered: everything up to an event, and of that event some.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Numbered {
-    sequence: Sequence,
-    index: u32,
-    /// Reports of this very event that have been numbered.
-    of_event: u32,
-}
-
 /// All sessions.
 #[derive(Debug, Default)]
 pub struct Sessions {
     /// By session index.
     sessions: Vec<Session>,
-    /// What the log already holds, by book and, at `None`, for answers without a book. Filled by a recovery and
-    /// emptied when it ends.
-    numbered: BTreeMap<Option<InstrumentId>, Numbered>,
+    /// While a log is followed: nothing is numbered here then, for the log has the numbers.
+    following: Option<Box<Following>>,
 }
 
 impl Sessions {
@@ -140,31 +135,75 @@ impl Sessions {
         self.sessions.push(Session::new(definition.user));
     }
 
-    /// A recovery has read a report from the log.
+    /// A log is followed from here on: [`on_command`](Self::on_command) and [`on_event`](Self::on_event) fold and
+    /// number nothing, and [`on_logged`](Self::on_logged) says which numbers were given.
+    pub fn follow(&mut self) {
+        self.following.get_or_insert_default();
+    }
+
+    /// The log that is followed has a report.
     ///
     /// # Errors
-    /// When the report's number does not follow its session's last, or its session does not exist: the log is not
-    /// what we wrote.
-    pub fn on_logged(&mut self, report: &Report, position: Position) -> Result<(), LogGap> {
+    /// When the report's number does not follow its session's last, its session does not exist, or the books here say
+    /// otherwise: the log is not what an exchange like this one wrote.
+    pub fn on_logged(&mut self, report: &Report, position: Position) -> Result<(), LogError> {
         let expected = self.get(report.session).map(Session::next_number);
         if expected != Some(report.number) {
-            return Err(LogGap { session: report.session, expected, found: report.number });
+            return Err(LogError::Gap { session: report.session, expected, found: report.number });
         }
         self.sessions[report.session.0 as usize].log.push(position);
-        if report.sequence != Sequence::default() {
-            let numbered = self.numbered.entry(report.instrument).or_default();
-            if (numbered.sequence, numbered.index) == (report.sequence, report.index) {
-                numbered.of_event += 1;
-            } else {
-                *numbered = Numbered { sequence: report.sequence, index: report.index, of_event: 1 };
-            }
+        // An account query is answered without a cause.
+        if report.sequence != Sequence::default()
+            && let Some(following) = &mut self.following
+        {
+            following.logged(report).map_err(LogError::Differs)?;
         }
         Ok(())
     }
 
-    /// The recovery is over: every report of every event has been numbered.
-    pub fn recovered(&mut self) {
-        self.numbered.clear();
+    /// A report is owed from before, as [`owed`](Self::owed) gave it when the snapshot was made.
+    pub fn owe(&mut self, report: &Report) {
+        self.following.get_or_insert_default().caused(report);
+    }
+
+    /// What books have caused and the log that is followed does not have: book by book, each in its order.
+    pub fn owed(&self) -> impl Iterator<Item = &Report> {
+        self.following.iter().flat_map(|following| following.owed())
+    }
+
+    /// Whether the log that is followed and the books agree so far.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn agree(&self) -> Result<(), LogError> {
+        self.following.as_ref().map_or(Ok(()), |following| following.check()).map_err(LogError::Differs)
+    }
+
+    /// Whether the books have caused every report of the log that is followed: not so while commands wait for their
+    /// books.
+    ///
+    /// # Errors
+    /// Names a report that they have not caused.
+    pub fn caught_up(&self) -> Result<(), LogError> {
+        let ahead = self.following.as_ref().and_then(|following| following.ahead());
+        ahead.map_or(Ok(()), |report| Err(LogError::Uncaused(Box::new(*report))))
+    }
+
+    /// The log ends here and is ours to write from now on: what is owed gets its numbers. Returns how many reports that
+    /// were.
+    ///
+    /// # Errors
+    /// When the log and the books do not agree.
+    pub fn lead(&mut self, mut log: impl FnMut(&Report) -> Position) -> Result<u64, LogError> {
+        self.agree()?;
+        self.caught_up()?;
+        let Some(following) = self.following.take() else { return Ok(0) };
+        let mut owed = 0;
+        for report in following.owed() {
+            owed += 1;
+            self.number(*report, &mut log);
+        }
+        Ok(owed)
     }
 
     /// A command has been sequenced. `log` takes the reports that it causes without a book's doing.
@@ -198,7 +237,8 @@ impl Sessions {
             | Command::Reduce(_)
             | Command::DefineInstrument(_)
             | Command::EndOfDay
-            | Command::Advance(_) => {}
+            | Command::Advance(_)
+            | Command::EpochStart(_) => {}
         }
     }
 
@@ -260,7 +300,7 @@ impl Sessions {
 
     /// A book has spoken: at most two sessions have something to hear. The resting order's session hears first.
     pub fn on_event(&mut self, event: &Event, mut log: impl FnMut(&Report) -> Position) {
-        let mut cause = Cause::of(event);
+        let cause = Cause::of(event);
         match event.kind {
             EventKind::Accepted { order, owner, order_type, time_in_force, price, quantity, .. } => {
                 let Some(live) = self.of(owner).orders.get_mut(owner.client_ref) else { return };
@@ -277,7 +317,7 @@ impl Sessions {
                     echo,
                     client_order_id,
                 };
-                self.number_event(&mut cause, owner.session, kind, &mut log);
+                self.number_event(&cause, owner.session, kind, &mut log);
             }
             EventKind::Rejected { order, owner, reason } => {
                 let Some(dead) = self.of(owner).orders.remove(owner.client_ref, order) else { return };
@@ -286,7 +326,7 @@ impl Sessions {
                     reason,
                     client_order_id: dead.client_order_id,
                 };
-                self.number_event(&mut cause, owner.session, kind, &mut log);
+                self.number_event(&cause, owner.session, kind, &mut log);
             }
             EventKind::Traded {
                 trade,
@@ -310,13 +350,13 @@ impl Sessions {
                     let client_ref = owner.client_ref;
                     let kind =
                         ReportKind::Executed { client_ref, order, trade, price, quantity, leaves, liquidity };
-                    self.number_event(&mut cause, owner.session, kind, &mut log);
+                    self.number_event(&cause, owner.session, kind, &mut log);
                 }
             }
             EventKind::Canceled { order, owner, quantity, reason } => {
                 self.of(owner).orders.remove(owner.client_ref, order);
                 let kind = ReportKind::Canceled { client_ref: owner.client_ref, order, quantity, reason };
-                self.number_event(&mut cause, owner.session, kind, &mut log);
+                self.number_event(&cause, owner.session, kind, &mut log);
             }
             EventKind::Reduced { order, owner, quantity, leaves, kind } => {
                 let client_ref = owner.client_ref;
@@ -334,7 +374,7 @@ impl Sessions {
                         ReportKind::Modified { client_ref, order, quantity: leaves, side_code }
                     }
                 };
-                self.number_event(&mut cause, owner.session, kind, &mut log);
+                self.number_event(&cause, owner.session, kind, &mut log);
             }
             EventKind::Replaced { old, original, order, owner, price, leaves, .. } => {
                 let session = self.of(owner);
@@ -358,7 +398,7 @@ impl Sessions {
                     echo: live.echo,
                     client_order_id: live.client_order_id,
                 };
-                self.number_event(&mut cause, owner.session, kind, &mut log);
+                self.number_event(&cause, owner.session, kind, &mut log);
             }
             // OUCH ignores these in silence: the order is gone, and the client has been told when it went.
             EventKind::ReplaceRejected { order, owner, .. } => {
@@ -369,7 +409,7 @@ impl Sessions {
             EventKind::Decremented { order, owner, quantity, .. } => {
                 let reason = domain::CancelReason::SelfTrade;
                 let kind = ReportKind::Canceled { client_ref: owner.client_ref, order, quantity, reason };
-                self.number_event(&mut cause, owner.session, kind, &mut log);
+                self.number_event(&cause, owner.session, kind, &mut log);
             }
             EventKind::Restated { order, owner, price, .. } => {
                 let live = self.of(owner).orders.get_mut(owner.client_ref);
@@ -405,30 +445,18 @@ impl Sessions {
         kind: ReportKind,
         log: &mut impl FnMut(&Report) -> Position,
     ) {
-        let mut cause = Cause {
-            sequence: command.sequence,
-            nanos: command.nanos,
-            instrument: None,
-            index: 0,
-            reports: 0,
-        };
-        self.number_event(&mut cause, session, kind, log);
+        let cause = Cause { sequence: command.sequence, nanos: command.nanos, instrument: None, index: 0 };
+        self.number_event(&cause, session, kind, log);
     }
 
-    /// Numbers one report of an event, unless a recovery finds that the log has it.
+    /// Numbers one report of an event; while a log is followed, holds it against the log.
     fn number_event(
         &mut self,
-        cause: &mut Cause,
+        cause: &Cause,
         session: SessionId,
         kind: ReportKind,
         log: &mut impl FnMut(&Report) -> Position,
     ) {
-        let this = Numbered { sequence: cause.sequence, index: cause.index, of_event: cause.reports };
-        cause.reports += 1;
-        if !self.numbered.is_empty() && self.numbered.get(&cause.instrument).is_some_and(|done| this < *done)
-        {
-            return;
-        }
         let report = Report {
             session,
             number: 0,
@@ -438,7 +466,10 @@ impl Sessions {
             nanos: cause.nanos,
             kind,
         };
-        self.number(report, log);
+        match &mut self.following {
+            Some(following) => following.caused(&report),
+            None => self.number(report, log),
+        }
     }
 
     fn number(&mut self, mut report: Report, log: &mut impl FnMut(&Report) -> Position) {
@@ -455,8 +486,6 @@ struct Cause {
     nanos: Nanos,
     instrument: Option<InstrumentId>,
     index: u32,
-    /// Reports of this event so far.
-    reports: u32,
 }
 
 impl Cause {
@@ -466,33 +495,48 @@ impl Cause {
             nanos: event.nanos,
             instrument: Some(event.instrument),
             index: event.index,
-            reports: 0,
         }
     }
 }
 
-/// The session log does not continue where it stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogGap {
-    /// Whose log.
-    pub session: SessionId,
-    /// The number that had to come; `None` when the session does not exist.
-    pub expected: Option<u64>,
-    /// The number that came.
-    pub found: u64,
+/// The log that is followed is not what an exchange like this one wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogError {
+    /// A session's numbers do not go on where they stopped.
+    Gap {
+        /// Whose numbers.
+        session: SessionId,
+        /// The number that had to come; `None` when the session does not exist.
+        expected: Option<u64>,
+        /// The number that came.
+        found: u64,
+    },
+    /// A report is not what the books here say of the same event.
+    Differs(Box<Differs>),
+    /// The log ends, and has a report that the books here have not caused.
+    Uncaused(Box<Report>),
 }
 
-impl std::fmt::Display for LogGap {
+impl std::fmt::Display for LogError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.expected {
-            Some(expected) => write!(
+        match self {
+            Self::Gap { session, expected: Some(expected), found } => write!(
                 f,
-                "session {}: outbound number {} in the log where {expected} had to come",
-                self.session, self.found
+                "session {session}: outbound number {found} in the log where {expected} had to come"
             ),
-            None => write!(f, "the log has a report for session {}, which was never defined", self.session),
+            Self::Gap { session, expected: None, .. } => {
+                write!(f, "the log has a report for session {session}, which was never defined")
+            }
+            Self::Differs(differs) => {
+                let Differs { logged, caused } = &**differs;
+                write!(
+                    f,
+                    "the log and the books do not agree: the log has {logged:?}, and the books say {caused:?}"
+                )
+            }
+            Self::Uncaused(report) => write!(f, "the log has {report:?}, and no book has caused it"),
         }
     }
 }
 
-impl std::error::Error for LogGap {}
+impl std::error::Error for LogError {}

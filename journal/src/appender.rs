@@ -8,14 +8,17 @@
 //! the lap, the seal comes first and is stretched to the lap's end, which publishes what it closes: a commit
 //! can therefore become visible in two parts, of which the first may survive alone.
 
+mod copy;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use domain::{Command, Nanos, Report, Sequence, Sequenced};
+use domain::{Command, Epoch, Nanos, Report, Sequence, Sequenced};
 
+pub use self::copy::{CopyError, whole_batches};
 use crate::codec;
 use crate::error::{CloseError, Full, ReadError, StorageFailure};
 use crate::open::DirLock;
@@ -64,8 +67,14 @@ pub struct Appender {
     salt: u32,
     segment: SegmentHeader,
     last_sequence: u64,
+    /// Not so in a copy that begins in the middle, until its first batch has come.
+    sequence_is_known: bool,
     last_nanos: u64,
+    /// Of the records that are written: the newest in the journal, or a higher one that has been begun.
+    epoch: u32,
     ack: AckPolicy,
+    /// Is shown every batch that is published.
+    on_batch: Option<OnBatch>,
     start: u64,
     stats: Stats,
     shared: Arc<Shared>,
@@ -76,14 +85,20 @@ pub struct Appender {
     _lock: DirLock,
 }
 
+/// Takes the bytes of a published batch, its seal included, and the mark where it ends. It runs on the appender's
+/// thread, between a commit and whatever waits for it, so it must not wait for anyone.
+pub type OnBatch = Box<dyn FnMut(&[u8], Mark) + Send>;
+
 /// What `open` hands over.
 pub(crate) struct Parts {
     pub(crate) tail: TailWriter,
     pub(crate) tail_file: TailFile,
     pub(crate) segment: SegmentHeader,
     pub(crate) chain: u64,
-    pub(crate) last_sequence: u64,
+    /// `None` when this is the beginning of a copy whose first command will tell.
+    pub(crate) last_sequence: Option<u64>,
     pub(crate) last_nanos: u64,
+    pub(crate) epoch: Epoch,
     pub(crate) ack: AckPolicy,
     pub(crate) shared: Arc<Shared>,
     pub(crate) threads: Vec<JoinHandle<()>>,
@@ -101,9 +116,12 @@ impl Appender {
             chain: parts.chain,
             salt: 0,
             segment: parts.segment,
-            last_sequence: parts.last_sequence,
+            last_sequence: parts.last_sequence.unwrap_or(0),
+            sequence_is_known: parts.last_sequence.is_some(),
             last_nanos: parts.last_nanos,
+            epoch: parts.epoch.0,
             ack: parts.ack,
+            on_batch: None,
             start: at,
             stats: Stats::default(),
             cache: SegmentCache::new(parts.shared.dir.clone()),
@@ -171,8 +189,7 @@ impl Appender {
         let at = self.tail.at();
         let area = self.tail.area(length);
         let detail = encode(&mut area[HEADER..]);
-        let epoch = self.segment.epoch;
-        let header = Header { sequence: sequence.0, nanos: nanos.0, kind, detail, epoch };
+        let header = Header { sequence: sequence.0, nanos: nanos.0, kind, detail, epoch: self.epoch };
         record::finish(area, &header, at, self.salt);
         self.tail.advance(length);
         self.count += 1;
@@ -222,6 +239,26 @@ impl Appender {
     #[must_use]
     pub fn mark(&self) -> Mark {
         Mark { position: Position(self.batch_first), chain: self.chain }
+    }
+
+    /// Shows every batch that is published from now on to `on_batch`: what a standby must get, while it is at hand.
+    pub fn show_batches(&mut self, on_batch: OnBatch) {
+        self.on_batch = Some(on_batch);
+    }
+
+    /// The epoch of the records that are written.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.epoch)
+    }
+
+    /// Begins an epoch: what is appended from here on carries it.
+    ///
+    /// # Panics
+    /// When it is not higher than the one before: whoever takes over has taken a higher one first.
+    pub fn begin_epoch(&mut self, epoch: Epoch) {
+        assert!(epoch.0 > self.epoch, "epoch {epoch} after {}", self.epoch);
+        self.epoch = epoch.0;
     }
 
     /// Bytes of records that can be appended for sure before the disk thread must free more, if they are
@@ -282,6 +319,12 @@ impl Appender {
         }
         let bytes = self.cache.bytes(position, &self.segment)?;
         report_in(bytes, position, salt)
+    }
+
+    /// How far the disk is, for other threads.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress(Arc::clone(&self.shared))
     }
 
     /// What has been done since the journal was opened.
@@ -401,16 +444,26 @@ impl Appender {
             nanos: self.last_nanos,
             kind: RecordKind::Seal,
             detail: [0; 3],
-            epoch: self.segment.epoch,
+            epoch: self.epoch,
         };
         record::write_seal(self.tail.area(length), &seal, &header, at, self.salt);
         self.tail.advance(length);
+        self.publish(seal.chain);
+    }
+
+    /// Publishes the batch that ends here, and goes into the next lap when this one ends with it.
+    fn publish(&mut self, chain: u64) {
         self.tail.publish();
-        self.chain = seal.chain;
-        self.batch_first = self.tail.at();
+        let (first, end) = (self.batch_first, self.tail.at());
+        self.chain = chain;
+        self.batch_first = end;
         self.count = 0;
         self.stats.batches += 1;
-        if stretch {
+        if let Some(on_batch) = &mut self.on_batch {
+            let bytes = self.tail.own(first, end).expect("a batch lies in one lap of the ring");
+            on_batch(bytes, Mark { position: Position(end), chain });
+        }
+        if end == self.lap_end {
             self.lap_end += self.tail.bytes();
             self.enter_segment();
             // At the lap's end nothing of the next lap has been counted yet.
@@ -425,6 +478,24 @@ impl Appender {
             self.segment = self.segment.sibling(index);
             self.salt = self.segment.salt();
         }
+    }
+}
+
+/// How far the disk is, as any thread may see it.
+#[derive(Clone)]
+pub struct Progress(Arc<Shared>);
+
+impl Progress {
+    /// The end of what is on disk.
+    #[must_use]
+    pub fn durable(&self) -> Position {
+        Position(self.0.durable())
+    }
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Progress").field(&self.durable()).finish()
     }
 }
 

@@ -331,7 +331,7 @@ fn run(dir: &Path, deep: bool) -> Result<Verify, OpenError> {
             let in_use = view.in_use();
             if !damaged {
                 // A running owner may overtake this look at it; that is no problem of the journal's.
-                if let Err(what) = recovery::beyond(&view, &like, &mut scan, &mut beyond)
+                if let Err(what) = recovery::beyond(&view, &like, &mut scan, &mut beyond, |_, _| {})
                     && !in_use
                 {
                     checks.say(Problem::Tail { file: file.clone(), what });

@@ -21,6 +21,7 @@
 //! The format, and every rule of recovery, is in `docs/journal-format.md`.
 
 mod appender;
+mod batches;
 mod codec;
 pub mod compare;
 mod copy;
@@ -45,15 +46,19 @@ mod shared;
 pub mod snapshot;
 pub mod storage;
 mod tail;
+mod truncate;
 mod wake;
 mod walk;
 
-pub use appender::{Appender, Stats};
+pub use appender::{Appender, CopyError, OnBatch, Progress, Stats, whole_batches};
+pub use batches::{Batches, mark_at};
+pub use codec::report::PackedReport;
 pub use error::{CloseError, Damage, DecodeError, Full, OpenError, ReadError, StorageFailure};
 pub use open::Journal;
-pub use options::{AckPolicy, Options};
+pub use options::{AckPolicy, Begin, Options};
 pub use reader::{Reader, Record, Records};
 pub use record::{Mark, Position, RecordKind};
-pub use recovery::{Cut, CutCause, Recovery};
+pub use recovery::{Cut, CutCause, EpochStart, Recovery};
 pub use segment::{ClusterId, FORMAT_VERSION};
 pub use shared::StorageState;
+pub use truncate::{TruncateError, Truncated, truncate};

@@ -5,13 +5,13 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::{Nanos, Sequence};
+use domain::{Epoch, Nanos, Sequence};
 
 use crate::appender::{Appender, Parts};
 use crate::direct::{BlockWriter, DataFile};
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::options::Options;
+use crate::options::{Begin, Options};
 use crate::preparer::Preparer;
 use crate::record::{Position, STRETCH};
 use crate::recovery::{self, Found, Recovery, Scan};
@@ -19,6 +19,10 @@ use crate::segment::{self, ClusterId, FORMAT_VERSION, HEADER_BYTES, SegmentHeade
 use crate::shared::{OnProgress, Shared};
 use crate::storage::{self, Files, Storage, write_all};
 use crate::tail::{self, TailHeader};
+
+/// The epoch in the headers of all segments of a journal, whoever makes them: their salts come from it, and copies
+/// must have the same. The epoch of a primary stands in the records.
+const EPOCH_OF_SALTS: u32 = 1;
 
 /// The way in.
 #[derive(Debug)]
@@ -166,8 +170,9 @@ fn open(
         tail_file,
         segment,
         chain: scan.chain.unwrap_or_else(|| segment.cluster.genesis()),
-        last_sequence: scan.last_sequence.unwrap_or(0),
+        last_sequence: scan.last_sequence,
         last_nanos: scan.last_nanos,
+        epoch: recovery.epoch,
         ack: options.ack,
         shared,
         threads: vec![disk, preparer],
@@ -200,12 +205,22 @@ fn check(options: &Options) -> Result<(), OpenError> {
 
 /// Makes a new journal.
 fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened, OpenError> {
-    let cluster = ClusterId::draw().map_err(|e| io_error("draw an id for", dir, e))?;
+    let cluster = match options.begin {
+        Some(begin) => begin.cluster,
+        None => ClusterId::draw().map_err(|e| io_error("draw an id for", dir, e))?,
+    };
+    let begin = options.begin.unwrap_or_else(|| Begin::from_start(cluster));
+    if !begin.mark.position.0.is_multiple_of(options.segment_bytes) {
+        let (position, segment) = (begin.mark.position, options.segment_bytes);
+        return Err(OpenError::Options(format!(
+            "a copy begins with a segment of {segment} bytes, not at {position}"
+        )));
+    }
     let header = SegmentHeader {
         version: FORMAT_VERSION,
         cluster,
-        epoch: 1,
-        index: 0,
+        epoch: EPOCH_OF_SALTS,
+        index: begin.mark.position.0 / options.segment_bytes,
         capacity: options.segment_bytes,
         created: segment::now(),
     };
@@ -214,7 +229,7 @@ fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened
     for spare in segment::list(dir)?.1 {
         std::fs::remove_file(&spare).map_err(|e| io_error("remove", &spare, e))?;
     }
-    let path = segment::path(dir, 0);
+    let path = segment::path(dir, header.index);
     let file = segment::create(storage, dir, header).map_err(|e| io_error("create", &path, e))?;
     // The directory's own name, which may be new as well.
     storage::sync_parent(dir).map_err(|e| io_error("sync", dir, e))?;
@@ -222,9 +237,11 @@ fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened
     let recovery = Recovery {
         created: true,
         cluster,
-        end: Position(0),
-        last_sequence: Sequence(0),
+        end: begin.mark.position,
+        last_sequence: begin.last_sequence.unwrap_or_default(),
         last_nanos: Nanos(0),
+        epoch: Epoch(header.epoch),
+        epochs: Vec::new(),
         commands: 0,
         reports: 0,
         segments: 1,
@@ -232,7 +249,12 @@ fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened
         tail_missing: None,
         cut: None,
     };
-    Ok((file, header, Scan::from_start(cluster), prepared, None, recovery))
+    let scan = Scan {
+        chain: Some(begin.mark.chain),
+        last_sequence: begin.last_sequence.map(|sequence| sequence.0),
+        ..Scan::from(begin.mark.position.0)
+    };
+    Ok((file, header, scan, prepared, None, recovery))
 }
 
 /// How much of a segment's data its file has.
@@ -244,7 +266,7 @@ fn filled(file: &File, header: &SegmentHeader, path: &Path) -> Result<u64, OpenE
 /// Cuts what must be cut, then brings from the tail what the segments lack. Each step may be repeated: a
 /// crash in between leaves a directory from which the next open does the same.
 fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, OpenError> {
-    let Found { segments, spares, scan, cut, segments_end, beyond, tail_missing } = found;
+    let Found { segments, spares, scan, cut, segments_end, beyond, tail_missing, epochs } = found;
     let mut count = segments.len() as u64;
     let Some(last) = segments.into_iter().next_back() else {
         return Err(OpenError::Empty { dir: dir.to_path_buf() });
@@ -306,6 +328,8 @@ fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, Ope
         end: Position(scan.end),
         last_sequence: Sequence(scan.last_sequence.unwrap_or(0)),
         last_nanos: Nanos(scan.last_nanos),
+        epoch: Epoch(scan.epoch.max(header.epoch)),
+        epochs: epochs.0,
         commands: scan.commands,
         reports: scan.reports,
         segments: count,

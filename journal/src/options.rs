@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use domain::Sequence;
+
+use crate::record::{Mark, Position};
+use crate::segment::ClusterId;
+
 /// What a record must have reached before anyone is told of it. The journal does not hold answers back
 /// itself; the policy tells it how soon anyone waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -11,6 +16,27 @@ pub enum AckPolicy {
     /// The disk: every commit wakes the disk thread.
     #[default]
     Disk,
+}
+
+/// Where a new directory's journal begins, when it is to be a copy of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begin {
+    /// Which journal it is.
+    pub cluster: ClusterId,
+    /// Where the copy begins: at the start of a segment. What lies before is not there.
+    pub mark: Mark,
+    /// The last command before that place, 0 when there is none; `None` when it is not known, and the first command that
+    /// comes will tell.
+    pub last_sequence: Option<Sequence>,
+}
+
+impl Begin {
+    /// The beginning of a journal.
+    #[must_use]
+    pub fn from_start(cluster: ClusterId) -> Self {
+        let mark = Mark { position: Position(0), chain: cluster.genesis() };
+        Self { cluster, mark, last_sequence: Some(Sequence(0)) }
+    }
 }
 
 /// How to open a journal.
@@ -27,6 +53,8 @@ pub struct Options {
     pub tail_dir: Option<PathBuf>,
     /// What anyone waits for.
     pub ack: AckPolicy,
+    /// What a new directory's journal is a copy of; `None`: it is one of its own, from position 0 on.
+    pub begin: Option<Begin>,
     /// Bytes of the filesystem that the journal leaves free: with less than this and a segment left, the
     /// state becomes [`StorageState::CancelOnly`](crate::StorageState::CancelOnly).
     pub reserve_bytes: u64,
@@ -55,6 +83,7 @@ impl Default for Options {
             tail_bytes: 32 << 20,
             tail_dir: None,
             ack: AckPolicy::default(),
+            begin: None,
             reserve_bytes: 64 << 20,
         }
     }

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use domain::{Command, Nanos, Report, Sequence, Sequenced};
+use domain::{Command, Epoch, Nanos, Report, Sequence, Sequenced};
 
 use crate::codec;
 use crate::error::{Damage, DecodeError, OpenError, ReadError};
@@ -34,8 +34,8 @@ pub struct Record<'a> {
     pub sequence: Sequence,
     /// Its time.
     pub nanos: Nanos,
-    /// The term of the primary that wrote it.
-    pub epoch: u32,
+    /// The epoch of the primary that wrote it.
+    pub epoch: Epoch,
     /// What it says, encoded.
     pub payload: &'a [u8],
     header: Header,
@@ -49,7 +49,7 @@ impl<'a> Record<'a> {
             kind: header.kind,
             sequence: Sequence(header.sequence),
             nanos: Nanos(header.nanos),
-            epoch: header.epoch,
+            epoch: Epoch(header.epoch),
             payload,
             header,
         }
@@ -149,7 +149,7 @@ impl Reader {
             && let Some((_, Ok(view))) = tail::linked(dir)
             && view.header.cluster == like.cluster
         {
-            complete = recovery::beyond(&view, &like, &mut scan, &mut beyond).is_ok();
+            complete = recovery::beyond(&view, &like, &mut scan, &mut beyond, |_, _| {}).is_ok();
         }
         // The last segment's first batch is judged again by whoever comes from the one before: its chain goes
         // on.
@@ -174,6 +174,12 @@ impl Reader {
     #[must_use]
     pub fn end(&self) -> Position {
         Position(self.end)
+    }
+
+    /// Where the picture ends, with the chain there; `None` when it ends with damage before its first batch.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        Some(Mark { position: Position(self.end), chain: self.chain? })
     }
 
     /// Which journal it is.

@@ -65,6 +65,8 @@ pub enum RecordKind {
     MassCancel = 11,
     /// `Command::Advance`.
     Advance = 12,
+    /// `Command::EpochStart`.
+    EpochStart = 13,
     /// `ReportKind::System`.
     ReportSystem = 64,
     /// `ReportKind::Accepted`.
@@ -103,6 +105,7 @@ impl RecordKind {
             10 => Self::ReplaceSpecial,
             11 => Self::MassCancel,
             12 => Self::Advance,
+            13 => Self::EpochStart,
             64 => Self::ReportSystem,
             65 => Self::ReportAccepted,
             66 => Self::ReportReplaced,
@@ -352,7 +355,7 @@ mod tests {
     #[test]
     fn kinds_and_numbers_agree() {
         let known: Vec<u8> = (0..=255).filter(|n| RecordKind::from_u8(*n).is_some()).collect();
-        assert_eq!(known.len(), 21);
+        assert_eq!(known.len(), 22);
         for n in known {
             let kind = RecordKind::from_u8(n).expect("known");
             assert_eq!(kind as u8, n);

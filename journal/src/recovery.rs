@@ -24,7 +24,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use domain::{Nanos, Sequence};
+use domain::{Epoch, Nanos, Sequence};
 
 use crate::error::{Damage, OpenError};
 use crate::map::Map;
@@ -46,6 +46,10 @@ pub struct Recovery {
     pub last_sequence: Sequence,
     /// The last command's time.
     pub last_nanos: Nanos,
+    /// The epoch of the last record; 1 when there is none.
+    pub epoch: Epoch,
+    /// The epochs that begin in the segments that are there: each one's first record.
+    pub epochs: Vec<EpochStart>,
     /// Commands in the segments that are there.
     pub commands: u64,
     /// Reports in the segments that are there.
@@ -59,6 +63,34 @@ pub struct Recovery {
     pub tail_missing: Option<PathBuf>,
     /// What was cut off the end.
     pub cut: Option<Cut>,
+}
+
+/// Where an epoch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochStart {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The position of its first record.
+    pub position: Position,
+}
+
+/// The epochs that a walk has come through.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Epochs(pub(crate) Vec<EpochStart>);
+
+impl Epochs {
+    /// Looks at a batch that is valid.
+    pub(crate) fn see(&mut self, piece: &Piece<'_>, (first, batch): (u64, &Batch)) {
+        let last = |epochs: &Self| epochs.0.last().map_or(0, |start| start.epoch.0);
+        if batch.sealed.epoch <= last(self) {
+            return;
+        }
+        for (at, header, _) in walk::records(*piece, first, batch) {
+            if header.epoch > last(self) {
+                self.0.push(EpochStart { epoch: Epoch(header.epoch), position: Position(at) });
+            }
+        }
+    }
 }
 
 /// What was cut off the end of a journal: bytes that no seal closes, or that were never vouched for as
@@ -339,6 +371,7 @@ pub(crate) fn beyond(
     like: &SegmentHeader,
     scan: &mut Scan,
     found: &mut Beyond,
+    mut see: impl FnMut(&Piece<'_>, (u64, &Batch)),
 ) -> Result<(), String> {
     if view.header.cluster != like.cluster {
         return Err(format!(
@@ -366,7 +399,7 @@ pub(crate) fn beyond(
         let room = header.base() + like.capacity - at;
         let (head, after) = rest.split_at(rest.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
         let piece = Piece { bytes: head, base: at, salt: header.salt() };
-        let walked = scan.walk(&piece);
+        let walked = scan.walk_with(&piece, &mut see);
         let good = (scan.end - at) as usize;
         if good > 0 {
             found.pieces.push((header, at, head[..good].to_vec()));
@@ -395,6 +428,8 @@ pub(crate) struct Found {
     pub(crate) segments_end: u64,
     pub(crate) beyond: Beyond,
     pub(crate) tail_missing: Option<PathBuf>,
+    /// What begins in the first segment that is there may have begun before it, unless that is segment 0.
+    pub(crate) epochs: Epochs,
 }
 
 /// Judges a whole directory.
@@ -408,14 +443,15 @@ pub(crate) fn examine(dir: &Path) -> Result<Found, OpenError> {
     };
     // What goes on goes on from the last.
     let like = last.header;
-    let begin = first.path.clone();
+    let (begin, first_index) = (first.path.clone(), first.header.index);
     let mut scan = Scan::from_segment(&first.header);
     let mut cut = None;
+    let mut epochs = Epochs::default();
     for (number, segment) in segments.iter().enumerate() {
         let is_last = number + 1 == segments.len();
         let map = segment.map()?;
         let piece = segment.piece(&map);
-        if let Err(fault) = scan.walk(&piece) {
+        if let Err(fault) = scan.walk_with(&piece, |piece, batch| epochs.see(piece, batch)) {
             match judge(segment, &piece, is_last, &scan, &fault) {
                 Verdict::End => {}
                 Verdict::Cut(c) => cut = Some(c),
@@ -440,7 +476,7 @@ pub(crate) fn examine(dir: &Path) -> Result<Found, OpenError> {
         Some((_, Ok(view))) if !view.is_of(dir) && view.in_use() => {}
         Some((path, Ok(view))) => {
             let at = Position(scan.end);
-            if let Err(what) = self::beyond(&view, &like, &mut scan, &mut beyond)
+            if let Err(what) = self::beyond(&view, &like, &mut scan, &mut beyond, |piece, batch| epochs.see(piece, batch))
                 // After a restart of the machine a tail on disk is as old as the kernel left it: its valid
                 // part is welcome, the rest is not missed. In the same boot it is exact, so something else is
                 // wrong.
@@ -453,7 +489,11 @@ pub(crate) fn examine(dir: &Path) -> Result<Found, OpenError> {
     if scan.chain.is_none() {
         return Err(OpenError::NoBeginning { file: begin });
     }
-    Ok(Found { segments, spares, scan, cut, segments_end, beyond, tail_missing })
+    if first_index > 0 && !epochs.0.is_empty() {
+        // Its first records lie in what is gone.
+        epochs.0.remove(0);
+    }
+    Ok(Found { segments, spares, scan, cut, segments_end, beyond, tail_missing, epochs })
 }
 
 #[cfg(test)]

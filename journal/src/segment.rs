@@ -25,10 +25,11 @@ use crate::error::OpenError;
 use crate::storage::{Storage, write_all};
 
 /// The version of the format that this program writes, and the newest that it reads. Version 2 has the records of
-/// special orders; all that version 1 has is the same.
-pub const FORMAT_VERSION: u32 = 2;
-/// The oldest version that this program reads.
-const FORMAT_OLDEST: u32 = 1;
+/// special orders, version 4 the start of an epoch; all that the versions before have is the same. There is no version
+/// 3: any two versions differ in two bits, so one flipped bit makes none of another.
+pub const FORMAT_VERSION: u32 = 4;
+/// The versions that this program reads.
+const FORMATS: [u32; 3] = [1, 2, FORMAT_VERSION];
 
 /// Bytes before the data.
 pub(crate) const HEADER_BYTES: u64 = 4096;
@@ -148,9 +149,7 @@ impl SegmentHeader {
         }
         // A header that was being brought to a newer version when the machine stopped may have the version of the
         // one and the CRC of the other; nothing else in it differs.
-        if !(FORMAT_OLDEST..=FORMAT_VERSION).contains(&version)
-            || !(FORMAT_OLDEST..=FORMAT_VERSION).any(|version| stored == computed_for(version))
-        {
+        if !FORMATS.contains(&version) || !FORMATS.iter().any(|version| stored == computed_for(*version)) {
             let computed = computed_for(version);
             return Err(bad(format!("its CRC is {stored:08x} and should be {computed:08x}")));
         }

@@ -119,7 +119,8 @@ impl Book {
             | Command::Replace(_)
             | Command::Rejected(_)
             | Command::DefineInstrument(_)
-            | Command::DefineSession(_) => unreachable!("sorted out above"),
+            | Command::DefineSession(_)
+            | Command::EpochStart(_) => unreachable!("sorted out above"),
         }
         self.finish(events);
     }

@@ -80,7 +80,10 @@ impl ReferenceBook {
     /// When the command is not this book's next.
     pub fn apply(&mut self, command: &Sequenced<Command>, events: &mut Events) {
         match command.command {
-            Command::Rejected(_) | Command::DefineInstrument(_) | Command::DefineSession(_) => return,
+            Command::Rejected(_)
+            | Command::DefineInstrument(_)
+            | Command::DefineSession(_)
+            | Command::EpochStart(_) => return,
             Command::EndOfDay => {}
             Command::MassCancel(mass) if mass.instrument.is_none() => {}
             _ => assert_eq!(command.command.instrument(), Some(self.header.instrument)),
@@ -109,7 +112,8 @@ impl ReferenceBook {
             Command::Advance(_)
             | Command::Rejected(_)
             | Command::DefineInstrument(_)
-            | Command::DefineSession(_) => {}
+            | Command::DefineSession(_)
+            | Command::EpochStart(_) => {}
         }
         // "(3) the triggers that its trades reached"
         self.give_turns(doing);

@@ -178,7 +178,8 @@ fn renamed(command: Command, to: InstrumentId) -> Command {
         Command::EndOfDay
         | Command::Rejected(_)
         | Command::DefineInstrument(_)
-        | Command::DefineSession(_) => {}
+        | Command::DefineSession(_)
+        | Command::EpochStart(_) => {}
     }
     command
 }

@@ -306,6 +306,12 @@ mod tests {
             };
             journal.append_report(&report).expect("room");
         }
+        journal.begin_epoch(Epoch(4));
+        let sequence = commands().len() as u64 + 1;
+        let command = Command::EpochStart(Epoch(4));
+        journal
+            .append_command(&Sequenced { sequence: Sequence(sequence), nanos: Nanos(3000), command })
+            .expect("room");
         journal.close().expect("it closes");
         let args = ExportArgs {
             data: dir.path().to_path_buf(),
@@ -343,7 +349,7 @@ mod tests {
             assert!(csv.starts_with("position,sequence,nanos,epoch,family,kind,"));
             text.lines().count()
         };
-        let (all_commands, all_reports) = (commands().len(), reports().len());
+        let (all_commands, all_reports) = (commands().len() + 1, reports().len());
         assert_eq!(lines(ExportWhat::All, ALL), all_commands + all_reports);
         assert_eq!(lines(ExportWhat::Commands, ALL), all_commands);
         assert_eq!(lines(ExportWhat::Reports, ALL), all_reports);

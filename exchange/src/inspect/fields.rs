@@ -127,7 +127,7 @@ impl Row {
         row.number(Column::Position, record.position.0);
         row.number(Column::Sequence, record.sequence.0);
         row.number(Column::Nanos, record.nanos.0);
-        row.number(Column::Epoch, u64::from(record.epoch));
+        row.number(Column::Epoch, u64::from(record.epoch.0));
         row.name(Column::Kind, record.kind);
         if record.kind.is_command() {
             row.word(Column::Family, "command");
@@ -250,8 +250,8 @@ impl Row {
                 self.number(Column::Session, u64::from(c.session.0));
                 self.text(Column::User, &c.user.0);
             }
-            // All that they say is said by now.
-            Command::Advance(_) | Command::EndOfDay => {}
+            // All that they say is said by now; the epoch that starts is that of the record.
+            Command::Advance(_) | Command::EndOfDay | Command::EpochStart(_) => {}
         }
     }
 

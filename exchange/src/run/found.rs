@@ -12,7 +12,7 @@ use crate::{config, recovery::Recovered};
 /// Says it.
 pub(super) fn say_what_was_found(voice: &Voice, dir: &Path, choices: &Choices, recovered: &Recovered) {
     let config = &choices.config;
-    let pins = recovered.sequencer.runtime.pins();
+    let pins = recovered.sequencer.books.runtime.pins();
     let pinned = if pins.iter().all(|pin| matches!(pin, PinOutcome::Unpinned)) {
         if choices.shared_cores {
             format!("not pinned: {} cores for {} threads", choices.cores.len(), choices.shards + 2)

@@ -4,19 +4,20 @@
 
 mod special;
 mod v1;
+mod v2;
 
 use std::borrow::Cow;
 
 use domain::{
     AccountId, BookScopedId, ClientOrderId, ClientRef, Echo, Instrument, InstrumentId, Nanos, OrderBounds,
-    OrderType, Owner, Price, Quantity, Sequence, SessionId, Side, Symbol, TimeInForce, UserName,
+    OrderType, Owner, Price, Quantity, Report, Sequence, SessionId, Side, Symbol, TimeInForce, UserName,
 };
 use engine::book::{BookHeader, BookImage, Counters, LastTrade, RestingOrder};
 use gateway::{LiveOrder, SessionImage};
-use journal::{Position, session_log::SessionIndex};
+use journal::{PackedReport, Position, session_log::SessionIndex};
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::{special::SpecialRow, v1::BodyV1};
+pub(super) use self::{special::SpecialRow, v1::BodyV1, v2::BodyV2};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Body<'a> {
@@ -26,6 +27,31 @@ pub(super) struct Body<'a> {
     /// As many as instruments, in their order.
     pub(super) books: Vec<BookRow>,
     pub(super) sessions: Vec<SessionRow<'a>>,
+    /// Reports that the books have caused and the journal does not have before the place.
+    pub(super) owed: Vec<OwedRow>,
+}
+
+/// A report as its record would be, its number apart, which it does not have yet.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OwedRow {
+    pub(super) kind: u8,
+    pub(super) detail: [u8; 3],
+    pub(super) sequence: u64,
+    pub(super) nanos: u64,
+    pub(super) payload: Vec<u8>,
+}
+
+impl OwedRow {
+    pub(super) fn of(report: &Report) -> Self {
+        let PackedReport { kind, detail, sequence, nanos, payload } = PackedReport::of(report);
+        Self { kind, detail, sequence, nanos, payload }
+    }
+
+    pub(super) fn report(self) -> Option<Report> {
+        let Self { kind, detail, sequence, nanos, payload } = self;
+        let report = PackedReport { kind, detail, sequence, nanos, payload }.report().ok()?;
+        (report.number == 0 && report.sequence != Sequence::default()).then_some(report)
+    }
 }
 
 #[derive(Serialize, Deserialize)]

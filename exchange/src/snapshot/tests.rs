@@ -126,25 +126,76 @@ fn written(version: u32) -> Vec<u8> {
         concat(&[(20, 4), (2, 8), (0, 1), (0, 1), (1, 1), (700, 8), (12, 8)]),
         b"BYPNNmine                ".to_vec(),
         concat(&[(1, 8), (64, 8), (5, 8), (0, 4), (8, 4), (16, 4), (24, 4), (32, 4)]),
+        // Nothing is owed.
+        if version < 3 { Vec::new() } else { concat(&[(0, 8)]) },
     ];
     expected.concat()
 }
 
 #[test]
 fn the_body_has_the_documented_bytes() {
-    assert_eq!(Small::new().bytes(), written(2));
+    assert_eq!(Small::new().bytes(), written(3));
 }
 
 #[test]
-fn a_body_of_version_1_is_still_read() {
+fn bodies_of_older_versions_are_still_read() {
     let small = Small::new();
-    let old = Header { version: 1, ..small.header() };
-    let Loaded { market_wide, instruments, books, sessions, .. } = decode(&old, &written(1)).unwrap();
-    let again = Small { instruments, books, sessions };
-    assert_eq!((market_wide, again.bytes()), (MARKET_WIDE, small.bytes()));
-    // Each version by its own number only.
-    assert!(decode(&old, &written(2)).is_err());
-    assert!(decode(&small.header(), &written(1)).is_err());
+    for version in [1, 2] {
+        let old = Header { version, ..small.header() };
+        let Loaded { market_wide, instruments, books, sessions, .. } =
+            decode(&old, &written(version)).unwrap();
+        let again = Small { instruments, books, sessions };
+        assert_eq!((market_wide, again.bytes()), (MARKET_WIDE, small.bytes()));
+        // Each version by its own number only.
+        assert!(decode(&old, &written(version + 1)).is_err());
+        assert!(decode(&small.header(), &written(version)).is_err());
+    }
+}
+
+/// What is owed stands at the end, and comes back as it was.
+#[test]
+fn reports_that_are_owed_have_the_documented_bytes() {
+    let mut small = Small::new();
+    let owed = domain::Report {
+        session: SessionId(0),
+        number: 0,
+        sequence: Sequence(4),
+        instrument: Some(InstrumentId(0)),
+        index: 7,
+        nanos: Nanos(32),
+        kind: domain::ReportKind::Canceled {
+            client_ref: ClientRef(20),
+            order: OrderId::new(InstrumentId(0), 2),
+            quantity: Quantity(7),
+            reason: domain::CancelReason::EndOfDay,
+        },
+    };
+    let reason = domain::CancelReason::EndOfDay as i128;
+    let plain = small.bytes();
+    small.sessions.owe(&owed);
+    let bytes = small.bytes();
+    let expected = [
+        plain[..plain.len() - 8].to_vec(),
+        concat(&[(1, 8), (67, 1), (reason, 1), (0, 2), (4, 8), (32, 8)]),
+        // The payload of a record of that kind.
+        concat(&[(40, 8), (0, 4), (0, 4), (7, 4), (20, 4), (0, 8), (2, 8), (7, 8)]),
+    ];
+    assert_eq!(bytes, expected.concat());
+    let loaded = decode(&small.header(), &bytes).unwrap();
+    assert_eq!(loaded.sessions.owed().copied().collect::<Vec<_>>(), [owed]);
+    let Loaded { instruments, books, sessions, .. } = loaded;
+    assert_eq!(Small { instruments, books, sessions }.bytes(), bytes);
+
+    // What nobody can be owed.
+    for wrong in [
+        domain::Report { session: SessionId(1), ..owed },
+        domain::Report { instrument: Some(InstrumentId(1)), ..owed },
+        domain::Report { sequence: Sequence(5), ..owed },
+    ] {
+        let mut small = Small::new();
+        small.sessions.owe(&wrong);
+        assert!(decode(&small.header(), &small.bytes()).is_err(), "{wrong:?}");
+    }
 }
 
 /// What makes orders special, and the bytes that it is behind the order's own.

@@ -176,6 +176,7 @@ impl Stage {
             let user = UserName::new(name.as_bytes()).expect("a name");
             sessions.define(&SessionDefinition { session, user });
         }
+        sessions.follow();
         for (report, at) in self.venue.reports.iter().zip(1..) {
             sessions.on_logged(report, Position(64 * at)).expect("a whole log");
         }
@@ -192,7 +193,7 @@ impl Stage {
                 }
             }
         }
-        sessions.recovered();
+        sessions.lead(|report| self.venue.log(report)).expect("the log is what the books say");
         self.venue.commands = old;
         self.gateway = gateway(admission, sessions);
     }

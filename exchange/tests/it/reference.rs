@@ -107,7 +107,8 @@ impl Reference {
             | Command::Reduce(_)
             | Command::EndOfDay
             | Command::MassCancel(_)
-            | Command::Advance(_) => {}
+            | Command::Advance(_)
+            | Command::EpochStart(_) => {}
         }
         if let Some(instrument) = command.command.instrument() {
             self.run(instrument.0 as usize, command);

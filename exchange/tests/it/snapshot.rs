@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use journal::Reader;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 use rustix::process::{Signal, kill_process};
@@ -17,7 +18,7 @@ use wire::ouch::codes;
 
 use crate::{
     client::{Said, cancel, enter, replace},
-    venue::{Home, INSTRUMENTS, Settings, Venue, seed, text},
+    venue::{Home, INSTRUMENTS, Settings, Venue, json, seed, text},
 };
 
 type Random = Xoshiro256StarStar;
@@ -159,6 +160,79 @@ fn rounds_of_stops_and_kills_are_as_if_nothing_had_been() {
     assert_eq!(home.log_lines("is not used"), [""; 0]);
 }
 
+/// Nobody asks the exchange anything: its journal says all. Between a command and the reports that it causes there is
+/// always something in flight, so some of these snapshots owe reports.
+#[test]
+fn snapshots_are_taken_while_an_exchange_trades_and_serve_after_a_kill() {
+    let seed = seed();
+    let mut random = Random::seed_from_u64(seed);
+    let mut home = Home::new(settings(&mut random));
+    let mut parties = parties();
+    let mut venue = home.start();
+    let (mut taken, mut owed) = (0, 0);
+    for round in 0..6 {
+        let data = home.data().display().to_string();
+        let trading = std::sync::atomic::AtomicBool::new(true);
+        let last = std::thread::scope(|scope| {
+            let snapshots = scope.spawn(|| {
+                let mut last = None;
+                while trading.load(std::sync::atomic::Ordering::Relaxed) {
+                    let snapshot = json(&["snapshot", "--json", "--data", &data]);
+                    taken += 1;
+                    owed += snapshot["owed"].as_u64().expect("a number");
+                    last = Some(snapshot);
+                }
+                last.expect("one at least")
+            });
+            for _ in 0..4 {
+                trade(&venue, &mut parties, &mut random);
+            }
+            trading.store(false, std::sync::atomic::Ordering::Relaxed);
+            snapshots.join().expect("all could be taken")
+        });
+        let file = PathBuf::from(last["file"].as_str().expect("a path"));
+        assert_eq!(snapshots(&home.data())[0], file, "round {round}");
+        venue.kill();
+        home.settings.args = settings(&mut random).args;
+        venue = home.start();
+        check(&home, &venue, &parties, Some(&last["sequence"]));
+    }
+    venue.stop();
+    // One of a directory where nothing runs is of its end, and says what the stop said.
+    let last = json(&["snapshot", "--json", "--data", &home.data().display().to_string()]);
+    assert_eq!((&last["state"], &last["owed"]), (&home.replay(3)["state"], &0.into()));
+    println!("SEED={seed}: {taken} taken, {owed} reports owed in them");
+    assert_eq!(home.log_lines("is not used"), [""; 0]);
+}
+
+/// When its journal has grown by as much as the configuration says, it has one taken by itself.
+#[test]
+fn an_exchange_that_trades_has_snapshots_taken() {
+    let mut random = Random::seed_from_u64(seed());
+    let home = Home::new(Settings { snapshot_mib: 1, ..settings(&mut random) });
+    let mut parties = parties();
+    let mut venue = home.start();
+    let begun = std::time::Instant::now();
+    while snapshots(&home.data()).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "no snapshot: {}", home.log());
+        trade(&venue, &mut parties, &mut random);
+    }
+    trade(&venue, &mut parties, &mut random);
+    venue.kill();
+    venue = home.start();
+    let served = venue.recovered["snapshot_sequence"].clone();
+    assert!(served.as_u64().is_some_and(|sequence| sequence > 1_000), "{served}");
+    check(&home, &venue, &parties, Some(&served));
+    // A stop in the middle of one ends it, and is as clean as any.
+    trade(&venue, &mut parties, &mut random);
+    let stopped = venue.stop();
+    assert_eq!(stopped["state"], home.replay(1)["state"]);
+    assert_eq!(
+        position_of(&snapshots(&home.data())[0]),
+        Reader::open(home.data()).expect("a journal").end().0 - 64
+    );
+}
+
 /// A directory with two snapshots and something after them, its exchange killed.
 fn traded(random: &mut Random, parties: &mut [Party]) -> (Home, Vec<Value>) {
     let home = Home::new(settings(random));
@@ -203,7 +277,7 @@ fn what_is_not_as_it_was_written_is_done_without() {
         (&|bytes| flipped(bytes, 3), "does not begin as a snapshot"),
         (&|bytes| flipped(bytes, in_header), "the header's CRC"),
         (&|bytes| flipped(bytes, in_body), "the body's CRC"),
-        (&|bytes| [&bytes[..8], &3_u32.to_le_bytes(), &bytes[12..]].concat(), "its version is 3"),
+        (&|bytes| [&bytes[..8], &4_u32.to_le_bytes(), &bytes[12..]].concat(), "its version is 4"),
         (&|_| foreign.clone(), "of another journal"),
     ];
     for (spoil, why) in cases {

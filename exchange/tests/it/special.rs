@@ -324,5 +324,5 @@ fn a_dump_shows_them() {
     }
     assert!(lines[1].contains("Advance(InstrumentId(2))"), "{dump}");
     let info = printed(&["journal", "info", "--data", &data]);
-    assert!(info.contains("(format 2, ") && info.contains("1 EnterSpecial"), "{info}");
+    assert!(info.contains("(format 4, ") && info.contains("1 EnterSpecial"), "{info}");
 }

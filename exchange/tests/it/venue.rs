@@ -43,6 +43,7 @@ pub(crate) struct Settings {
     /// "": where the exchange puts it, mostly in shared memory.
     pub(crate) tail_dir: String,
     pub(crate) reserve_mib: u64,
+    pub(crate) snapshot_mib: u64,
     pub(crate) connections: usize,
     pub(crate) unsent_kib: usize,
     pub(crate) open_orders: usize,
@@ -67,6 +68,8 @@ impl Default for Settings {
             tail_mib: 1,
             tail_dir: String::new(),
             reserve_mib: 1,
+            // Only at stops, so that a test knows which there are.
+            snapshot_mib: 0,
             connections: 64,
             unsent_kib: 4_096,
             open_orders: 100_000,
@@ -104,13 +107,14 @@ impl Settings {
         }
         let _ = write!(
             text,
-            "]\n[journal]\nsegment_mib = {}\ntail_mib = {}\ntail_dir = \"{}\"\nreserve_mib = {}\n\
+            "]\n[journal]\nsegment_mib = {}\ntail_mib = {}\ntail_dir = \"{}\"\nreserve_mib = {}\nsnapshot_mib = {}\n\
              [limits]\nconnections = {}\nunsent_kib = {}\nopen_orders = {}\nlogin_timeout_s = {}\nsilence_s = {}\n[admission]\n{}\n\
              [instrument_defaults]\ntick = \"{}\"\nlot = 1\nquantity_max = 999999\nprice_max = \"199999.99\"\n",
             self.segment_mib,
             self.tail_mib,
             self.tail_dir,
             self.reserve_mib,
+            self.snapshot_mib,
             self.connections,
             self.unsent_kib,
             self.open_orders,

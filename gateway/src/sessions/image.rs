@@ -58,7 +58,7 @@ impl Sessions {
     pub fn images(&self) -> Result<Vec<SessionImage<'_>>, ImageError> {
         self.iter()
             .map(|(id, session)| {
-                if !session.replacing.is_empty() || !self.numbered.is_empty() {
+                if !session.replacing.is_empty() || self.caught_up().is_err() {
                     return Err(ImageError::InFlight(id));
                 }
                 Ok(SessionImage {

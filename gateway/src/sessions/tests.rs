@@ -244,3 +244,73 @@ fn what_has_no_message_changes_nothing() {
     assert_eq!(desk.session(0).order(ClientRef(5)), Some(&live));
     assert_eq!((desk.session(0).open_orders(), desk.session(0).last_ref()), (1, ClientRef(5)));
 }
+
+/// A follower of what a desk has logged, with the log and the books each ahead in turn.
+fn follower(desk: &Desk) -> Sessions {
+    let mut follower = Sessions::new();
+    for (session, user) in desk.sessions.iter().map(|(id, session)| (id, session.user)) {
+        follower.define(&SessionDefinition { session, user });
+    }
+    follower.follow();
+    follower
+}
+
+fn unnumbered(report: &Report) -> Position {
+    panic!("a follower numbers nothing: {report:?}")
+}
+
+#[test]
+fn a_follower_takes_the_log_s_numbers_and_owes_what_it_lacks() {
+    let mut desk = Desk::new();
+    let commands = |follower: &mut Sessions| {
+        for (sequence, session, name) in [(1, 0, &b"ALICE"[..]), (2, 1, b"BOB")] {
+            let user = UserName::new(name).unwrap();
+            let command = Command::DefineSession(SessionDefinition { session: SessionId(session), user });
+            let sequenced = Sequenced { sequence: Sequence(sequence), nanos: Nanos(sequence), command };
+            follower.on_command(&sequenced, unnumbered);
+        }
+    };
+    let rejected = PreRejected {
+        session: SessionId(1),
+        client_ref: ClientRef(1),
+        client_order_id: ClientOrderId::BLANK,
+        reason: RejectReason::ALL[0],
+    };
+    desk.command(Command::Rejected(rejected));
+    assert_eq!(desk.told.len(), 3);
+    let third = Sequenced { sequence: Sequence(3), nanos: Nanos(3), command: Command::Rejected(rejected) };
+
+    // The log is ahead of the commands, then behind them: one report of three is owed.
+    let mut ahead = follower(&desk);
+    ahead.on_logged(&desk.told[0], Position(64)).unwrap();
+    assert!(matches!(ahead.caught_up(), Err(LogError::Uncaused(report)) if *report == desk.told[0]));
+    commands(&mut ahead);
+    ahead.on_command(&third, unnumbered);
+    assert_eq!((ahead.caught_up(), ahead.owed().count()), (Ok(()), 2));
+    ahead.on_logged(&desk.told[1], Position(128)).unwrap();
+    let owed: Vec<_> = ahead.owed().copied().collect();
+    assert_eq!(owed, [Report { number: 0, ..desk.told[2] }]);
+    // Who takes the log over numbers it as the one before would have done.
+    let mut logged = Vec::new();
+    let completed = ahead.lead(|report| {
+        logged.push(*report);
+        Position(192)
+    });
+    assert_eq!((completed, logged), (Ok(1), vec![desk.told[2]]));
+    assert_eq!(ahead.get(SessionId(1)).unwrap().next_number(), 3);
+
+    // A log that says otherwise is not followed: a field of a report, its number, one too many.
+    let mut other = follower(&desk);
+    commands(&mut other);
+    let wrong = Report { kind: ReportKind::System(SystemCode::EndOfDay), ..desk.told[0] };
+    assert!(matches!(other.on_logged(&wrong, Position(64)), Err(LogError::Differs(_))));
+    assert!(matches!(other.agree(), Err(LogError::Differs(_))), "it stays so");
+    assert!(other.lead(unnumbered).is_err());
+    let mut gap = follower(&desk);
+    let wrong = gap.on_logged(&Report { number: 2, ..desk.told[0] }, Position(64));
+    assert_eq!(wrong, Err(LogError::Gap { session: SessionId(0), expected: Some(1), found: 2 }));
+    let mut more = follower(&desk);
+    desk.told.iter().zip(1..).for_each(|(report, at)| more.on_logged(report, Position(64 * at)).unwrap());
+    commands(&mut more);
+    assert!(matches!(more.lead(unnumbered), Err(LogError::Uncaused(report)) if *report == desk.told[2]));
+}

@@ -15,6 +15,7 @@
 //! | ReplaceSpecial | priority | as Replace, instructions 48 | 120 |
 //! | MassCancel | what is given, side | session 4, client ref 4, instrument 4, session 4, account 4 | 24 |
 //! | Advance | | instrument 4 | 8 |
+//! | EpochStart | | epoch 4 | 8 |
 //!
 //! The instructions are in [`instructions`](super::instructions).
 
@@ -38,6 +39,7 @@ const ENTER_SPECIAL: usize = ENTER + instructions::BYTES;
 const REPLACE_SPECIAL: usize = REPLACE + instructions::BYTES;
 const MASS_CANCEL: usize = 24;
 const ADVANCE: usize = 8;
+const EPOCH_START: usize = 8;
 
 const _: () = assert!(ENTER_SPECIAL == 112 && REPLACE_SPECIAL == 120 && BOUNDED_INSTRUMENT == 64);
 
@@ -65,6 +67,7 @@ pub(crate) const fn shape(command: &Command) -> (RecordKind, usize) {
         Command::ReplaceSpecial(_) => (RecordKind::ReplaceSpecial, REPLACE_SPECIAL),
         Command::MassCancel(_) => (RecordKind::MassCancel, MASS_CANCEL),
         Command::Advance(_) => (RecordKind::Advance, ADVANCE),
+        Command::EpochStart(_) => (RecordKind::EpochStart, EPOCH_START),
     }
 }
 
@@ -153,6 +156,10 @@ pub(crate) fn encode(command: &Command, payload: &mut [u8]) -> [u8; 3] {
         }
         Command::Advance(instrument) => {
             Put::<ADVANCE>::new(payload).u32(instrument.0).end();
+            [0; 3]
+        }
+        Command::EpochStart(epoch) => {
+            Put::<EPOCH_START>::new(payload).u32(epoch.0).end();
             [0; 3]
         }
     }

@@ -32,6 +32,43 @@ const REJECTED: usize = 48;
 const NO_INSTRUMENT: u32 = u32::MAX;
 const _: () = assert!(BookScopedId::INSTRUMENTS_MAX < NO_INSTRUMENT);
 
+/// A report as the log has it, without what places it there: for whoever keeps one elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedReport {
+    /// The record's kind.
+    pub kind: u8,
+    /// The record's detail.
+    pub detail: [u8; 3],
+    /// The command that caused it.
+    pub sequence: u64,
+    /// That command's time.
+    pub nanos: u64,
+    /// The record's payload.
+    pub payload: Vec<u8>,
+}
+
+impl PackedReport {
+    /// Packs a report.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        let (kind, length) = shape(&report.kind);
+        let mut payload = vec![0; length];
+        let detail = encode(report, &mut payload);
+        Self { kind: kind as u8, detail, sequence: report.sequence.0, nanos: report.nanos.0, payload }
+    }
+
+    /// The report that was packed.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn report(&self) -> Result<Report, DecodeError> {
+        let kind = RecordKind::from_u8(self.kind).ok_or(DecodeError::Kind(self.kind))?;
+        let header =
+            Header { sequence: self.sequence, nanos: self.nanos, kind, detail: self.detail, epoch: 0 };
+        decode(&header, &self.payload)
+    }
+}
+
 /// The kind and the payload's length.
 #[inline]
 pub(crate) const fn shape(kind: &ReportKind) -> (RecordKind, usize) {

@@ -4,8 +4,8 @@ use core::num::NonZeroU32;
 
 use domain::{
     AccountId, BookScopedId, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder, EnterSpecial,
-    Execution, Instructions, Instrument, InstrumentId, MassCancel, Nanos, OrderBounds, OrderId, OrderType,
-    Owner, PostOnly, Price, Quantity, ReplaceOrder, ReplacePriority, ReplaceSpecial, SelfTrade,
+    Epoch, Execution, Instructions, Instrument, InstrumentId, MassCancel, Nanos, OrderBounds, OrderId,
+    OrderType, Owner, PostOnly, Price, Quantity, ReplaceOrder, ReplacePriority, ReplaceSpecial, SelfTrade,
     SelfTradePolicy, SessionId, Side, Symbol, TimeInForce, Trigger,
 };
 
@@ -187,6 +187,7 @@ fn commands() -> Vec<(Command, RecordKind, [u8; 3], Vec<u8>)> {
             concat(&[(5, 4), (6, 4), (21, 4), (22, 4), (23, 4), (0, 4)]),
         ),
         (Command::Advance(InstrumentId(24)), RecordKind::Advance, [0; 3], concat(&[(24, 4), (0, 4)])),
+        (Command::EpochStart(Epoch(7)), RecordKind::EpochStart, [0; 3], concat(&[(7, 4), (0, 4)])),
     ];
     for (instructions, bytes) in instructions() {
         list.push((

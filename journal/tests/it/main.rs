@@ -8,4 +8,5 @@ mod live;
 mod log;
 mod recovery;
 mod retention;
+mod standby;
 mod support;

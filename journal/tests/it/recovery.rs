@@ -5,7 +5,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use journal::{Appender, CutCause, Journal, OpenError, Options, Position, ReadError, Reader, inspect};
+use journal::{
+    Appender, CutCause, FORMAT_VERSION, Journal, OpenError, Options, Position, ReadError, Reader, inspect,
+};
 
 use crate::faults::Faults;
 use crate::support::{
@@ -299,9 +301,9 @@ fn headers_that_are_wrong_are_named() {
 
     // A version that this program does not know, whatever else it says.
     let mut newer = bytes[0].clone();
-    newer[8] = 3;
+    newer[8] = 5;
     fs::write(path(0), &newer).expect("writes");
-    assert!(matches!(refuse(dir.path()), OpenError::NewerFormat { found: 3, known: 2, .. }));
+    assert!(matches!(refuse(dir.path()), OpenError::NewerFormat { found: 5, known: FORMAT_VERSION, .. }));
     assert_eq!(fs::read(path(0)).expect("reads"), newer, "untouched");
     restore();
 
@@ -578,7 +580,7 @@ fn make_old(path: &Path) {
     if path.extension().is_some_and(|e| e == "tmp") && bytes.iter().take(12).all(|byte| *byte == 0) {
         return;
     }
-    assert_eq!(bytes[8..12], [2, 0, 0, 0]);
+    assert_eq!(bytes[8..12], FORMAT_VERSION.to_le_bytes());
     bytes[8] = 1;
     let crc = crc32c(&bytes[..4092]);
     bytes[4092..4096].copy_from_slice(&crc.to_le_bytes());
@@ -586,9 +588,9 @@ fn make_old(path: &Path) {
 }
 
 #[test]
-fn a_journal_of_version_1_is_read_and_goes_on_as_version_2() {
+fn a_journal_of_version_1_is_read_and_goes_on_as_the_newest() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_journal_of_version_1_is_read_and_goes_on_as_version_2");
+    let mut source = Source::new("a_journal_of_version_1_is_read_and_goes_on_as_the_newest");
     let (mut journal, _) = open(dir.path(), &options());
     let mut written = Vec::new();
     while !segment(dir.path(), 1).exists() {
@@ -612,7 +614,8 @@ fn a_journal_of_version_1_is_read_and_goes_on_as_version_2() {
     // Who writes on says so first, so that a program that knows version 1 only refuses it.
     let (mut journal, recovery) = open(dir.path(), &options());
     assert_eq!(recovery.cut, None);
-    assert_eq!(version(last), 2);
+    let newest = u8::try_from(FORMAT_VERSION).expect("a byte");
+    assert_eq!(version(last), newest);
     assert!(before.iter().all(|path| version(path) == 1));
     let count = segments.len() as u64;
     while !segment(dir.path(), count).exists() {
@@ -620,8 +623,8 @@ fn a_journal_of_version_1_is_read_and_goes_on_as_version_2() {
     }
     journal.close().expect("closes");
     assert_eq!(read(dir.path()), written);
-    assert_eq!(version(&segment(dir.path(), count)), 2);
+    assert_eq!(version(&segment(dir.path(), count)), newest);
     assert!(spares().iter().all(|path| version(path) != 1));
     let verify = journal::inspect::verify(dir.path()).expect("readable");
-    assert_eq!((verify.info.format, verify.problems.len()), (2, 0));
+    assert_eq!((verify.info.format, verify.problems.len()), (FORMAT_VERSION, 0));
 }

@@ -196,6 +196,8 @@ fn a_gap_and_a_beginning_that_says_nothing_are_refused() {
     let mut source = Source::new("a_gap_and_a_beginning_that_says_nothing_are_refused");
     let (mut journal, _) = open(dir.path(), &tiny());
     write(&mut journal, &mut source, 3_000);
+    // Until then the disk thread may go on to another segment.
+    drain(&journal);
     let next = indexes(dir.path()).len() as u64;
     let spare = dir.path().join(format!("spare-{next:010}.tmp"));
     wait("a spare", || fs::read(&spare).is_ok_and(|bytes| bytes.len() as u64 > SEGMENT && bytes[0] == b'F'));

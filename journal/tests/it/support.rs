@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use domain::{
     AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder,
-    EnterSpecial, Execution, Instructions, Instrument, InstrumentId, Liquidity, MassCancel, Nanos,
+    EnterSpecial, Epoch, Execution, Instructions, Instrument, InstrumentId, Liquidity, MassCancel, Nanos,
     OrderBounds, OrderId, OrderType, Owner, PostOnly, PreRejected, Price, Quantity, ReduceKind, ReduceOrder,
     RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial, Report, ReportKind, SelfTrade,
     SelfTradePolicy, Sequence, Sequenced, SessionDefinition, SessionId, Side, Symbol, SystemCode,
@@ -168,7 +168,7 @@ impl Random {
     }
 
     pub(crate) fn command(&mut self) -> Command {
-        match self.below(16) {
+        match self.below(17) {
             0..5 => Command::Enter(self.enter()),
             5 | 6 => Command::Cancel(CancelOrder {
                 order: self.order(),
@@ -220,6 +220,7 @@ impl Random {
                 side: self.flip().then(|| self.side()),
             }),
             14 => Command::Advance(InstrumentId(self.below(1 << 20) as u32)),
+            15 => Command::EpochStart(Epoch(self.next() as u32)),
             _ => Command::EndOfDay,
         }
     }

@@ -2,15 +2,15 @@
 
 use domain::{
     AccountId, BookScopedId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, EnterOrder,
-    EnterSpecial, Instrument, InstrumentId, MassCancel, OrderBounds, Owner, PreRejected, Quantity,
+    EnterSpecial, Epoch, Instrument, InstrumentId, MassCancel, OrderBounds, Owner, PreRejected, Quantity,
     ReduceKind, ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial, SessionDefinition,
     SessionId, Side, Symbol, UserName,
 };
 
 use super::{
-    ADVANCE, BOUNDED_INSTRUMENT, CANCEL, ENTER, ENTER_SPECIAL, INSTRUMENT, MASS_CANCEL, NAMES, NAMES_ACCOUNT,
-    NAMES_INSTRUMENT, NAMES_SESSION, NAMES_SIDE, REDUCE, REJECTED, REPLACE, REPLACE_SPECIAL, SESSION,
-    instructions, is_unbounded, makes_sense,
+    ADVANCE, BOUNDED_INSTRUMENT, CANCEL, ENTER, ENTER_SPECIAL, EPOCH_START, INSTRUMENT, MASS_CANCEL, NAMES,
+    NAMES_ACCOUNT, NAMES_INSTRUMENT, NAMES_SESSION, NAMES_SIDE, REDUCE, REJECTED, REPLACE, REPLACE_SPECIAL,
+    SESSION, instructions, is_unbounded, makes_sense,
 };
 use crate::codec::{Take, unused, value};
 use crate::error::DecodeError;
@@ -145,6 +145,13 @@ pub(crate) fn decode(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Resul
             let instrument = instrument(t.u32())?;
             t.end()?;
             Ok(Command::Advance(instrument))
+        }
+        RecordKind::EpochStart => {
+            unused(&detail)?;
+            let mut t = Take::<EPOCH_START>::new(number, payload)?;
+            let epoch = Epoch(t.u32());
+            t.end()?;
+            Ok(Command::EpochStart(epoch))
         }
         _ => Err(DecodeError::Kind(number)),
     }

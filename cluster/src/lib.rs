@@ -1,0 +1,36 @@
+//! Primary and standby: how a second machine gets the journal, when a report may leave, and who may lead.
+//!
+//! ```text
+//!            coordinator (etcd): leader key under a lease, record of epoch and in-sync set
+//!                 ▲ requests, replies                              ▲
+//!            election::Elector                                election::Elector
+//!                 │ may_ack, mode of the gate                      │ lead at epoch e
+//!   journal ─▶ primary::Primary ◀── frames (Hello, Ack) ───── standby::Standby ─▶ journal
+//!                 │            ──── frames (Welcome, Batch) ─▶
+//!             gate::Gate ─▶ reports may leave up to here
+//! ```
+//!
+//! Every machine here is without IO: bytes, messages and times come in, actions go out, and a driver carries them out
+//! and says when they are done. Times are nanoseconds of the machine's monotonic clock that goes on while it sleeps
+//! (`CLOCK_BOOTTIME`); the wall clock has no say.
+//!
+//! What it rests on: one primary an epoch; each batch is sealed and chained, so a [`journal::Mark`] identifies all that
+//! is before it; two logs that have an epoch in common agree up to where the shorter of them leaves it. The protocol,
+//! the states and what each policy promises are in `docs/replication.md`.
+//!
+//! What is absent: sockets, files, threads, clocks, random numbers, and what an order means.
+
+#![forbid(unsafe_code)]
+
+pub mod election;
+pub mod frame;
+pub mod gate;
+pub mod history;
+mod id;
+mod mutation;
+pub mod primary;
+#[cfg(test)]
+mod random;
+pub mod standby;
+
+pub use id::{Epoch, Kept, NodeId};

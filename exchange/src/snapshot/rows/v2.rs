@@ -1,0 +1,21 @@
+//! Bodies of version 2, which were written when nothing was in flight, so that nothing was owed: read, and never written.
+
+use serde::Deserialize;
+
+use super::{Body, BookRow, InstrumentRow, SessionRow};
+
+#[derive(Deserialize)]
+pub(in crate::snapshot) struct BodyV2 {
+    market_wide: u64,
+    market_wide_last: u64,
+    instruments: Vec<InstrumentRow>,
+    books: Vec<BookRow>,
+    sessions: Vec<SessionRow<'static>>,
+}
+
+impl From<BodyV2> for Body<'static> {
+    fn from(old: BodyV2) -> Self {
+        let BodyV2 { market_wide, market_wide_last, instruments, books, sessions } = old;
+        Self { market_wide, market_wide_last, instruments, books, sessions, owed: Vec::new() }
+    }
+}

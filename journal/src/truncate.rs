@@ -1,0 +1,136 @@
+//! Cutting the end off a journal on purpose: what a primary that was cut off wrote after another had taken over.
+//!
+//! Nothing is thrown away that has not been kept first. The order of steps is such that a stop between any two leaves
+//! a journal that opens, with more of its end or less, and that can be cut again:
+//!
+//! 1. every segment that holds something beyond the mark is copied into the archive, synced, and so is its directory;
+//! 2. the segments that begin at or beyond the mark are removed, the last first, the directory synced after each;
+//! 3. the one that the mark lies in is replaced, by renaming, by a copy that ends there. (Zeros written over its end
+//!    could reach the disk in any order, and half of them would look like damage.)
+//!
+//! The journal must have been closed cleanly before: what only a tail holds is not looked for here.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::batches::Batches;
+use crate::error::{OpenError, ReadError};
+use crate::open::DirLock;
+use crate::record::Mark;
+use crate::segment::{HEADER_BYTES, SegmentHeader, io_error};
+use crate::storage::sync_parent;
+use crate::{recovery, tail};
+
+/// Why a journal was not cut.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TruncateError {
+    /// The directory cannot be worked on; it has not been changed, or as far as the steps say.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The mark is not one of this journal's.
+    #[error("position {} with chain {:016x} is no place of this journal: {source}", mark.position, mark.chain)]
+    Mark {
+        /// Where it was to be cut.
+        mark: Mark,
+        /// What is there.
+        source: ReadError,
+    },
+    /// A tail is there: the journal's process died, and what the tail holds has not been taken in.
+    #[error("{0} has a tail: open and close the journal first, so that nothing of its end is only there")]
+    Tail(PathBuf),
+}
+
+/// What was cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truncated {
+    /// Bytes of the stream that were cut off.
+    pub bytes: u64,
+    /// The copies of the segments that held them.
+    pub archived: Vec<PathBuf>,
+}
+
+/// Cuts the journal in `dir` at `to`, and keeps what is cut in `archive`, which is made when it is not there.
+///
+/// # Errors
+/// When the mark is not this journal's, the directory is in use, or the filesystem refuses.
+pub fn truncate(dir: &Path, to: Mark, archive: &Path) -> Result<Truncated, TruncateError> {
+    let _lock = DirLock::take(dir)?;
+    if fs::symlink_metadata(dir.join(tail::LINK)).is_ok() {
+        return Err(TruncateError::Tail(dir.to_path_buf()));
+    }
+    let found = recovery::examine(dir)?;
+    let end = found.scan.end;
+    if to.position.0 != end || found.scan.chain != Some(to.chain) {
+        let mut batches =
+            Batches::after(dir, to).map_err(|source| TruncateError::Mark { mark: to, source })?;
+        // The first batch behind the mark must be there, and must continue it.
+        match batches.next(crate::Position(end), 1) {
+            Ok([]) => {
+                let source = ReadError::PastEnd(to.position);
+                return Err(TruncateError::Mark { mark: to, source });
+            }
+            Ok(_) => {}
+            Err(source) => return Err(TruncateError::Mark { mark: to, source }),
+        }
+    }
+    let mut truncated = Truncated { bytes: end - to.position.0, archived: Vec::new() };
+    if truncated.bytes == 0 {
+        return Ok(truncated);
+    }
+    drop(found.beyond);
+    let beyond: Vec<(PathBuf, SegmentHeader)> = found
+        .segments
+        .iter()
+        .filter(|segment| segment.header.base() + segment.header.capacity > to.position.0)
+        .map(|segment| (segment.path.clone(), segment.header))
+        .collect();
+    fs::create_dir_all(archive).map_err(|error| io_error("create", archive, error))?;
+    for (path, header) in &beyond {
+        truncated.archived.push(keep(path, header, to, archive)?);
+    }
+    // A spare was made to follow the last segment; it may have another to follow now.
+    for spare in &found.spares {
+        fs::remove_file(spare).map_err(|error| io_error("remove", spare, error))?;
+    }
+    for (path, header) in beyond.iter().rev() {
+        // The first segment stays, or there would be no journal.
+        if header.base() >= to.position.0 && header.index > 0 {
+            fs::remove_file(path).map_err(|error| io_error("remove", path, error))?;
+            sync_parent(path).map_err(|error| io_error("sync the directory of", path, error))?;
+        } else {
+            shorten(path, header, to).map_err(|error| io_error("cut", path, error))?;
+        }
+    }
+    Ok(truncated)
+}
+
+/// Puts a copy of the segment that ends at the mark in its place. The last segment may be short: it is filled again
+/// when the journal is opened.
+fn shorten(path: &Path, header: &SegmentHeader, to: Mark) -> std::io::Result<()> {
+    let draft = path.with_extension("cut.tmp");
+    let mut from = File::open(path)?.take(HEADER_BYTES + to.position.0 - header.base());
+    let mut file = File::create(&draft)?;
+    std::io::copy(&mut from, &mut file)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    sync_parent(path)
+}
+
+/// Copies a segment whole, under a name that says from where it was cut.
+fn keep(path: &Path, header: &SegmentHeader, to: Mark, archive: &Path) -> Result<PathBuf, OpenError> {
+    let name = format!("cut-at-{:020}-{:016x}-{:010}.seg", to.position, to.chain, header.index);
+    let kept = archive.join(name);
+    let draft = kept.with_extension("tmp");
+    let written = || -> std::io::Result<()> {
+        let mut from = File::open(path)?;
+        let mut draft_file = File::create(&draft)?;
+        std::io::copy(&mut from, &mut draft_file)?;
+        draft_file.sync_all()?;
+        fs::rename(&draft, &kept)?;
+        sync_parent(&kept)
+    };
+    written().map_err(|error| io_error("keep a copy as", &kept, error))?;
+    Ok(kept)
+}

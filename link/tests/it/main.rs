@@ -1,0 +1,7 @@
+//! Links over loopback, and what strangers do to them.
+
+mod frames;
+mod hostile;
+mod identity;
+mod streams;
+mod support;
