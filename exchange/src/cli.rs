@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{
-    Args, Parser, Subcommand,
+    Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use engine::balance::{BalanceMode, PlacementPolicy};
@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Look at a journal without changing it.
     Journal(Journal),
+    /// Restore damaged or missing segments of a journal from a copy of it: a standby's data directory, an archive.
+    Repair(Repair),
     /// Take a snapshot, of an exchange that runs or of one that does not: the next start replays only what comes after.
     Snapshot(Snapshot),
     /// Make what the exchanges of a cluster know each other by: a CA, and for each node a certificate and a key.
@@ -378,12 +380,17 @@ pub(crate) struct Journal {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum JournalCommand {
-    /// What is there: segments, positions, sequences, records.
+    /// What is there: segments, positions, sequences, records, epochs, snapshots.
     Info(JournalArgs),
-    /// Check every record, every chain and every number; exit code 1 if anything is wrong.
+    /// Check every record, every chain, every number and every snapshot; exit code 1 if anything is wrong.
     Verify(JournalArgs),
     /// Print every record, one a line.
     Dump(DumpArgs),
+    /// Compare two copies of one journal: how far they are the same, and the first record that differs. Exit code 1 if
+    /// they differ; that one has more than the other is no difference.
+    Diff(DiffArgs),
+    /// Write every record with all its fields, as a flat table or as JSON.
+    Export(ExportArgs),
 }
 
 #[derive(Args, Debug)]
@@ -410,4 +417,65 @@ pub(crate) struct DumpArgs {
     /// Print JSON, one object a line.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DiffArgs {
+    /// A data directory or an archive; give it twice, once for each. They are only read; exchanges may be running on them.
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) data: Vec<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportArgs {
+    /// The data directory or the archive. It is only read; an exchange may be running on it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// csv: one table with a header, in which a record leaves empty what it does not have. jsonl: an object a line, with
+    /// the same names, without what the record does not have. docs/export.md has the columns.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: ExportFormat,
+    /// Which records.
+    #[arg(long, value_name = "WHAT", default_value = "all")]
+    pub(crate) what: ExportWhat,
+    /// From this sequence on. A report has the sequence of the command that caused it.
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub(crate) from: u64,
+    /// Up to this sequence, with it.
+    #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true)]
+    pub(crate) to: u64,
+    /// Write to this file, which is there only once it is whole; without it, to the standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    Csv,
+    Jsonl,
+}
+
+/// Which records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportWhat {
+    Commands,
+    Reports,
+    All,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Repair {
+    /// The data directory (or archive) that is damaged. No exchange may be running on it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// A copy of the same journal: a standby's data directory, or an archive. It is only read.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: PathBuf,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

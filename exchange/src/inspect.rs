@@ -1,16 +1,22 @@
 //! `exchange journal`: looks at a journal and changes nothing.
 
+mod diff;
+mod export;
+mod fields;
+
 use std::{
     io::{BufWriter, Write},
     time::{Duration, UNIX_EPOCH},
 };
 
 use domain::{Command, Nanos};
+use engine::hash::StateHash;
 use journal::{Reader, Record, inspect};
 use serde_json::{Value, json};
 
 use crate::cli::{DumpArgs, Journal, JournalArgs, JournalCommand};
 use crate::say::say;
+use crate::snapshot;
 
 /// The command.
 pub(crate) fn journal(args: &Journal) -> Result<(), String> {
@@ -18,6 +24,8 @@ pub(crate) fn journal(args: &Journal) -> Result<(), String> {
         JournalCommand::Info(args) => info(args),
         JournalCommand::Verify(args) => verify(args),
         JournalCommand::Dump(args) => dump(args),
+        JournalCommand::Diff(args) => diff::diff(args),
+        JournalCommand::Export(args) => export::export(args),
     }
 }
 
@@ -28,7 +36,14 @@ fn info(args: &JournalArgs) -> Result<(), String> {
         return Ok(());
     }
     say!("journal {} (format {}, epoch {})", info.cluster, info.format, info.epoch);
+    if info.begin.0 > 0 {
+        say!("begin     position {}: what came before has been removed", info.begin);
+    }
     say!("end       position {}, sequence {}, {}", info.end, info.last_sequence, utc(info.last_nanos));
+    for epoch in &info.epochs {
+        let sequence = epoch.first_sequence.map_or("no command".into(), |first| format!("sequence {first}"));
+        say!("epoch     {} from position {}, {sequence}", epoch.epoch, epoch.first_position);
+    }
     say!("records   {} commands, {} reports, {} batches", info.commands, info.reports, info.batches);
     for (kind, count) in &info.kinds {
         say!("          {count:>12} {kind:?}");
@@ -45,6 +60,14 @@ fn info(args: &JournalArgs) -> Result<(), String> {
     }
     for spare in &info.spares {
         say!("spare     {}", spare.display());
+    }
+    for of in &info.snapshots {
+        let says = of.header.map_or(String::new(), |header| {
+            let state = StateHash(header.state);
+            format!(" position {}, sequence {}, state {state}:", header.mark.position, header.last_sequence)
+        });
+        let good = of.problem.as_deref().unwrap_or("good");
+        say!("snapshot  {}{says} {good}", of.file.display());
     }
     if let Some(tail) = &info.tail {
         say!(
@@ -74,6 +97,7 @@ fn info_json(info: &inspect::Info) -> Value {
         "format": info.format,
         "epoch": info.epoch,
         "capacity": info.capacity,
+        "begin": info.begin.0,
         "end": info.end.0,
         "last_sequence": info.last_sequence.0,
         "last_nanos": info.last_nanos.0,
@@ -88,6 +112,19 @@ fn info_json(info: &inspect::Info) -> Value {
             "base": segment.base.0,
             "bytes": segment.bytes,
         })).collect::<Vec<_>>(),
+        "epochs": info.epochs.iter().map(|epoch| json!({
+            "epoch": epoch.epoch,
+            "first_position": epoch.first_position.0,
+            "first_sequence": epoch.first_sequence.map(|first| first.0),
+        })).collect::<Vec<_>>(),
+        "snapshots": info.snapshots.iter().map(|of| json!({
+            "file": of.file.display().to_string(),
+            "position": of.position.0,
+            "sequence": of.header.map(|header| header.last_sequence.0),
+            "state": of.header.map(|header| StateHash(header.state).to_string()),
+            "version": of.header.map(|header| header.version),
+            "problem": of.problem,
+        })).collect::<Vec<_>>(),
         "tail": info.tail.as_ref().map(|tail| json!({
             "file": tail.file.display().to_string(),
             "ring_bytes": tail.ring_bytes,
@@ -101,7 +138,15 @@ fn info_json(info: &inspect::Info) -> Value {
 
 fn verify(args: &JournalArgs) -> Result<(), String> {
     let verify = inspect::verify(&args.data).map_err(|error| error.to_string())?;
-    let problems: Vec<_> = verify.problems.iter().map(ToString::to_string).collect();
+    let mut problems: Vec<_> = verify.problems.iter().map(ToString::to_string).collect();
+    // Those whose header, CRCs and place are good are looked into: what they say must make a state.
+    for of in verify.info.snapshots.iter().filter(|of| of.problem.is_none()) {
+        if let Err(what) = snapshot::load(&of.file, verify.info.cluster)
+            && of.file.exists()
+        {
+            problems.push(format!("snapshot {}: {what}", of.file.display()));
+        }
+    }
     if args.json {
         say!("{}", json!({ "info": info_json(&verify.info), "problems": problems }));
     } else {
@@ -109,11 +154,12 @@ fn verify(args: &JournalArgs) -> Result<(), String> {
             say!("{problem}");
         }
         say!(
-            "{} commands, {} reports, {} batches in {} segments: {}",
+            "{} commands, {} reports, {} batches in {} segments, {} snapshots: {}",
             verify.info.commands,
             verify.info.reports,
             verify.info.batches,
             verify.info.segments.len(),
+            verify.info.snapshots.len(),
             if problems.is_empty() { "whole".to_owned() } else { format!("{} problems", problems.len()) }
         );
     }

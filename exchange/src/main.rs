@@ -16,6 +16,7 @@ mod inspect;
 mod keys;
 mod load;
 mod recovery;
+mod repair;
 mod replay;
 mod replication;
 mod run;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         cli::Command::Top(top) => top::top(top),
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),
+        cli::Command::Repair(repair) => repair::repair(repair),
         cli::Command::Replay(replay) => replay::replay(replay),
         cli::Command::Snapshot(args) => snapshot::snapshot(args),
         cli::Command::Keys(keys) => keys::keys(keys),

@@ -8,8 +8,8 @@
 //! 2. every segment that should be there is walked; those that are bad are named;
 //! 3. for each, the copy must have a good one of the same journal, whose chain goes on from the segment before and is
 //!    gone on from by the one behind. Of the last segment, which nothing lies behind, the copy must have the last batch
-//!    that can still be made out in the damaged file, and is taken up to there: no record is lost, and none comes in
-//!    that was not there.
+//!    that can still be made out in the damaged file. All that the copy has of it is taken, since more of it may have
+//!    been there than can be made out; but where the directory has a tail that goes on from that batch, up to there.
 //!
 //! [`Plan::carry_out`] does it:
 //! 4. all good segments are written beside the bad ones, under other names, synced, and walked again;
@@ -32,6 +32,7 @@ use crate::record::{self, Position};
 use crate::recovery::{self, Verdict, piece};
 use crate::segment::{self, ClusterId, HEADER_BYTES, SegmentHeader};
 use crate::storage::{Storage, sync_parent};
+use crate::tail;
 use crate::walk;
 
 /// Why a journal is not repaired. Nothing has been changed, except where a variant says so.
@@ -224,9 +225,12 @@ pub fn plan(dir: &Path, from: &Path) -> Result<Plan, RepairError> {
         };
         let file = segment::path(&dir, index);
         let source = source(&from, &like, index, &file, &what)?;
-        let taken =
-            if index == last { up_to_the_last_batch(&file, &source)? } else { whole(&file, &source)? };
-        let (before, until, chain) = taken;
+        let (before, until, chain) = if index == last {
+            let has_more = segment::path(&from, index + 1).exists();
+            of_the_last(&file, &source, Tail::of(&dir, like.cluster), has_more)?
+        } else {
+            whole(&file, &source)?
+        };
         let expect = |expected: Option<u64>, found: u64, at: u64| match expected {
             Some(expected) if expected != found => {
                 let file = source.segment.path.clone();
@@ -285,9 +289,10 @@ impl Plan {
             let bytes = HEADER_BYTES + (of.until.0 - header.base());
             copy::copy(storage, source, &draft, bytes, false, &|| true).map_err(io_error("write", &draft))?;
             let written = copy::walk(&draft)?;
-            let same = (written.before, written.scan.chain, written.scan.end)
-                == (Some(*before), Some(*chain), of.until.0);
-            if written.fault.is_some() || !same {
+            let same = (written.before, written.scan.chain) == (Some(*before), Some(*chain));
+            // Nothing of it may be taken, where a tail has all.
+            let nothing = of.until.0 == header.base();
+            if written.fault.is_some() || written.scan.end != of.until.0 || !(same || nothing) {
                 return Err(RepairError::Draft { file: draft, what: written.damage().to_string() });
             }
         }
@@ -417,45 +422,82 @@ fn whole(damaged: &Path, source: &Walked) -> Result<(u64, u64, u64), RepairError
     }
 }
 
-/// A source of the last segment: up to the last batch that can be made out in the damaged file, and if there is none,
-/// all that it has.
-fn up_to_the_last_batch(damaged: &Path, source: &Walked) -> Result<(u64, u64, u64), RepairError> {
+/// A source of the last segment. It must have the last batch that can still be made out in the damaged file, and is taken
+/// to its end; where a tail goes on from that batch, to there. `has_more` says that the copy has a later segment.
+fn of_the_last(
+    damaged: &Path,
+    source: &Walked,
+    tail: Option<Tail>,
+    has_more: bool,
+) -> Result<(u64, u64, u64), RepairError> {
     let header = &source.segment.header;
-    let (Some(before), Some(chain)) = (source.before, source.scan.chain) else {
-        return Err(RepairError::CopyDamaged {
-            damaged: damaged.to_path_buf(),
-            what: source.damage().to_string(),
-        });
-    };
-    let Some((seal_at, end, expected)) = last_seal(damaged, header)? else {
-        return Ok((before, source.scan.end, chain));
-    };
+    let copy_damaged = |what: String| RepairError::CopyDamaged { damaged: damaged.to_path_buf(), what };
     let map = source.segment.map()?;
     let piece = source.segment.piece(&map);
-    let mut at = header.base();
-    while at < source.scan.end {
-        // Walked before, up to there.
-        let Ok(batch) = walk::batch(&piece, at, None) else { break };
-        if batch.seal_at >= seal_at {
-            if (batch.seal_at, batch.seal.chain) == (seal_at, expected) {
-                return Ok((before, batch.end, batch.seal.chain));
-            }
-            let (file, at) = (source.segment.path.clone(), Position(end));
-            return Err(RepairError::Differs { file, at, found: batch.seal.chain, expected });
-        }
-        at = batch.end;
+    if let Some(fault) = source.fault
+        && let Verdict::Damage(damage) =
+            recovery::judge(&source.segment, &piece, !has_more, &source.scan, &fault)
+    {
+        return Err(copy_damaged(damage.to_string()));
     }
-    Err(RepairError::Behind {
-        damaged: damaged.to_path_buf(),
-        file: source.segment.path.clone(),
-        end: Position(source.scan.end),
-        needed: Position(end),
-    })
+    let Some(before) = source.before else { return Err(copy_damaged(source.damage().to_string())) };
+    let seal = last_seal(damaged, header)?;
+    let needed = seal.map_or(header.base(), |seal| seal.end);
+    let limit = match tail {
+        None => u64::MAX,
+        Some(tail) if needed >= tail.floor => needed,
+        Some(tail) => tail.committed.max(needed),
+    };
+    let (mut at, mut chain) = (header.base(), before);
+    // Walked before, up to there.
+    while at < source.scan.end
+        && let Ok(batch) = walk::batch(&piece, at, Some(chain))
+        && batch.end <= limit
+    {
+        if let Some(seal) = seal
+            && at < seal.end
+            && batch.end >= seal.end
+            && (batch.seal_at, batch.seal.chain) != (seal.at, seal.chain)
+        {
+            let (file, at, found) = (source.segment.path.clone(), Position(seal.end), batch.seal.chain);
+            return Err(RepairError::Differs { file, at, found, expected: seal.chain });
+        }
+        (at, chain) = (batch.end, batch.seal.chain);
+    }
+    if at < needed {
+        let (damaged, file) = (damaged.to_path_buf(), source.segment.path.clone());
+        return Err(RepairError::Behind { damaged, file, end: Position(at), needed: Position(needed) });
+    }
+    Ok((before, at, chain))
 }
 
-/// The last valid seal anywhere in the file `path`, read as the segment `header`: where it begins, where it ends, and
-/// its chain.
-fn last_seal(path: &Path, header: &SegmentHeader) -> Result<Option<(u64, u64, u64)>, RepairError> {
+/// What the tail of the damaged directory has, from where to where.
+#[derive(Clone, Copy, Debug)]
+struct Tail {
+    floor: u64,
+    committed: u64,
+}
+
+impl Tail {
+    /// The directory's own, if it has one.
+    fn of(dir: &Path, cluster: ClusterId) -> Option<Self> {
+        let (_, Ok(view)) = tail::linked(dir)? else { return None };
+        let committed = view.committed().ok()?;
+        let floor = view.header.base.max(committed.saturating_sub(view.header.ring_bytes));
+        (view.is_of(dir) && view.header.cluster == cluster).then_some(Self { floor, committed })
+    }
+}
+
+/// A seal that was found.
+#[derive(Clone, Copy, Debug)]
+struct FoundSeal {
+    at: u64,
+    end: u64,
+    chain: u64,
+}
+
+/// The last valid seal anywhere in the file `path`, read as the segment `header`.
+fn last_seal(path: &Path, header: &SegmentHeader) -> Result<Option<FoundSeal>, RepairError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -469,7 +511,8 @@ fn last_seal(path: &Path, header: &SegmentHeader) -> Result<Option<(u64, u64, u6
     let Some((at, _)) = walk::seals_between(&piece, piece.base, piece.end()) else { return Ok(None) };
     let bytes = piece.from(at);
     let seal = record::seal_of(bytes);
-    Ok(seal.map(|seal| (at, at + record::length_of(bytes) as u64, seal.chain)))
+    let end = at + record::length_of(bytes) as u64;
+    Ok(seal.map(|seal| FoundSeal { at, end, chain: seal.chain }))
 }
 
 /// A name for a bad file that nothing has yet.

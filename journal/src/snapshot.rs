@@ -12,8 +12,9 @@
 //! ```
 //!
 //! A file is written under another name, synced, renamed, and its name synced, so a name that ends in `.snap`
-//! is on a whole file. A snapshot is never needed: the journal alone gives the same, later. So nothing here
-//! is believed without its CRC, and nothing that goes wrong here is more than a reason to do without.
+//! is on a whole file. As long as the journal has its beginning, a snapshot is not needed: the journal alone gives the
+//! same, later. So nothing here is believed without its CRC, and nothing that goes wrong here is more than a reason to
+//! do without. [`retention`](crate::retention) removes the journal's beginning only when two good ones stand for it.
 //!
 //! What the body says is its writer's business; `docs/snapshot-format.md` has both.
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use crate::batches::Batches;
 use crate::error::{OpenError, ReadError};
 use crate::open::DirLock;
-use crate::record::Mark;
+use crate::record::{Mark, Position};
 use crate::segment::{HEADER_BYTES, SegmentHeader, io_error};
 use crate::storage::sync_parent;
 use crate::{recovery, tail};
@@ -35,7 +35,17 @@ pub enum TruncateError {
         /// Where it was to be cut.
         mark: Mark,
         /// What is there.
-        source: ReadError,
+        source: Box<ReadError>,
+    },
+    /// Nothing would be left of a journal whose beginning is gone: not even the chain that the next batch continues.
+    #[error(
+        "{dir} begins at position {begin}, and nothing would be left of it. Put the segment before it back from the archive"
+    )]
+    Beginning {
+        /// The directory.
+        dir: PathBuf,
+        /// Where its first segment begins.
+        begin: Position,
     },
     /// A tail is there: the journal's process died, and what the tail holds has not been taken in.
     #[error("{0} has a tail: open and close the journal first, so that nothing of its end is only there")]
@@ -62,17 +72,21 @@ pub fn truncate(dir: &Path, to: Mark, archive: &Path) -> Result<Truncated, Trunc
     }
     let found = recovery::examine(dir)?;
     let end = found.scan.end;
+    if let Some(first) = found.segments.first()
+        && first.header.index > 0
+        && to.position.0 <= first.header.base()
+    {
+        let begin = Position(first.header.base());
+        return Err(TruncateError::Beginning { dir: dir.to_path_buf(), begin });
+    }
+    let no_place = |source| TruncateError::Mark { mark: to, source: Box::new(source) };
     if to.position.0 != end || found.scan.chain != Some(to.chain) {
-        let mut batches =
-            Batches::after(dir, to).map_err(|source| TruncateError::Mark { mark: to, source })?;
+        let mut batches = Batches::after(dir, to).map_err(no_place)?;
         // The first batch behind the mark must be there, and must continue it.
-        match batches.next(crate::Position(end), 1) {
-            Ok([]) => {
-                let source = ReadError::PastEnd(to.position);
-                return Err(TruncateError::Mark { mark: to, source });
-            }
+        match batches.next(Position(end), 1) {
+            Ok([]) => return Err(no_place(ReadError::PastEnd(to.position))),
             Ok(_) => {}
-            Err(source) => return Err(TruncateError::Mark { mark: to, source }),
+            Err(source) => return Err(no_place(source)),
         }
     }
     let mut truncated = Truncated { bytes: end - to.position.0, archived: Vec::new() };
@@ -95,7 +109,7 @@ pub fn truncate(dir: &Path, to: Mark, archive: &Path) -> Result<Truncated, Trunc
         fs::remove_file(spare).map_err(|error| io_error("remove", spare, error))?;
     }
     for (path, header) in beyond.iter().rev() {
-        // The first segment stays, or there would be no journal.
+        // Segment 0 stays, or there would be no journal; before another first one nothing is cut.
         if header.base() >= to.position.0 && header.index > 0 {
             fs::remove_file(path).map_err(|error| io_error("remove", path, error))?;
             sync_parent(path).map_err(|error| io_error("sync the directory of", path, error))?;

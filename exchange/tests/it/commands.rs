@@ -59,6 +59,16 @@ fn what_cannot_be_parsed_exits_with_2_and_says_how() {
         (&["journal"], "Usage"),
         (&["journal", "eat"], "unrecognized subcommand 'eat'"),
         (&["journal", "dump", "--data", "x", "--from=-1"], "--from"),
+        (&["journal", "diff"], "--data <DIR>"),
+        (&["journal", "diff", "--data", "x"], "two directories are compared, and 1 are given"),
+        (&["journal", "diff", "--data", "x", "--data", "y", "--data", "z"], "and 3 are given"),
+        (&["journal", "export", "--data", "x"], "--format <FORMAT>"),
+        (&["journal", "export", "--data", "x", "--format", "xml"], "csv, jsonl"),
+        (
+            &["journal", "export", "--data", "x", "--format", "csv", "--what", "some"],
+            "commands, reports, all",
+        ),
+        (&["repair", "--data", "x"], "--from <DIR>"),
         (&["completions", "csh"], "csh"),
     ] {
         let output = output(args);
@@ -84,6 +94,10 @@ fn what_fails_exits_with_1_and_says_what_and_where() {
         (&["journal", "info", "--data", &nothing], &nothing),
         (&["journal", "verify", "--data", &empty], &empty),
         (&["journal", "dump", "--data", &nothing], &nothing),
+        (&["journal", "diff", "--data", &nothing, "--data", &empty], &nothing),
+        (&["journal", "export", "--data", &nothing, "--format", "csv"], &nothing),
+        (&["repair", "--data", &nothing, "--from", &empty], &nothing),
+        (&["repair", "--data", &empty, "--from", &empty], "is both the damaged directory and the copy"),
         (&["run", "--data", &beneath, "--soup", "127.0.0.1:0"], &beneath),
         (&["run", "--data", &nothing, "--config", &empty], "cannot read configuration"),
         (&["run", "--data", &nothing, "--config", &file], "`exchange config` prints a commented default"),
@@ -111,8 +125,14 @@ fn what_fails_exits_with_1_and_says_what_and_where() {
 
 #[test]
 fn help_names_every_option() {
-    let subcommands: [(&[&str], &[&str]); 11] = [
+    let subcommands: [(&[&str], &[&str]); 20] = [
         (&["keys"], &["--dir", "--node", "--json"]),
+        (&["snapshot"], &["--data", "--json"]),
+        (&["standby"], &["--primary", "--node", "--keys", "--listen", "--peer", "--data", "--ack"]),
+        (&["promote"], &["--data", "--force"]),
+        (&["switch"], &["--data"]),
+        (&["alone"], &["--data"]),
+        (&["node"], &["--data"]),
         (&["top"], &["--data", "--once"]),
         (&["demo"], &["--data", "--rate", "--profile", "--shards", "--seconds", "--seed"]),
         (
@@ -156,6 +176,9 @@ fn help_names_every_option() {
         (&["journal", "info"], &["--data", "--json"]),
         (&["journal", "verify"], &["--data", "--json"]),
         (&["journal", "dump"], &["--data", "--from", "--count", "--json"]),
+        (&["journal", "diff"], &["--data", "--json"]),
+        (&["journal", "export"], &["--data", "--format", "--what", "--from", "--to", "--out"]),
+        (&["repair"], &["--data", "--from", "--dry-run"]),
         (&["config"], &[]),
         (&["completions"], &["bash", "zsh", "fish"]),
     ];

@@ -3,6 +3,7 @@
 //! * `conversations` and `hostile`: what clients say, rightly and wrongly, and what they are answered.
 //! * `resume`, `crash` and `faults`: what must survive the death of the process and the whims of a disk.
 //! * `snapshot`: starts that need not replay everything, and come to the same.
+//! * `journals`: what can be done with data directories: compared, exported, repaired, started without their past.
 //! * `special`: special orders, put into journals as commands.
 //! * `seeing`: the status, the event stream and `exchange top`; what is asked of placement and balance.
 //! * `shards`, `lobster`, `commands` and `simulate`: the same results on any number of shards, recorded flow, the
@@ -21,6 +22,7 @@ mod crash;
 mod desk;
 mod faults;
 mod hostile;
+mod journals;
 mod lobster;
 mod pair;
 mod party;

@@ -306,6 +306,12 @@ fn check(dir: &Path, all: &[(Position, Said)], what: &str) {
 fn spoil(dir: &Path, index: u64, copy: &Path, stranger: &Path, random: &mut Random) -> String {
     let path = segment(dir, index);
     let length = SEGMENT_HEADER + SEGMENT;
+    // It may have been spoilt before.
+    let there = fs::metadata(&path).expect("there").len();
+    if there < length {
+        shorten(&path, there / 2);
+        return format!("cut to {}", there / 2);
+    }
     match random.below(7) {
         // A journal whose first is missing begins later, and that is no damage.
         0 if index > 0 => {
@@ -390,19 +396,21 @@ fn segments_are_replaced_from_a_copy() {
     }
 }
 
-/// The last segment is taken as far as the damaged one had been written, even where the copy has gone on.
+/// The last segment gets back all that it had; what the copy has of it beyond may have been there, too.
 #[test]
-fn the_last_segment_gets_back_what_it_had_and_no_more() {
-    let mut source = Source::new("the_last_segment_gets_back_what_it_had_and_no_more");
+fn the_last_segment_gets_back_what_it_had() {
+    let mut source = Source::new("the_last_segment_gets_back_what_it_had");
     for round in 0..20 {
         let dirs = two();
         let both = 1_200 + source.random.below(600) as usize;
         let seed = source.random.next();
         let all = write_both(&dirs, &mut Source::of(Random::of(seed)), both, both);
         let end = Reader::open(dirs[0].path()).expect("opens").end();
+        let mut copied = all;
         if source.random.below(2) == 0 {
             let (mut journal, _) = open(dirs[1].path(), &tiny());
-            write(&mut journal, &mut Source::of(Random::of(!seed)).after(&all), 900);
+            let more = source.random.below(900) as usize;
+            copied.extend(write(&mut journal, &mut Source::of(Random::of(!seed)).after(&copied), more));
             journal.close().expect("closes");
         }
         let last = (end.0 - 1) / SEGMENT;
@@ -419,8 +427,10 @@ fn the_last_segment_gets_back_what_it_had_and_no_more() {
         let repaired =
             try_repair(dirs[0].path(), dirs[1].path()).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(repaired.damaged.len(), 1, "{what}");
-        assert_eq!(repaired.verify.info.end, end, "{what}");
-        check(dirs[0].path(), &all, &what);
+        let copy_end = Reader::open(dirs[1].path()).expect("opens").end();
+        assert_eq!(repaired.verify.info.end, copy_end.min(Position((last + 1) * SEGMENT)), "{what}");
+        copied.retain(|(position, _)| position.0 < (last + 1) * SEGMENT);
+        check(dirs[0].path(), &copied, &what);
     }
 }
 
@@ -555,6 +565,46 @@ fn a_journal_whose_newest_are_in_its_tail_is_repaired_under_it() {
     check(dir.path(), &all, "with a tail");
 }
 
+/// What the tail has is not taken from a copy that has gone on otherwise.
+#[test]
+fn under_a_tail_the_last_segment_gets_back_what_the_tail_does_not_have() {
+    let mut source = Source::new("under_a_tail_the_last_segment_gets_back_what_the_tail_does_not_have");
+    for round in 0..10 {
+        let dirs = two();
+        let both = 1_200 + source.random.below(600) as usize;
+        let all = write_both(&dirs, &mut Source::of(Random::of(source.random.next())), both, both);
+        let [dir, copy] = paths(&dirs);
+        let end = Reader::open(dir).expect("opens").end();
+        // Each goes on in its own way; here the newest are in the tail alone.
+        let (mut journal, _) = open(copy, &tiny());
+        write(&mut journal, &mut Source::of(Random::of(source.random.next())).after(&all), 300);
+        journal.close().expect("closes");
+        let faults = Faults::new();
+        let (mut journal, _) =
+            Journal::open_with(dir, &tiny(), Arc::new(|| {}), faults.clone()).expect("opens");
+        faults.fail_writes();
+        let mut own = Source::of(Random::of(source.random.next())).after(&all);
+        let mut all = all;
+        for _ in 0..20 {
+            let said = own.next();
+            all.push((append_patiently(&mut journal, &said), said));
+        }
+        journal.commit();
+        drop(journal);
+        let last = (end.0 - 1) / SEGMENT;
+        // Before the seal that closing put at the end; if that is all there is, in the header.
+        let byte = match end.0 - last * SEGMENT {
+            0..=64 => 16,
+            within => SEGMENT_HEADER + source.random.below(within - 64),
+        };
+        flip(&segment(dir, last), byte, 2);
+        let what = format!("round {round}: byte {byte} of {last}, end {end}");
+        let repaired = try_repair(dir, copy).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(repaired.damaged.len(), 1, "{what}");
+        check(dir, &all, &what);
+    }
+}
+
 /// Stopped after each of its steps it has changed nothing, or can be repeated; no name of a segment is ever without a
 /// file.
 #[test]
@@ -587,4 +637,57 @@ fn a_repair_that_fails_anywhere_can_be_repeated() {
         check(work.path(), &all, &format!("step {step}"));
     }
     assert_eq!(failed, 9, "a write, a sync and a rename each");
+
+    // A disk that says that it has written what it has not.
+    let [dir, copy] = paths(&dirs);
+    let (bad, liar) = (contents(dir), Faults::new());
+    liar.lie();
+    let error = repair::plan(dir, copy).expect("it can").carry_out(&*liar).expect_err("it lies");
+    assert!(matches!(error, RepairError::Draft { .. }), "{error}");
+    assert!(contents(dir) == bad, "it has changed something");
+}
+
+/// Whatever is broken, in both directories: what a repair gives back is the journal, as far as anybody can know; or it
+/// refuses and changes nothing.
+#[test]
+fn no_damage_makes_a_repair_give_back_another_journal() {
+    let mut source = Source::new("no_damage_makes_a_repair_give_back_another_journal");
+    let dirs = two();
+    let all = write_both(&dirs, &mut source, 3_000, 3_000);
+    let stranger = stranger(source.random.next());
+    let last = inspect::info(dirs[0].path()).expect("a journal").segments.len() as u64 - 1;
+    let (mut healed, mut refused) = (0, 0);
+    for round in 0..80 {
+        let work = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+        let mut what = format!("round {round}");
+        let mut spoilt_last = false;
+        for (side, damages) in [(0, 1 + source.random.below(3)), (1, source.random.below(3))] {
+            copy_segments(dirs[side].path(), work[side].path());
+            for _ in 0..damages {
+                let index = source.random.below(last + 1);
+                if !segment(work[side].path(), index).exists() {
+                    continue;
+                }
+                spoilt_last |= side == 0 && index == last;
+                let (copy, stranger) = (dirs[1].path(), stranger.path());
+                let how = spoil(work[side].path(), index, copy, stranger, &mut source.random);
+                what += &format!(", {side}.{index}: {how}");
+            }
+        }
+        let before = contents(work[0].path());
+        match try_repair(work[0].path(), work[1].path()) {
+            Err(_) => {
+                refused += 1;
+                assert!(contents(work[0].path()) == before, "{what}");
+            }
+            Ok(repaired) => {
+                healed += 1;
+                assert!(repaired.verify.problems.is_empty(), "{what}: {:?}", repaired.verify.problems);
+                let found = read(work[0].path());
+                // The end of the last segment may have been lost before: that looks like a write that never completed.
+                assert!(found == all || spoilt_last && all.starts_with(&found), "{what}: {}", found.len());
+            }
+        }
+    }
+    assert!(healed > 0 && refused > 0, "{healed} and {refused}");
 }

@@ -23,6 +23,7 @@ pub(crate) struct Faults {
     /// Bytes that may still be allocated.
     room: AtomicU64,
     short: AtomicBool,
+    lies: AtomicBool,
     sync_takes: AtomicU64,
     pub(crate) syncs: AtomicU64,
     calls: AtomicU64,
@@ -38,6 +39,7 @@ impl Faults {
             operations: AtomicI64::new(i64::MAX),
             room: AtomicU64::new(u64::MAX),
             short: AtomicBool::new(false),
+            lies: AtomicBool::new(false),
             sync_takes: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             calls: AtomicU64::new(0),
@@ -58,6 +60,11 @@ impl Faults {
         self.writes_fail.store(true, Ordering::SeqCst);
     }
 
+    /// Of each write, one bit is not what was written, and nobody says so.
+    pub(crate) fn lie(&self) {
+        self.lies.store(true, Ordering::SeqCst);
+    }
+
     /// After `count` more operations, all fail.
     pub(crate) fn fail_after(&self, count: i64) {
         self.operations.store(count, Ordering::SeqCst);
@@ -76,6 +83,12 @@ impl Storage for Faults {
         self.operation()?;
         if self.writes_fail.load(Ordering::SeqCst) {
             return Err(io::Error::from_raw_os_error(5));
+        }
+        if self.lies.load(Ordering::SeqCst) {
+            let mut bytes = bytes.to_vec();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            return Files.write_at(file, &bytes, offset);
         }
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         if self.short.load(Ordering::SeqCst) && bytes.len() > 1 {

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::Sequence;
+use domain::{Epoch, Sequence};
 use journal::retention::{Retained, Retention, RetentionError};
 use journal::snapshot::{self, Header};
-use journal::{Appender, Journal, Mark, OpenError, Options, Position, ReadError, Reader, inspect};
+use journal::{
+    Appender, Journal, Mark, OpenError, Options, Position, ReadError, Reader, TruncateError, inspect,
+    mark_at, truncate,
+};
 
 use crate::faults::Faults;
 use crate::support::{
@@ -222,9 +225,6 @@ fn a_gap_and_a_beginning_that_says_nothing_are_refused() {
     assert!(nothing(&Reader::open(alone.path()).expect_err("no batch")));
     assert!(nothing(&inspect::verify(alone.path()).expect_err("no batch")));
     assert!(matches!(refuse(alone.path()), OpenError::NoBeginning { .. }));
-    // Behind the one before it is as good as any.
-    fs::copy(segment(dir.path(), next - 1), segment(alone.path(), next - 1)).expect("copies");
-    assert_eq!(Reader::open(alone.path()).expect("opens").begin(), Position((next - 1) * SEGMENT));
 }
 
 /// A journal of at least nine segments, closed, whose snapshots are three and one segment before its end.
@@ -400,7 +400,15 @@ fn an_archive_is_never_made_worse() {
     // Told to stop before it begins.
     let turn = Retention::new(dir.path().to_path_buf(), Some(archive.clone()));
     let done = turn.run(&[], &AtomicBool::new(true)).expect("it can");
-    assert_eq!((done.stopped, done.removed, indexes(dir.path())), (true, 0, before));
+    assert_eq!((done.stopped, done.removed, indexes(dir.path())), (true, 0, before.clone()));
+
+    // A disk that says that it has written what it has not.
+    let liar = Faults::new();
+    liar.lie();
+    let turn = Retention::with_storage(dir.path().to_path_buf(), Some(archive.clone()), liar);
+    let error = turn.run(&[], &AtomicBool::new(false)).expect_err("it lies");
+    assert!(matches!(error, RetentionError::Copy(_)), "{error}");
+    assert_eq!((indexes(dir.path()), indexes(&archive)), (before, vec![]));
 
     // What is damaged is not put away and not removed.
     let whole = fs::read(segment(dir.path(), 1)).expect("reads");
@@ -477,4 +485,63 @@ fn a_running_journal_sheds_its_past() {
         |dir: &Path| -> Vec<PathBuf> { indexes(dir).iter().map(|index| segment(dir, *index)).collect() };
     assert_eq!(files(&archive).len() as u64, begin.0 / SEGMENT);
     holds(&archive, &all, begin.0 / SEGMENT, begin.0 / SEGMENT);
+}
+
+/// What came before its first segment cannot be cut off again, or nothing would say what was there.
+#[test]
+fn a_journal_without_its_beginning_is_not_cut_to_nothing() {
+    let mut source = Source::new("a_journal_without_its_beginning_is_not_cut_to_nothing");
+    let dir = tempfile::tempdir().expect("a directory");
+    let cut_off = tempfile::tempdir().expect("a directory");
+    let (all, older) = with_snapshots(dir.path(), &mut source);
+    let begin = run(dir.path(), None, &[]).begin;
+    let first = begin.0 / SEGMENT;
+    let at_begin = mark_at(dir.path(), SEGMENT, begin).expect("a segment").expect("a batch");
+    let before = indexes(dir.path());
+    match truncate(dir.path(), at_begin, cut_off.path()) {
+        Err(TruncateError::Beginning { begin: at, .. }) => assert_eq!(at, begin),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(indexes(dir.path()), before);
+    assert_eq!(read(dir.path()), from_segment(&all, first));
+    // A little later it is.
+    truncate(dir.path(), older, cut_off.path()).expect("it can");
+    let kept: Written =
+        from_segment(&all, first).into_iter().filter(|(position, _)| *position < older.position).collect();
+    assert_eq!(read(dir.path()), kept);
+}
+
+#[test]
+fn the_history_of_epochs_is_that_of_what_is_left() {
+    let mut source = Source::new("the_history_of_epochs_is_that_of_what_is_left");
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut journal, _) = open(dir.path(), &tiny());
+    let mut all = Vec::new();
+    let mut starts = Vec::new();
+    for epoch in [1, 4, 5] {
+        if epoch > 1 {
+            journal.begin_epoch(Epoch(epoch));
+        }
+        let own = write(&mut journal, &mut source, 1_000);
+        let is_command = |(_, said): &&(Position, Said)| matches!(said, Said::Command(_));
+        let Some((_, Said::Command(first))) = own.iter().find(is_command) else { panic!("a command") };
+        starts.push((epoch, own[0].0, Some(first.sequence)));
+        all.extend(own);
+    }
+    journal.close().expect("closes");
+    let history = |dir: &Path| -> Vec<_> {
+        let info = inspect::info(dir).expect("a journal");
+        assert_eq!(info.epochs.last().map(|last| last.epoch), Some(5));
+        info.epochs.iter().map(|of| (of.epoch, of.first_position, of.first_sequence)).collect()
+    };
+    assert_eq!(history(dir.path()), starts);
+    for first in 1..=starts[1].1.0 / SEGMENT {
+        fs::remove_file(segment(dir.path(), first - 1)).expect("removes");
+        let left = history(dir.path());
+        assert_eq!(left[left.len() - 2..], starts[1..]);
+        if left.len() == 3 {
+            // Of the first, what is left.
+            assert_eq!((left[0].0, left[0].1), (1, from_segment(&all, first)[0].0));
+        }
+    }
 }
