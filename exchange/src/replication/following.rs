@@ -325,8 +325,7 @@ impl Driver {
             self.machine.link_up(now);
             self.act()?;
         }
-        loop {
-            let Self { link: Some(wire), machine, journal, incoming, .. } = self else { break };
+        while let Self { link: Some(wire), machine, journal, incoming, .. } = self {
             let bytes = match wire.peek() {
                 Ok(None) => {
                     if let Some(why) = wire.ended().map(ToOwned::to_owned) {

@@ -204,7 +204,7 @@ impl Driver {
             match self.listener.accept(boot_nanos()) {
                 Ok(None) => return,
                 Ok(Some(Accepted::Refused { address, why })) => {
-                    warn!("replication: {address} is not let in: {why}")
+                    warn!("replication: {address} is not let in: {why}");
                 }
                 Ok(Some(Accepted::Stream(mut stream))) => {
                     let token = Token(self.next_token);
