@@ -527,6 +527,13 @@ impl Primary {
     }
 
     fn on_hello(&mut self, hello: Hello) {
+        // First of all: the epochs of another journal say nothing about this one's.
+        if let Some(theirs) = hello.cluster
+            && theirs != self.me.cluster
+        {
+            self.refuse(Reason::ForeignCluster, format!("cluster {theirs} is not {}", self.me.cluster));
+            return;
+        }
         if hello.promised > self.me.epoch {
             self.depose(hello.promised);
             self.refuse(Reason::LowerEpoch, format!("epoch {} is over here", self.me.epoch));
@@ -536,11 +543,7 @@ impl Primary {
             self.refuse(Reason::Protocol, format!("node {} is this node", hello.node));
             return;
         }
-        if let Some(theirs) = hello.cluster {
-            if theirs != self.me.cluster {
-                self.refuse(Reason::ForeignCluster, format!("cluster {theirs} is not {}", self.me.cluster));
-                return;
-            }
+        if hello.cluster.is_some() {
             let (ring, segment) = (self.me.ring_bytes, self.me.segment_bytes);
             if (hello.ring_bytes, hello.segment_bytes) != (ring, segment) {
                 let text = format!(

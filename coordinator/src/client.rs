@@ -20,12 +20,13 @@ const NOT_FOUND: i64 = 5;
 /// Whom to ask, and for how long.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The members, as `http://10.0.0.1:2379`. Each is asked once in a call, beginning with the one that answered last.
+    /// The members, as `http://10.0.0.1:2379`. Each is asked once in a call, beginning with the one after the last
+    /// that failed.
     pub endpoints: Vec<String>,
     /// How long one endpoint may take, connecting included.
     pub attempt: Duration,
-    /// How long a call may take over all endpoints. `attempt <= call`; with three endpoints three times as long lets each
-    /// of them be asked, though two of them swallow the request.
+    /// How long a call may take over all endpoints. `attempt <= call`; with three endpoints three times as long lets
+    /// each of them be asked, though two of them swallow the request.
     pub call: Duration,
     /// Longer answers are not read.
     pub answer_bytes_max: usize,
@@ -119,8 +120,8 @@ impl Client {
 
     /// Gives a lease its full time again. Who reckons with it counts from *before* the call.
     ///
-    /// A keepalive is not a read: a member that was the leader and does not know yet that it no longer is may answer one.
-    /// It says that the lease lives by that member's clock, not that its key is still there.
+    /// A keepalive is not a read: a member that was the leader and does not know yet that it no longer is may answer
+    /// one. It says that the lease lives by that member's clock, not that its key is still there.
     ///
     /// # Errors
     /// See [`Error`]; never ambiguous.

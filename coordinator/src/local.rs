@@ -1,5 +1,5 @@
-//! An etcd of several members on this machine, for drills and tests: the `etcd` on the PATH, on free ports of the loopback,
-//! each member with a directory and a log of its own.
+//! An etcd of several members on this machine, for drills and tests: the `etcd` on the PATH, on free ports of the
+//! loopback, each member with a directory and a log of its own.
 //!
 //! Members can be killed, stopped, paused and started again. Whoever drops the [`LocalEtcd`] kills them all; their
 //! directories stay, and are the caller's to remove. If the caller itself is killed, its members go on.
@@ -96,8 +96,8 @@ struct Member {
 }
 
 impl LocalEtcd {
-    /// Starts members whose directories lie in `dir`, and waits until they have a leader. `dir` is made when it is not there;
-    /// members of an earlier run must not be in it.
+    /// Starts members whose directories lie in `dir`, and waits until they have a leader. `dir` is made when it is
+    /// not there; members of an earlier run must not be in it.
     ///
     /// # Errors
     /// When etcd is not installed, or does not come up.
@@ -345,8 +345,8 @@ fn member_dir(dir: &Path, index: usize) -> PathBuf {
     dir.join(format!("etcd-{index}"))
 }
 
-/// Ports that nobody had a moment ago, all different. They lie below those that the system gives to outgoing connections, so
-/// that a member that was killed finds its own free when it is started again.
+/// Ports that nobody had a moment ago, all different. They lie below those that the system gives to outgoing
+/// connections, so that a member that was killed finds its own free when it is started again.
 fn free_ports(count: usize) -> std::io::Result<Vec<u16>> {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;

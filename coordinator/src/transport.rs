@@ -29,7 +29,7 @@ pub(crate) struct Transport {
     agent: Agent,
     /// As `http://host:port`.
     endpoints: Vec<String>,
-    /// The index of the endpoint that is asked first: the one that answered last. Only a hint, hence `Relaxed`.
+    /// The index of the endpoint that is asked first: the one after the last that failed. Only a hint, hence `Relaxed`.
     first: AtomicUsize,
     attempt: Duration,
     call: Duration,
@@ -109,12 +109,8 @@ impl Transport {
             }
             let endpoint = &self.endpoints[index];
             match self.ask(endpoint, path, &body, left.min(self.attempt), &check) {
-                Verdict::Answered(answer) => {
-                    self.first.store(index, Ordering::Relaxed);
-                    return Ok(answer);
-                }
+                Verdict::Answered(answer) => return Ok(answer),
                 Verdict::Refused { code, message } => {
-                    self.first.store(index, Ordering::Relaxed);
                     return Err(Error::Refused { endpoint: endpoint.clone(), code, message });
                 }
                 Verdict::Failed(failure) => {
@@ -210,8 +206,8 @@ impl Read for Taken<'_> {
     }
 }
 
-/// Whether a refusal of that code says for certain that nothing was done. Others come from a member that had no leader, lost
-/// it on the way, or stops: what it had proposed may still be done.
+/// Whether a refusal of that code says for certain that nothing was done. Others come from a member that had no
+/// leader, lost it on the way, or stops: what it had proposed may still be done.
 fn is_final(code: i64) -> bool {
     const CANCELLED: i64 = 1;
     const UNKNOWN: i64 = 2;
@@ -222,8 +218,8 @@ fn is_final(code: i64) -> bool {
     ![CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS].contains(&code)
 }
 
-/// What to say when nobody has answered. A last word that was no answer of etcd's is a matter of its own: it points to a
-/// wrong address rather than to a failure.
+/// What to say when nobody has answered. A last word that was no answer of etcd's is a matter of its own: it points
+/// to a wrong address rather than to a failure.
 fn without_answer(mut attempts: Vec<Attempt>, may_have_happened: bool) -> Error {
     match attempts.pop() {
         Some(Attempt { endpoint, failure: Failure::Malformed(what) }) => {

@@ -1,5 +1,5 @@
-//! etcd's JSON: what is asked and what is answered, as its gateway maps the protocol's messages. Byte strings are base64,
-//! 64-bit numbers are strings, and what has its default (0, false, empty) is left out of answers.
+//! etcd's JSON: what is asked and what is answered, as its gateway maps the protocol's messages. Byte strings are
+//! base64, 64-bit numbers are strings, and what has its default (0, false, empty) is left out of answers.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

@@ -26,6 +26,16 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run the exchange on a data directory, new or old.
     Run(Run),
+    /// Run the second exchange of a pair: it follows the one that leads, and can take over.
+    Standby(Standby),
+    /// Make the node that follows lead.
+    Promote(Promote),
+    /// Make the node that leads hand over to the one that follows, without losing anything.
+    Switch(Ask),
+    /// Put on record that the node that leads does so without a standby, which must then not be promoted.
+    Alone(Ask),
+    /// What a node of a pair says of itself: its role, its epoch, how far it is, in JSON.
+    Node(Ask),
     /// Watch an exchange on this machine: its shards, the hottest books, and what balancing does.
     Top(Top),
     /// Drive an exchange with orders and measure it.
@@ -38,6 +48,12 @@ pub(crate) enum Command {
     Repair(Repair),
     /// Take a snapshot, of an exchange that runs or of one that does not: the next start replays only what comes after.
     Snapshot(Snapshot),
+    /// Make what the exchanges of a cluster know each other by: a CA, and for each node a certificate and a key.
+    ///
+    /// Run it on a machine that you trust, not on an exchange's, and give each node ca.pem and its own NAME.pem and NAME.key.
+    /// Run it again in the same directory, where ca.key is, for another node. Nothing that is there is overwritten: to renew a
+    /// node's certificate, which is valid for five years, remove its two files first.
+    Keys(Keys),
     /// Simulate shards and workers of another machine: what a balancing policy would do there, beside the ideal.
     Simulate(Simulate),
     /// Print the commented default configuration.
@@ -87,8 +103,9 @@ pub(crate) struct Run {
     /// Where SoupBinTCP clients connect; port 0 takes a free one. Default: the configuration's, 127.0.0.1:9000.
     #[arg(long, value_name = "ADDR")]
     pub(crate) soup: Option<SocketAddr>,
-    /// When reports may leave: when their records are on the disk, or in shared memory. Default: disk.
-    #[arg(long, value_name = "POLICY", value_parser = ["memory", "disk"])]
+    /// When reports may leave: when their records are in shared memory, or on the disk; in a pair, on one disk and with
+    /// both nodes, or on both disks. Default: the configuration's, disk.
+    #[arg(long, value_name = "POLICY", value_parser = ["memory", "disk", "disk+replica", "two-disks"])]
     pub(crate) ack: Option<String>,
     /// What threads do when there is nothing to do: spin takes a core for each thread, backoff spins for about 2 us
     /// and then sleeps, park sleeps at once. Default: backoff.
@@ -118,6 +135,52 @@ pub(crate) struct Run {
     /// Print JSON, one object a line, instead of text; steals too, which in text are only counted.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) pair: Pair,
+}
+
+/// Which node of a pair this is.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "A pair of exchanges")]
+pub(crate) struct Pair {
+    /// Which of the two nodes this is.
+    #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2), requires = "keys", requires = "listen")]
+    pub(crate) node: Option<u8>,
+    /// Where the pair's keys are: `exchange keys --dir DIR --node node-1 --node node-2` makes them.
+    #[arg(long, value_name = "DIR", requires = "node")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Where this node, while it leads, listens for the other one.
+    #[arg(long, value_name = "ADDR", requires = "node")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where the other node listens while that one leads: when this one must give up, it follows.
+    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', requires = "node")]
+    pub(crate) peer: Vec<SocketAddr>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Standby {
+    /// Where the node that leads listens for this one; all places where it may.
+    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', required = true)]
+    pub(crate) primary: Vec<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Promote {
+    /// The data directory of the node that follows.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Even if it may lack something, or the other node is alive.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Ask {
+    /// The node's data directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
 }
 
 /// The names of what there is, so that the help has them all.
@@ -214,6 +277,19 @@ pub(crate) struct Snapshot {
     /// lowest priority.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Keys {
+    /// Where to put them. Made if it is not there, for its owner alone. With a ca.pem and ca.key in it, these sign.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// A node's name, as the cluster's configuration has it: lower-case letters, digits and hyphens. Once for each node.
+    #[arg(long = "node", value_name = "NAME", required = true)]
+    pub(crate) nodes: Vec<String>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

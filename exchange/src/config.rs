@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use cluster::gate::Policy;
 use domain::{BookScopedId, Instrument, InstrumentId, OrderBounds, Price, Quantity, Symbol, UserName};
 use engine::{
     balance::{BalanceMode, PlacementPolicy},
@@ -161,7 +162,7 @@ pub(crate) struct User {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) soup: SocketAddr,
-    pub(crate) ack: journal::AckPolicy,
+    pub(crate) ack: Policy,
     /// `None`: as many as the machine has cores for.
     pub(crate) shards: Option<u16>,
     pub(crate) idle: Idle,
@@ -273,19 +274,33 @@ fn admission(file: &AdmissionFile) -> Result<AdmissionLimits, String> {
 }
 
 /// An ack policy by its name.
-pub(crate) fn ack(text: &str) -> Result<journal::AckPolicy, String> {
+pub(crate) fn ack(text: &str) -> Result<Policy, String> {
     match text {
-        "memory" => Ok(journal::AckPolicy::Memory),
-        "disk" => Ok(journal::AckPolicy::Disk),
-        other => Err(format!("no ack policy \"{other}\": use memory or disk")),
+        "memory" => Ok(Policy::Memory),
+        "disk" => Ok(Policy::Disk),
+        "disk+replica" => Ok(Policy::DiskReplica),
+        "two-disks" => Ok(Policy::TwoDisks),
+        other => Err(format!(
+            "no ack policy \"{other}\": use memory or disk, or in a pair disk+replica or two-disks"
+        )),
     }
 }
 
 /// The name of an ack policy.
-pub(crate) const fn ack_name(ack: journal::AckPolicy) -> &'static str {
+pub(crate) const fn ack_name(ack: Policy) -> &'static str {
     match ack {
-        journal::AckPolicy::Memory => "memory",
-        journal::AckPolicy::Disk => "disk",
+        Policy::Memory => "memory",
+        Policy::Disk => "disk",
+        Policy::DiskReplica => "disk+replica",
+        Policy::TwoDisks => "two-disks",
+    }
+}
+
+/// How soon anyone waits for the disk under it.
+pub(crate) const fn journal_ack(ack: Policy) -> journal::AckPolicy {
+    match ack {
+        Policy::Memory => journal::AckPolicy::Memory,
+        Policy::Disk | Policy::DiskReplica | Policy::TwoDisks => journal::AckPolicy::Disk,
     }
 }
 

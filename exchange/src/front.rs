@@ -27,6 +27,7 @@ use log::{error, info, warn};
 use crate::{
     balance_events::{Stamped, is_steal},
     clock,
+    replication::replica::Replica,
     sequencer::{Sequencer, wall_clock},
     snapshot::{self, State},
     status::Counters,
@@ -46,7 +47,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Requests {
     /// Finish what is under way, and end.
-    pub(crate) stop: AtomicBool,
+    pub(crate) stop: Arc<AtomicBool>,
     /// Hand the counters over.
     pub(crate) status_wanted: AtomicBool,
     /// Hand steals over too.
@@ -82,6 +83,8 @@ pub(crate) struct Ended {
     /// How often a home changed, and a book was stolen.
     pub(crate) moves: u64,
     pub(crate) steals: u64,
+    /// The epoch of the node that leads now, when this one gave up for that.
+    pub(crate) deposed: Option<u32>,
 }
 
 impl Ended {
@@ -131,6 +134,10 @@ pub(crate) struct Front {
     pub(crate) shared_cores: bool,
     pub(crate) day_end: Option<DayEnd>,
     pub(crate) outside: Outside,
+    /// The standby, in a pair.
+    pub(crate) replica: Option<Arc<Replica>>,
+    /// Until when only cancels are taken: this node has just taken over.
+    pub(crate) cancel_only_until: Option<Instant>,
 }
 
 impl Front {
@@ -142,8 +149,20 @@ impl Front {
         let mut backoff = Backoff::new(self.idle, self.shared_cores);
         let mut stopping = None;
         let mut cancel_only = false;
+        let mut input_stopped = false;
         loop {
             let worked = self.turn()?;
+            if let Some(epoch) =
+                self.replica.as_ref().map(|replica| replica.deposed()).filter(|epoch| *epoch != 0)
+            {
+                return Ok(self.give_up(epoch));
+            }
+            self.stop_input(&mut input_stopped);
+            if self.cancel_only_until.is_some_and(|until| Instant::now() >= until) {
+                self.cancel_only_until = None;
+                self.sequencer.cancel_only = false;
+                warn!("new orders are taken from now on");
+            }
             match self.sequencer.storage() {
                 StorageState::Failed => {
                     let failure = self.sequencer.appender().failure().map(|failure| failure.to_string());
@@ -202,6 +221,43 @@ impl Front {
             } else {
                 self.sleep()?;
             }
+        }
+    }
+
+    /// For a switch: takes no more input, and says where what had been taken ends, once all of it is committed. Or takes
+    /// input again, when the switch is off.
+    fn stop_input(&mut self, stopped: &mut bool) {
+        let Some(replica) = &self.replica else { return };
+        match (replica.wants_input_stopped(), *stopped) {
+            (true, false) => {
+                self.gateway.stop_receiving();
+                if !self.gateway.is_holding()
+                    && self.sequencer.books.runtime.is_quiescent()
+                    && !self.sequencer.is_open()
+                {
+                    *stopped = true;
+                    replica.input_stopped(self.sequencer.appender().mark());
+                }
+            }
+            (false, true) => {
+                *stopped = false;
+                self.gateway.receive_again();
+            }
+            _ => {}
+        }
+    }
+
+    /// Another node leads: nothing more is said to anyone. The journal is left as it is, and nothing is added to its end,
+    /// which the other one may not have.
+    fn give_up(mut self, epoch: u32) -> Ended {
+        self.gateway.shut_down(&self.sequencer);
+        Ended {
+            books: Vec::new(),
+            last_sequence: self.sequencer.last_sequence(),
+            sequenced: self.sequencer.sequenced,
+            moves: 0,
+            steals: 0,
+            deposed: Some(epoch),
         }
     }
 
@@ -275,6 +331,10 @@ impl Front {
         self.wake.announce(self.gateway.is_gated() || stalled);
         let must_not = (self.sequencer.books.runtime.has_events() && self.sequencer.log_has_room())
             || self.sequencer.gate() != gate
+            || self
+                .replica
+                .as_ref()
+                .is_some_and(|replica| replica.wants_input_stopped() || replica.deposed() != 0)
             || self.requests.stop.load(Ordering::Acquire)
             || self.requests.status_wanted.load(Ordering::Relaxed);
         let timeout = if must_not {
@@ -285,8 +345,8 @@ impl Front {
         } else {
             // What is due and found no room is tried again soon.
             let due = self.sequencer.due_in().map_or(Duration::MAX, |due| due.max(POLL_MIN));
-            let watchful =
-                if self.sequencer.books.runtime.is_quiescent() { Duration::from_secs(1) } else { WATCHFUL };
+            let busy = !self.sequencer.books.runtime.is_quiescent() || self.cancel_only_until.is_some();
+            let watchful = if busy { WATCHFUL } else { Duration::from_secs(1) };
             self.gateway.patience().min(watchful).min(due)
         };
         let result = self.poll(Some(timeout));
@@ -335,7 +395,7 @@ impl Front {
             Err(error) => warn!("no snapshot ({error}): the next start replays more"),
         }
         appender.close().map_err(|error| format!("journal: {error}"))?;
-        Ok(Ended { books, last_sequence, sequenced, moves, steals })
+        Ok(Ended { books, last_sequence, sequenced, moves, steals, deposed: None })
     }
 }
 

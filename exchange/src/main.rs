@@ -13,10 +13,12 @@ mod follower;
 mod front;
 mod hints;
 mod inspect;
+mod keys;
 mod load;
 mod recovery;
 mod repair;
 mod replay;
+mod replication;
 mod run;
 mod say;
 mod sequencer;
@@ -31,6 +33,14 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use replication::control::{self, Request};
+
+/// Asks a node of a pair, and prints its answer.
+fn ask(data: &std::path::Path, request: Request) -> Result<(), String> {
+    say::say!("{}", control::ask(data, request)?);
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let args = cli::Cli::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
@@ -40,12 +50,18 @@ fn main() -> ExitCode {
     let result = match &args.command {
         cli::Command::Demo(demo) => demo::demo(demo),
         cli::Command::Run(run) => run::run(run),
+        cli::Command::Standby(standby) => run::standby(standby),
+        cli::Command::Promote(promote) => ask(&promote.data, Request::Promote { force: promote.force }),
+        cli::Command::Switch(args) => ask(&args.data, Request::Switch),
+        cli::Command::Alone(args) => ask(&args.data, Request::Alone),
+        cli::Command::Node(args) => ask(&args.data, Request::Status),
         cli::Command::Top(top) => top::top(top),
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),
         cli::Command::Repair(repair) => repair::repair(repair),
         cli::Command::Replay(replay) => replay::replay(replay),
         cli::Command::Snapshot(args) => snapshot::snapshot(args),
+        cli::Command::Keys(keys) => keys::keys(keys),
         cli::Command::Simulate(simulate) => simulate::simulate(simulate),
         cli::Command::Config => {
             say::say!("{}", config::DEFAULT.trim_end());

@@ -16,15 +16,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Command, Instrument, InstrumentId, OrderBounds, Sequence, SessionDefinition, SessionId};
+use cluster::gate::Policy;
+use domain::{Command, Epoch, Instrument, InstrumentId, OrderBounds, Sequence, SessionDefinition, SessionId};
 use engine::hash::StateHash;
 use gateway::{Instruments, Sessions, Venue};
-use journal::{AckPolicy, Journal, Mark, Position, Reader, RecordKind, Records, Recovery};
+use journal::{Appender, Journal, Mark, Position, Reader, RecordKind, Records, Recovery};
 use log::warn;
 
 use crate::{
     books::HowToRun,
-    config::Config,
+    config::{Config, journal_ack},
     follower::{Followed, Follower},
     sequencer::Sequencer,
     snapshot,
@@ -44,6 +45,8 @@ pub(crate) struct Recovered {
     pub(crate) snapshot_at: Position,
     /// Commands executed: those of the journal that the snapshot does not have.
     pub(crate) executed: u64,
+    /// The first record of the epoch that was begun, in a pair.
+    pub(crate) epoch_at: Option<Position>,
     /// Reports that had been caused and not numbered when the process died.
     pub(crate) reports_completed: u64,
     pub(crate) took: Duration,
@@ -59,27 +62,60 @@ impl Recovered {
 }
 
 /// Recovers the directory, or makes it.
+///
+/// In a pair, `epoch` says which epoch to begin once it is known what the journal has.
 pub(crate) fn recover(
     dir: &Path,
     config: &Config,
-    ack: AckPolicy,
+    policy: Policy,
     how: Arc<HowToRun>,
     use_snapshots: bool,
     wake: &Arc<FrontWake>,
+    epoch: impl FnOnce(&Recovery) -> Result<Option<Epoch>, String>,
 ) -> Result<Recovered, String> {
     let started = Instant::now();
     let on_progress = {
         let wake = Arc::clone(wake);
         Arc::new(move || wake.on_progress())
     };
-    let options = journal::Options { ack, ..config.journal.clone() };
+    let options = journal::Options { ack: journal_ack(policy), ..config.journal.clone() };
     let (appender, found) = Journal::open(dir, &options, on_progress).map_err(|error| error.to_string())?;
-    let (mut follower, snapshot) = follow(dir, &found, &how, use_snapshots, wake)?;
+    let (follower, snapshot) = follow(dir, &found, &how, use_snapshots, wake)?;
+    let epoch = epoch(&found)?;
+    take_over(Ready { appender, follower, found, snapshot, epoch }, config, policy, started)
+}
+
+/// A log that has been followed to its end, and whose writer is gone.
+pub(crate) struct Ready {
+    pub(crate) appender: Appender,
+    pub(crate) follower: Follower,
+    pub(crate) found: Recovery,
+    /// The snapshot that served, if one did.
+    pub(crate) snapshot: Option<(Mark, Sequence)>,
+    /// The epoch to begin, in a pair.
+    pub(crate) epoch: Option<Epoch>,
+}
+
+/// Writes on where the log ends.
+pub(crate) fn take_over(
+    ready: Ready,
+    config: &Config,
+    policy: Policy,
+    started: Instant,
+) -> Result<Recovered, String> {
+    let Ready { appender, mut follower, found, snapshot, epoch } = ready;
     let new_instruments = check_instruments(follower.instruments(), &config.instruments)?;
     follower.grow(&new_instruments)?;
     let state = follower.state();
     let Followed { books, mut sessions, mut instruments, commands: executed } = follower.end()?;
-    let mut sequencer = Sequencer::new(books, appender, ack);
+    let mut sequencer = Sequencer::new(books, appender, policy);
+    let epoch_at = match epoch {
+        None => None,
+        Some(epoch) => {
+            wait_for_room(&mut sequencer)?;
+            Some(sequencer.begin_epoch(epoch))
+        }
+    };
     let reports_completed = lead(&mut sequencer, &mut sessions)?;
 
     for instrument in new_instruments {
@@ -98,6 +134,7 @@ pub(crate) fn recover(
         snapshot_at: snapshot.map_or(Position(0), |(mark, _)| mark.position),
         executed,
         reports_completed,
+        epoch_at,
         took: started.elapsed(),
         state,
     })
@@ -110,7 +147,7 @@ pub(crate) const fn is_definition(kind: RecordKind) -> bool {
 
 /// Follows the journal to its end, from the newest snapshot that is good in every respect. Gives the
 /// snapshot's place and its last command, if one served.
-fn follow(
+pub(crate) fn follow(
     dir: &Path,
     found: &Recovery,
     how: &Arc<HowToRun>,

@@ -2,16 +2,21 @@
 
 mod choices;
 mod found;
+mod leader;
 mod snapshots;
 mod voice;
 mod watch;
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use crossbeam_channel::{Receiver, bounded};
+use domain::Epoch;
 use engine::runtime::{PinOutcome, pin_current_thread};
 use gateway::{Gateway, Users, Venue};
 use log::warn;
@@ -23,13 +28,24 @@ use signal_hook::{
 };
 use wire::soup::SessionName;
 
-use self::{choices::Choices, snapshots::Snapshots, voice::Voice, watch::Watch};
+use self::{
+    choices::Choices,
+    leader::{Leader, Leads},
+    snapshots::Snapshots,
+    voice::Voice,
+    watch::Watch,
+};
 use crate::{
     balance_events::{EventFile, Stamped},
     books::HowToRun,
-    cli,
+    cli, config,
     front::{DayEnd, Front, Outside, Requests},
-    recovery::{Recovered, recover},
+    recovery::{Ready, Recovered, recover, take_over},
+    replication::{
+        Node,
+        following::{self, Following, Outcome, Promotion},
+        kept::KeptFile,
+    },
     status::{
         Counters, Fixed,
         socket::{self, Endpoint},
@@ -63,119 +79,314 @@ fn reserve_descriptors(connections_max: usize) -> Result<(), String> {
     })
 }
 
-/// Runs the exchange.
+/// Runs the exchange, alone or as the node of a pair that leads.
 pub(crate) fn run(args: &cli::Run) -> Result<(), String> {
-    let choices = Arc::new(Choices::new(args)?);
-    reserve_descriptors(choices.config.limits.connections_max)?;
-    let voice = Voice { json: args.json };
-    if choices.config.embedded {
-        warn!("the embedded configuration: users DEV1 to DEV8 with password \"dev\", for development only");
-    }
-    // Before any thread starts, so that all inherit the mask and the signal is not lost while recovering.
-    let mut signals =
-        Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("cannot watch signals: {error}"))?;
-    let wake = Arc::new(FrontWake::default());
-    let recovered = recover(
-        &args.data,
-        &choices.config,
-        choices.config.ack,
-        how_to_run(&choices),
-        !args.no_snapshot,
-        &wake,
-    )?;
-    found::say_what_was_found(&voice, &args.data, &choices, &recovered);
-    let fixed = Fixed {
-        symbols: recovered.instruments.as_slice().iter().map(|instrument| instrument.symbol).collect(),
-        balance: choices.config.balance.name(),
-        stealing_off: choices.stealing_off(),
-    };
-    // Before clients can come: what cannot be written to is said at once.
-    let file = args.balance_events.as_deref().map(EventFile::open).transpose()?;
-    let endpoint = Endpoint::open(&args.data)
-        .inspect_err(|error| {
-            warn!("no status socket {}: {error}", args.data.join(socket::NAME).display());
-        })
-        .ok();
-    let (outside, counters, events) = outside();
-    let (progress, last) = (recovered.sequencer.appender().progress(), recovered.snapshot_at);
-    let (front, address) = assemble(&choices, recovered, &wake, outside)?;
-    let requests = Arc::clone(&front.requests);
-    let front_core = choices.front_core;
-    let (ended, end) = bounded(1);
-    let thread = std::thread::Builder::new()
-        .name("front".into())
-        .spawn(move || {
-            if let PinOutcome::Refused(core) = pin_current_thread(front_core) {
-                warn!("the front could not be pinned to core {core}");
-            }
-            // The receiver lives until the answer is there.
-            let _ = ended.send(front.run());
-        })
-        .map_err(|error| format!("no thread for the front: {error}"))?;
-    voice.say(
-        &format!("ready: SoupBinTCP and OUCH 5.0 on {address}"),
-        &json!({ "event": "ready", "soup": address.to_string() }),
-    );
+    let node = args.pair.node.map(|number| node(args, number, args.pair.peer.clone())).transpose()?;
+    Process::new(args, node)?.run(Role::Leads)
+}
 
-    let snapshots = (choices.config.snapshot_bytes > 0)
-        .then(|| {
-            let (data, every) = (args.data.clone(), choices.config.snapshot_bytes);
-            Snapshots { data, every, progress, last, requests: Arc::clone(&requests) }.spawn()
-        })
-        .transpose()?;
-    let handle = signals.handle();
-    let stopper = {
-        let (requests, wake) = (Arc::clone(&requests), Arc::clone(&wake));
-        std::thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || {
-                if signals.forever().next().is_some() {
-                    requests.stop.store(true, Ordering::Release);
-                    wake.call();
-                }
-            })
-            .map_err(|error| format!("no thread for signals: {error}"))?
-    };
-    let watch = Watch {
-        voice,
-        fixed,
-        every: (args.status > 0.0)
-            .then(|| Duration::try_from_secs_f64(args.status).unwrap_or(Duration::from_secs(1))),
-        file,
-        endpoint,
-        requests,
-        wake,
-        counters,
-        events,
-        end,
-    };
-    let asked = Arc::clone(&watch.requests);
-    let (voice, result) = watch.run();
-    handle.close();
-    // It may have ended by itself.
-    asked.stop.store(true, Ordering::Release);
-    let snapshots_ended = snapshots.is_none_or(|thread| thread.join().is_ok());
-    let joined = thread.join().is_ok() && stopper.join().is_ok() && snapshots_ended;
-    let ended = result?;
-    if !joined {
-        return Err("a thread died".into());
+/// Runs a node of a pair that follows the other one.
+pub(crate) fn standby(args: &cli::Standby) -> Result<(), String> {
+    let number = args.run.pair.node.ok_or("--node says which of the two nodes this is: 1 or 2")?;
+    let peers = [args.primary.clone(), args.run.pair.peer.clone()].concat();
+    let node = node(&args.run, number, peers)?;
+    Process::new(&args.run, Some(node))?.run(Role::Follows)
+}
+
+fn node(args: &cli::Run, number: u8, peers: Vec<std::net::SocketAddr>) -> Result<Node, String> {
+    let keys = args
+        .pair
+        .keys
+        .as_deref()
+        .ok_or("--keys says where the keys of the pair are (exchange keys makes them)")?;
+    Node::load(number, keys, args.pair.listen, peers, args.data.clone())
+}
+
+/// What a node does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Leads,
+    Follows,
+}
+
+/// What lasts as long as the process, whatever the role.
+struct Process<'a> {
+    args: &'a cli::Run,
+    node: Option<Node>,
+    choices: Arc<Choices>,
+    voice: Voice,
+    stop: Arc<AtomicBool>,
+    /// Whom a signal wakes.
+    awake: Arc<Mutex<Option<Arc<FrontWake>>>>,
+}
+
+impl<'a> Process<'a> {
+    fn new(args: &'a cli::Run, node: Option<Node>) -> Result<Self, String> {
+        let choices = Arc::new(Choices::new(args)?);
+        reserve_descriptors(choices.config.limits.connections_max)?;
+        if choices.config.embedded {
+            warn!(
+                "the embedded configuration: users DEV1 to DEV8 with password \"dev\", for development only"
+            );
+        }
+        if choices.config.ack.is_replicated() && node.is_none() {
+            return Err(format!(
+                "ack policy {} needs a pair: say which node this is with --node, --keys and --listen, or use memory or disk",
+                config::ack_name(choices.config.ack)
+            ));
+        }
+        let voice = Voice { json: args.json };
+        Ok(Self { args, node, choices, voice, stop: Arc::default(), awake: Arc::default() })
     }
-    let state = ended.state();
-    voice.say(
-        &format!(
-            "stopped: {} commands sequenced in this run, the last is {}; the journal is complete\nstate {state}",
-            ended.sequenced, ended.last_sequence
-        ),
-        &json!({
-            "event": "stopped",
-            "sequenced": ended.sequenced,
-            "last_sequence": ended.last_sequence.0,
-            "moves": ended.moves,
-            "steals": ended.steals,
-            "state": state.to_string(),
-        }),
-    );
-    Ok(())
+
+    /// Goes from role to role until it is told to stop.
+    fn run(mut self, first: Role) -> Result<(), String> {
+        // Before any thread starts, so that all inherit the mask and the signal is not lost while recovering.
+        let mut signals =
+            Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("cannot watch signals: {error}"))?;
+        let handle = signals.handle();
+        let stopper = {
+            let (stop, awake) = (Arc::clone(&self.stop), Arc::clone(&self.awake));
+            std::thread::Builder::new()
+                .name("signals".into())
+                .spawn(move || {
+                    if signals.forever().next().is_some() {
+                        stop.store(true, Ordering::Release);
+                        if let Some(wake) = &*awake.lock().unwrap_or_else(PoisonError::into_inner) {
+                            wake.call();
+                        }
+                    }
+                })
+                .map_err(|error| format!("no thread for signals: {error}"))?
+        };
+        let result = self.roles(first);
+        handle.close();
+        let joined = stopper.join().is_ok();
+        result.and_then(|()| if joined { Ok(()) } else { Err("a thread died".into()) })
+    }
+
+    fn roles(&mut self, mut role: Role) -> Result<(), String> {
+        loop {
+            let wake = Arc::new(FrontWake::default());
+            *self.awake.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&wake));
+            let (recovered, leads) = match role {
+                Role::Leads => self.recover(&wake)?,
+                Role::Follows => match self.follow(&wake)? {
+                    Some(promoted) => promoted,
+                    None => return Ok(()),
+                },
+            };
+            let Some(epoch) = self.trade(recovered, leads, wake)? else { return Ok(()) };
+            if self.node.as_ref().is_none_or(|node| node.peers.is_empty()) {
+                return Err(format!(
+                    "epoch {epoch} has begun on the other node: start this one as its standby (exchange standby --primary \
+                     its address)"
+                ));
+            }
+            role = Role::Follows;
+        }
+    }
+
+    /// Recovers the directory, to lead with it. In a pair, in an epoch of its own.
+    fn recover(&self, wake: &Arc<FrontWake>) -> Result<(Recovered, Option<Leads>), String> {
+        let (dir, config) = (&self.args.data, &self.choices.config);
+        let mut leads = None;
+        if let Some(node) = &self.node {
+            let mut kept = KeptFile::read(dir)?;
+            if kept.kept.complete && journal::lost_its_tail(dir) {
+                kept.kept.complete = false;
+                kept.write(dir)?;
+            }
+            leads = Some(Leads { kept, ..Leads::of(node) });
+        }
+        let recovered = recover(
+            dir,
+            config,
+            config.ack,
+            how_to_run(&self.choices),
+            !self.args.no_snapshot,
+            wake,
+            |found| match (&mut leads, &self.node) {
+                (Some(leads), Some(node)) => leads.begin(node, found).map(Some),
+                _ => Ok(None),
+            },
+        )?;
+        Ok((recovered, leads))
+    }
+
+    /// Follows the other node. Gives what there is to lead with; nothing when it was told to stop.
+    fn follow(&self, wake: &Arc<FrontWake>) -> Result<Option<(Recovered, Option<Leads>)>, String> {
+        let Some(node) = &self.node else { return Err("a node that follows has a number".into()) };
+        self.voice.say(
+            &format!("node {} follows; it listens for no clients until it leads", node.number),
+            &json!({ "event": "following", "node": node.number }),
+        );
+        let following = Following {
+            node: node.clone(),
+            options: self.choices.config.journal.clone(),
+            how: how_to_run(&self.choices),
+            wake: Arc::clone(wake),
+            settings: cluster::standby::Settings::default(),
+            stop: Arc::clone(&self.stop),
+        };
+        let promotion = match following::follow(following)? {
+            Outcome::Promoted(promotion) => promotion,
+            Outcome::Stopped => {
+                self.voice.say(
+                    "stopped: the journal is complete as far as it came",
+                    &json!({ "event": "stopped" }),
+                );
+                return Ok(None);
+            }
+        };
+        let Promotion { appender, follower, found, epoch, cancel_only, mut kept, history, asked } =
+            *promotion;
+        // There is nobody to replicate to: the other node is gone, or it follows soon.
+        kept.alone = true;
+        kept.write(&self.args.data)?;
+        let config = &self.choices.config;
+        let ready = Ready { appender, follower, found, snapshot: None, epoch: Some(Epoch(epoch.0)) };
+        let recovered = take_over(ready, config, config.ack, std::time::Instant::now())?;
+        let leads = Leads { kept, history, epoch, cancel_only, asked };
+        Ok(Some((recovered, Some(leads))))
+    }
+
+    /// Trades until it is told to stop. Gives the epoch that has begun on the other node, if that is why it ended.
+    fn trade(
+        &mut self,
+        recovered: Recovered,
+        leads: Option<Leads>,
+        wake: Arc<FrontWake>,
+    ) -> Result<Option<u32>, String> {
+        let (args, choices, voice) = (self.args, &self.choices, &self.voice);
+        found::say_what_was_found(voice, &args.data, choices, &recovered);
+        let fixed = Fixed {
+            symbols: recovered.instruments.as_slice().iter().map(|instrument| instrument.symbol).collect(),
+            balance: choices.config.balance.name(),
+            stealing_off: choices.stealing_off(),
+        };
+        // Before clients can come: what cannot be written to is said at once.
+        let file = args.balance_events.as_deref().map(EventFile::open).transpose()?;
+        let endpoint = Endpoint::open(&args.data)
+            .inspect_err(|error| {
+                warn!("no status socket {}: {error}", args.data.join(socket::NAME).display());
+            })
+            .ok();
+        let (outside, counters, events) = outside();
+        let (progress, last) = (recovered.sequencer.appender().progress(), recovered.snapshot_at);
+        let mut recovered = recovered;
+        let mut cancel_only = Duration::ZERO;
+        let pair = match (leads, &self.node) {
+            (Some(mut leads), Some(node)) => {
+                cancel_only = leads.cancel_only;
+                let asked = leads.asked.take();
+                let epoch = leads.epoch;
+                let pair = Leader::start(node, leads, &mut recovered, &wake)?;
+                voice.say(
+                    &format!(
+                        "node {} leads in epoch {epoch}; its standby finds it at {}",
+                        node.number, pair.address
+                    ),
+                    &json!({
+                        "event": "leading",
+                        "node": node.number,
+                        "epoch": epoch.0,
+                        "replication": pair.address.to_string(),
+                    }),
+                );
+                Some((pair, asked, epoch))
+            }
+            _ => None,
+        };
+        let replica = pair.as_ref().map(|(pair, ..)| Arc::clone(&pair.replica));
+        let requests = Arc::new(Requests { stop: Arc::clone(&self.stop), ..Requests::default() });
+        let (mut front, address) = assemble(choices, recovered, &wake, outside, requests)?;
+        front.replica = replica;
+        if !cancel_only.is_zero() {
+            front.sequencer.cancel_only = true;
+            front.cancel_only_until = Some(std::time::Instant::now() + cancel_only);
+        }
+        let requests = Arc::clone(&front.requests);
+        let front_core = choices.front_core;
+        let (ended, end) = bounded(1);
+        let thread = std::thread::Builder::new()
+            .name("front".into())
+            .spawn(move || {
+                if let PinOutcome::Refused(core) = pin_current_thread(front_core) {
+                    warn!("the front could not be pinned to core {core}");
+                }
+                // The receiver lives until the answer is there.
+                let _ = ended.send(front.run());
+            })
+            .map_err(|error| format!("no thread for the front: {error}"))?;
+        voice.say(
+            &format!("ready: SoupBinTCP and OUCH 5.0 on {address}"),
+            &json!({ "event": "ready", "soup": address.to_string() }),
+        );
+        if let Some((_, Some(asked), epoch)) = &pair {
+            asked.done(json!({ "promoted": true, "epoch": epoch.0, "soup": address.to_string() }));
+        }
+
+        let over = Arc::new(AtomicBool::new(false));
+        let snapshots = (choices.config.snapshot_bytes > 0)
+            .then(|| {
+                let (data, every) = (args.data.clone(), choices.config.snapshot_bytes);
+                let stop = [Arc::clone(&self.stop), Arc::clone(&over)];
+                Snapshots { data, every, progress, last, stop }.spawn()
+            })
+            .transpose()?;
+        let watch = Watch {
+            voice: Voice { json: args.json },
+            fixed,
+            every: (args.status > 0.0)
+                .then(|| Duration::try_from_secs_f64(args.status).unwrap_or(Duration::from_secs(1))),
+            file,
+            endpoint,
+            requests,
+            wake,
+            counters,
+            events,
+            end,
+        };
+        let (voice, result) = watch.run();
+        self.voice = voice;
+        // It may have ended by itself.
+        over.store(true, Ordering::Release);
+        let snapshots_ended = snapshots.is_none_or(|thread| thread.join().is_ok());
+        let link_ended = pair.is_none_or(|(pair, ..)| pair.end());
+        let joined = thread.join().is_ok() && snapshots_ended && link_ended;
+        let ended = result?;
+        if !joined {
+            return Err("a thread died".into());
+        }
+        if let Some(epoch) = ended.deposed {
+            self.voice.say(
+                &format!("node {} leads no more: epoch {epoch} has begun on the other one", self.number()),
+                &json!({ "event": "deposed", "epoch": epoch, "sequenced": ended.sequenced }),
+            );
+            return Ok(Some(epoch));
+        }
+        let state = ended.state();
+        self.voice.say(
+            &format!(
+                "stopped: {} commands sequenced in this run, the last is {}; the journal is complete\nstate {state}",
+                ended.sequenced, ended.last_sequence
+            ),
+            &json!({
+                "event": "stopped",
+                "sequenced": ended.sequenced,
+                "last_sequence": ended.last_sequence.0,
+                "moves": ended.moves,
+                "steals": ended.steals,
+                "state": state.to_string(),
+            }),
+        );
+        Ok(None)
+    }
+
+    fn number(&self) -> u8 {
+        self.node.as_ref().map_or(0, |node| node.number)
+    }
 }
 
 /// How the choices run whatever books there are.
@@ -196,6 +407,7 @@ fn assemble(
     recovered: Recovered,
     wake: &Arc<FrontWake>,
     outside: Outside,
+    requests: Arc<Requests>,
 ) -> Result<(Front, std::net::SocketAddr), String> {
     let config = &choices.config;
     let mut users = Users::new();
@@ -233,11 +445,13 @@ fn assemble(
         gateway,
         sequencer,
         wake: Arc::clone(wake),
-        requests: Arc::new(Requests::default()),
+        requests,
         idle: config.idle,
         shared_cores: choices.shared_cores,
         day_end,
         outside,
+        replica: None,
+        cancel_only_until: None,
     };
     Ok((front, address))
 }

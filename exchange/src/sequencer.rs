@@ -4,13 +4,18 @@
 //! (2) sequence and time are given; (3) the record goes into the journal's tail; (4) the command goes into its
 //! shard's ring. [`Sequencer::commit`] closes the batch once a turn.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use domain::{Command, Event, InstrumentId, Nanos, OrderId, Report, Sequence, Sequenced};
+use cluster::gate::{Gate, Local, Mode, Policy};
+use domain::{Command, Epoch, Event, InstrumentId, Nanos, OrderId, Report, Sequence, Sequenced};
 use gateway::Venue;
-use journal::{AckPolicy, Appender, Position, ReadError, StorageState};
+use journal::{Appender, Position, ReadError, StorageState};
 
-use crate::books::Books;
+use crate::{books::Books, replication::replica::Replica};
 
 /// Bytes of the log that a turn keeps free beyond a command: the reports that books may say before the front looks
 /// again are refused no room. One event causes at most two reports, and no record is longer than 160 bytes.
@@ -23,7 +28,11 @@ const ADVANCES_MAX: usize = 64;
 pub(crate) struct Sequencer {
     pub(crate) books: Books,
     appender: Appender,
-    ack: AckPolicy,
+    gate: Cell<Gate>,
+    /// The standby, where there may be one.
+    replica: Option<Arc<Replica>>,
+    /// Only what makes books smaller is taken: this node has just taken over.
+    pub(crate) cancel_only: bool,
     /// The time, as far as it has come.
     last_nanos: Nanos,
     /// Commands given a place since the start, those of the recovery excepted.
@@ -34,9 +43,44 @@ pub(crate) struct Sequencer {
 
 impl Sequencer {
     /// Goes on behind what the books have been told, which is all that the journal has.
-    pub(crate) fn new(books: Books, appender: Appender, ack: AckPolicy) -> Self {
+    pub(crate) fn new(books: Books, appender: Appender, policy: Policy) -> Self {
         let last_nanos = books.last_nanos();
-        Self { books, appender, ack, last_nanos, sequenced: 0, appended: false }
+        Self {
+            books,
+            appender,
+            gate: Cell::new(Gate::new(policy)),
+            replica: None,
+            cancel_only: false,
+            last_nanos,
+            sequenced: 0,
+            appended: false,
+        }
+    }
+
+    /// A standby gets what is committed from here on.
+    pub(crate) fn replicate(&mut self, replica: Arc<Replica>) {
+        self.appender.show_batches(replica.feed());
+        self.replica = Some(replica);
+    }
+
+    /// Begins an epoch in the journal. Gives the position of its first record.
+    pub(crate) fn begin_epoch(&mut self, epoch: Epoch) -> Position {
+        if epoch > self.appender.epoch() {
+            self.appender.begin_epoch(epoch);
+        }
+        self.place(Command::EpochStart(epoch)).1
+    }
+
+    /// Gives a command its place, its time and its record, and hands it to its book.
+    #[inline]
+    fn place(&mut self, command: Command) -> (Sequenced<Command>, Position) {
+        let sequence = self.books.last_sequence().next();
+        let sequenced = Sequenced { sequence, nanos: self.now(), command };
+        let position = self.appender.append_command(&sequenced).expect("room was asked for");
+        self.appended = true;
+        self.books.route(&sequenced);
+        self.sequenced += 1;
+        (sequenced, position)
     }
 
     /// Tells books of the time that need to know it: an expiry has come, or they paused. Returns how many.
@@ -105,6 +149,11 @@ impl Sequencer {
         !self.appended && self.gate() >= self.appender.committed()
     }
 
+    /// Whether something has been appended and not committed.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.appended
+    }
+
     pub(crate) fn storage(&self) -> StorageState {
         self.appender.state()
     }
@@ -141,7 +190,7 @@ impl Venue for Sequencer {
 
     #[inline]
     fn takes_orders(&self) -> bool {
-        self.appender.state() == StorageState::Ok
+        self.appender.state() == StorageState::Ok && !self.cancel_only
     }
 
     #[inline]
@@ -151,13 +200,7 @@ impl Venue for Sequencer {
 
     #[inline]
     fn sequence(&mut self, command: Command) -> Sequenced<Command> {
-        let sequence = self.books.last_sequence().next();
-        let sequenced = Sequenced { sequence, nanos: self.now(), command };
-        self.appender.append_command(&sequenced).expect("room was asked for");
-        self.appended = true;
-        self.books.route(&sequenced);
-        self.sequenced += 1;
-        sequenced
+        self.place(command).0
     }
 
     #[inline]
@@ -172,10 +215,16 @@ impl Venue for Sequencer {
 
     #[inline]
     fn gate(&self) -> Position {
-        match self.ack {
-            AckPolicy::Memory => self.appender.committed(),
-            AckPolicy::Disk => self.appender.durable(),
-        }
+        let mut gate = self.gate.get();
+        let local = Local { committed: self.appender.committed(), durable: self.appender.durable() };
+        let released = match &self.replica {
+            None => gate.advance(local, None, Mode::Alone),
+            // A node that has been told of a higher epoch says nothing more.
+            Some(replica) if replica.deposed() != 0 => gate.released(),
+            Some(replica) => gate.advance(local, replica.remote(), replica.mode()),
+        };
+        self.gate.set(gate);
+        released
     }
 
     #[inline]

@@ -358,6 +358,20 @@ impl Gateway {
         self.to_serve.clear();
     }
 
+    /// Goes on as before [`stop_receiving`](Self::stop_receiving): every connection is read again.
+    pub fn receive_again(&mut self) {
+        self.accepting = true;
+        self.to_serve.clear();
+        for (token, connection) in self.connections.iter_mut().enumerate() {
+            if let Some(connection) = connection {
+                // What was announced meanwhile is not announced again.
+                (connection.readable, connection.listed) = (true, true);
+                self.to_serve.push_back(token);
+            }
+        }
+        self.accept();
+    }
+
     fn accept(&mut self) {
         loop {
             match self.listener.accept() {

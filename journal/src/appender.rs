@@ -289,6 +289,12 @@ impl Appender {
         self.segment.cluster
     }
 
+    /// Bytes of the tail's ring, which no batch crosses a lap of, and of a segment.
+    #[must_use]
+    pub fn geometry(&self) -> (u64, u64) {
+        (self.tail.bytes(), self.segment.capacity)
+    }
+
     /// The sequence of the last command.
     #[must_use]
     pub fn last_sequence(&self) -> Sequence {

@@ -59,6 +59,7 @@ pub use options::{AckPolicy, Begin, Options};
 pub use reader::{Reader, Record, Records};
 pub use record::{Mark, Position, RecordKind};
 pub use recovery::{Cut, CutCause, EpochStart, Recovery};
-pub use segment::{ClusterId, FORMAT_VERSION};
+pub use segment::{ClusterId, FORMAT_VERSION, first_position, is_there};
 pub use shared::StorageState;
+pub use tail::lost_its_tail;
 pub use truncate::{TruncateError, Truncated, truncate};

@@ -298,6 +298,21 @@ pub(crate) fn data_bytes(file_bytes: u64, capacity: u64) -> u64 {
     file_bytes.saturating_sub(HEADER_BYTES).min(capacity)
 }
 
+/// The position at which the first segment of a directory begins; `None` when there is none.
+#[must_use]
+pub fn first_position(dir: &Path) -> Option<crate::Position> {
+    let first = *list(dir).ok()?.0.first()?;
+    let path = path(dir, first);
+    let header = SegmentHeader::read(&File::open(&path).ok()?, &path).ok()?;
+    Some(crate::Position(header.base()))
+}
+
+/// Whether a directory has segments of a journal.
+#[must_use]
+pub fn is_there(dir: &Path) -> bool {
+    list(dir).is_ok_and(|(segments, _)| !segments.is_empty())
+}
+
 pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> OpenError {
     OpenError::Io { action, path: path.to_path_buf(), source }
 }

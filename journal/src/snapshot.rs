@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use domain::{Nanos, Sequence};
 
 use crate::crc32c::{self, Crc};
-use crate::record::Mark;
+use crate::record::{Mark, Position};
 use crate::segment::ClusterId;
 use crate::storage::sync_parent;
 
@@ -144,8 +144,9 @@ fn io_error(action: &'static str) -> impl Fn(io::Error) -> SnapshotError {
 }
 
 /// The name of the snapshot at a position.
-fn path_at(dir: &Path, position: u64) -> PathBuf {
-    dir.join(format!("snapshot-{position:020}.snap"))
+#[must_use]
+pub fn path_at(dir: &Path, position: Position) -> PathBuf {
+    dir.join(format!("snapshot-{:020}.snap", position.0))
 }
 
 /// The position in a snapshot's name; `None` when it is no snapshot's.
@@ -174,7 +175,7 @@ pub fn list(dir: &Path) -> Result<Vec<PathBuf>, SnapshotError> {
 /// # Errors
 /// When the filesystem refuses. There is no new snapshot then, and the old ones are as they were.
 pub fn write(dir: &Path, header: &Header, body: &[u8]) -> Result<PathBuf, SnapshotError> {
-    let path = path_at(dir, header.mark.position.0);
+    let path = path_at(dir, header.mark.position);
     let draft = path.with_extension("snap.tmp");
     let written = draft_of(&draft, header, body).and_then(|()| {
         fs::rename(&draft, &path).map_err(io_error("rename it"))?;
@@ -398,7 +399,7 @@ mod tests {
             assert_eq!(read(&path, ClusterId(7), 1000).unwrap(), (header(position), vec![1; 1000]));
         }
         // 800 is beyond 24, so it is of another history; of those before, one is kept.
-        let names = |at: u64| path_at(dir.path(), at);
+        let names = |at: u64| path_at(dir.path(), Position(at));
         assert_eq!(list(dir.path()).unwrap(), [names(24), names(16)]);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
     }
@@ -426,7 +427,7 @@ mod tests {
         }
         fs::write(&path, [&good[..], b"more"].concat()).unwrap();
         assert!(matches!(read(&path, ClusterId(7), 1 << 40), Err(SnapshotError::Length { .. })));
-        let elsewhere = path_at(dir.path(), 72);
+        let elsewhere = path_at(dir.path(), Position(72));
         fs::write(&elsewhere, &good).unwrap();
         assert!(matches!(read(&elsewhere, ClusterId(7), 1 << 40), Err(SnapshotError::Misnamed(64))));
     }

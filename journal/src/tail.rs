@@ -524,6 +524,16 @@ pub(crate) fn linked(dir: &Path) -> Option<(PathBuf, Result<TailView, String>)> 
     Some((target, view))
 }
 
+/// Whether a directory names a tail that is gone or of another boot of the machine: what only the tail held may be lost.
+#[must_use]
+pub fn lost_its_tail(dir: &Path) -> bool {
+    match linked(dir) {
+        None => false,
+        Some((_, Err(_))) => true,
+        Some((_, Ok(view))) => view.header.boot != boot_id(),
+    }
+}
+
 /// How far ahead lines are asked for, in bytes: some twenty records.
 const AHEAD: usize = 2048;
 

@@ -8,11 +8,11 @@
 //! | `ca.key` | the CA's key, which makes more certificates | nobody, to run; to be kept elsewhere |
 //! | `NODE.pem`, `NODE.key` | a node's certificate and key | that node |
 //!
-//! A certificate says its node's name as a DNS name and serves for both ends of a link. Nothing else is looked at: there is no
-//! name of a host or an address in it, so that a node may move.
+//! A certificate says its node's name as a DNS name and serves for both ends of a link. Nothing else is looked at:
+//! there is no name of a host or an address in it, so that a node may move.
 //!
-//! [`Identity::load`] refuses what would fail later, in the hour of a failover, or never be noticed: a key that others can
-//! read, a certificate that has expired, is another node's or of another CA.
+//! [`Identity::load`] refuses what would fail later, in the hour of a failover, or never be noticed: a key that
+//! others can read, a certificate that has expired, is another node's or of another CA.
 
 use std::{
     fmt, fs,
@@ -36,7 +36,6 @@ use rustls::{
         pem::{self, PemObject},
     },
     server::{NoServerSessionStorage, WebPkiClientVerifier},
-    sign::CertifiedKey,
     version::TLS13,
 };
 use time::OffsetDateTime;
@@ -45,9 +44,9 @@ use webpki::{EndEntityCert, KeyUsage};
 /// What both ends must name as their protocol, so that no other TLS of the same CA is taken for a link.
 pub(crate) const PROTOCOL: &[u8] = b"fulcrum-link/1";
 
-/// How long a new CA lives, and a node's new certificate. Both begin an hour in the past, for clocks that are behind.
+/// How long a new CA lives. It begins an hour in the past, for clocks that are behind.
 pub const CA_DAYS: u32 = 20 * 365;
-/// See [`CA_DAYS`].
+/// How long a node's new certificate lives. It begins as the CA does.
 pub const NODE_DAYS: u32 = 5 * 365;
 
 /// No file of certificates or keys is larger than this.
@@ -190,8 +189,8 @@ pub struct Created {
     pub nodes: Vec<(String, PathBuf, PathBuf)>,
 }
 
-/// Makes certificates and keys for these nodes in `dir`, and the cluster's CA if it is not there. `dir` is made if needed.
-/// Nothing that is there is overwritten. Keys get mode 0600.
+/// Makes certificates and keys for these nodes in `dir`, and the cluster's CA if it is not there. `dir` is made if
+/// needed. Nothing that is there is overwritten. Keys get mode 0600.
 ///
 /// # Errors
 /// When a name cannot be, a file is there, or cannot be written. Then files that were made before stay.
@@ -245,7 +244,8 @@ pub fn create(dir: &Path, nodes: &[impl AsRef<str>], now: SystemTime) -> Result<
         let files = Files::of(dir, name);
         let key = KeyPair::generate().map_err(make)?;
         let certificate = node_params(name, now)?.signed_by(&key, &issuer).map_err(make)?;
-        // The CA's name and key are ours only if ca.pem is of the same making: what it would not vouch for is not written.
+        // The CA's name and key are ours only if ca.pem is of the same making: what it would not vouch for is not
+        // written.
         check(certificate.der(), &[], &roots, now).map_err(|error| IdentityError::OtherCa {
             key: ca_key.clone(),
             certificate: ca_pem.clone(),
@@ -339,7 +339,8 @@ impl Identity {
         &self.node
     }
 
-    /// When its certificate expires: links that stand go on, and none can be made any more. Worth a warning, long before.
+    /// When its certificate expires: links that stand go on, and none can be made any more. Worth a warning, long
+    /// before.
     pub fn expires(&self) -> SystemTime {
         self.expires
     }
@@ -392,16 +393,14 @@ pub(crate) fn node_name(certificate: &CertificateDer<'_>) -> Result<String, Stri
     }
 }
 
-/// Both ends' settings: TLS 1.3 alone, a certificate of our CA from both, no tickets and no early data, so that each link begins
-/// with a whole handshake.
+/// Both ends' settings, if the key is the certificate's: TLS 1.3 alone, a certificate of our CA from both, no tickets
+/// and no early data, so that each link begins with a whole handshake.
 fn configurations(
     provider: &Arc<CryptoProvider>,
     ca: &Path,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<(ClientConfig, ServerConfig), rustls::Error> {
-    // Says whether they belong together, and which of the two is wrong does not matter.
-    CertifiedKey::from_der(chain.clone(), key.clone_key(), provider)?.keys_match()?;
     let mut roots = RootCertStore::empty();
     for root in certificates(ca).map_err(|error| rustls::Error::General(error.to_string()))? {
         roots.add(root)?;
@@ -447,8 +446,8 @@ fn check(
     let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
     at(now, KeyUsage::server_auth())?;
     at(now, KeyUsage::client_auth())?;
-    // The library says a certificate's last moment only of one that is past it. So it is asked for the year 10000, which is
-    // past all that X.509 can say.
+    // The library says a certificate's last moment only of one that is past it. So it is asked for the year 10000,
+    // which is past all that X.509 can say.
     let far = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_800));
     match at(far, KeyUsage::server_auth()) {
         Err(webpki::Error::CertExpired { not_after, .. }) => Ok(system_time(not_after)),
@@ -457,8 +456,8 @@ fn check(
     }
 }
 
-/// The CA of that key. Its name comes from the key, so that certificates of two clusters are told apart by name, and so that
-/// the key alone gives the name again when it signs another day.
+/// The CA of that key. Its name comes from the key, so that certificates of two clusters are told apart by name, and
+/// so that the key alone gives the name again when it signs another day.
 fn ca_params(key: &KeyPair, now: SystemTime) -> CertificateParams {
     let mut params = CertificateParams::default();
     let id: String = params.key_identifier(key).iter().take(8).map(|byte| format!("{byte:02x}")).collect();

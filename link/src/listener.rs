@@ -1,8 +1,9 @@
 //! Where peers come in, and with them anyone who can reach the port.
 //!
-//! Whoever has not finished its handshake takes a place. There are few, and of those one address may have fewer, so that
-//! connections of strangers that do nothing cost a bounded amount, and those of one stranger leave places for the peer. A place
-//! is free again when the handshake is over, one way or the other, or its time is ([`Stream::check_time`]).
+//! Whoever has not finished its handshake takes a place. There are few, and of those one address may have fewer, so
+//! that connections of strangers that do nothing cost a bounded amount, and those of one stranger leave places for
+//! the peer. A place is free again when the handshake is over, one way or the other, or its time is
+//! ([`Stream::check_time`]).
 
 use std::{
     io::{self, ErrorKind},
@@ -124,31 +125,38 @@ impl Listener {
     /// The next connection; none if nobody waits. After an event, to be called until there is none.
     ///
     /// # Errors
-    /// When the system refuses, for instance for want of file descriptors. Whoever waits goes on waiting, and no event tells:
-    /// call it again some time later.
+    /// When the system refuses, for instance for want of file descriptors. Whoever waits goes on waiting, and no
+    /// event tells: call it again some time later.
     pub fn accept(&mut self, now_nanos: u64) -> Result<Option<Accepted>, LinkError> {
-        let (socket, address) = loop {
-            match self.socket.accept() {
-                Ok(accepted) => break accepted,
+        loop {
+            let (socket, address) = match self.socket.accept() {
+                Ok(accepted) => accepted,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 // It was gone before we came, or a signal came first.
                 Err(error)
-                    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
+                    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) =>
+                {
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
+            };
+            let place = match self.places.take(address.ip(), &self.limits) {
+                Ok(place) => place,
+                Err(why) => return Ok(Some(Accepted::Refused { address, why })),
+            };
+            let (identity, limits) = (&self.identity, self.limits.stream);
+            match Stream::accepted(socket, address, identity, limits, now_nanos, place) {
+                Ok(stream) => return Ok(Some(Accepted::Stream(Box::new(stream)))),
+                // The socket takes no options: this one was gone before we came, too.
+                Err(LinkError::Io(_)) => {}
+                Err(other) => return Err(other),
             }
-        };
-        match self.places.take(address.ip(), &self.limits) {
-            Ok(place) => {
-                let (identity, limits) = (&self.identity, self.limits.stream);
-                let stream = Stream::accepted(socket, address, identity, limits, now_nanos, place)?;
-                Ok(Some(Accepted::Stream(Box::new(stream))))
-            }
-            Err(why) => Ok(Some(Accepted::Refused { address, why })),
         }
     }
 }
 
-/// Who has a place, by address. Shared with the streams, which may be driven by other threads; locked for a few instructions.
+/// Who has a place, by address. Shared with the streams, which may be driven by other threads; locked for a few
+/// instructions.
 #[derive(Clone, Default)]
 struct Places(Arc<Mutex<Vec<IpAddr>>>);
 

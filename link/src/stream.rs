@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Sockets are polled edge-triggered: after an event the caller reads until [`Incoming::Drained`] and flushes until
-//! [`Flush::Done`] or [`Flush::Blocked`]. Reading may leave something to write (the handshake is a conversation), so the caller
-//! asks [`Stream::wants_write`] at the end of its turn.
+//! [`Flush::Done`] or [`Flush::Blocked`]. Reading may leave something to write (the handshake is a conversation), so
+//! the caller asks [`Stream::wants_write`] at the end of its turn.
 
 use std::{
     io::{self, BufRead, ErrorKind, Read, Write},
@@ -106,6 +106,8 @@ pub struct Stream {
 /// TLS, and who is at the other end.
 struct Session {
     tls: Connection,
+    /// Our own name, which no peer may have.
+    own: String,
     /// The peer's name from its certificate. None: not verified, so nothing of the application passes.
     peer: Option<String>,
     /// The peer has said that nothing more comes.
@@ -113,11 +115,12 @@ struct Session {
 }
 
 impl Stream {
-    /// Begins to connect to the node `peer` at `address`. The node that answers must have a certificate of our cluster, and of
-    /// that name. `now_nanos` is the caller's clock, which never goes back.
+    /// Begins to connect to the node `peer` at `address`. The node that answers must have a certificate of our
+    /// cluster, and of that name. `now_nanos` is the caller's clock, which never goes back.
     ///
     /// # Errors
-    /// When there can be no such node, or the system has no socket. That nobody listens shows later, when the stream is read.
+    /// When there can be no such node, or the system has no socket. That nobody listens shows later, when the stream
+    /// is read.
     pub fn connect(
         address: SocketAddr,
         identity: &Identity,
@@ -126,11 +129,12 @@ impl Stream {
         now_nanos: u64,
     ) -> Result<Self, LinkError> {
         identity::check_name(peer).map_err(|error| LinkError::Peer(error.to_string()))?;
+        not_ourselves(peer, identity.node())?;
         let name = ServerName::try_from(peer.to_owned())
             .map_err(|error| LinkError::Peer(format!("\"{peer}\": {error}")))?;
         let tls = ClientConnection::new(identity.client_config(), name)?;
         let socket = TcpStream::connect(address)?;
-        Self::new(socket, address, tls.into(), limits, now_nanos, None)
+        Self::new(socket, address, tls.into(), identity, limits, now_nanos, None)
     }
 
     /// The other end: a connection that a listener has accepted.
@@ -143,13 +147,14 @@ impl Stream {
         place: Place,
     ) -> Result<Self, LinkError> {
         let tls = ServerConnection::new(identity.server_config())?;
-        Self::new(socket, address, tls.into(), limits, now_nanos, Some(place))
+        Self::new(socket, address, tls.into(), identity, limits, now_nanos, Some(place))
     }
 
     fn new(
         socket: TcpStream,
         address: SocketAddr,
         tls: Connection,
+        identity: &Identity,
         limits: Limits,
         now_nanos: u64,
         place: Option<Place>,
@@ -159,7 +164,7 @@ impl Stream {
         Ok(Self {
             socket,
             address,
-            session: Session { tls, peer: None, peer_closed: false },
+            session: Session { tls, own: identity.node().to_owned(), peer: None, peer_closed: false },
             inbox: vec![0; INBOX_BYTES].into_boxed_slice(),
             outbox: Vec::new(),
             sent: 0,
@@ -200,9 +205,9 @@ impl Stream {
         self.address
     }
 
-    /// The peer's node name. None until the handshake is over: then the peer has shown a certificate of the cluster and that it
-    /// holds the key to it. A node that dials has this before the node that listens has checked *its* certificate; a refusal
-    /// then comes as an error of a later read.
+    /// The peer's node name. None until the handshake is over: then the peer has shown a certificate of the cluster
+    /// and that it holds the key to it. A node that dials has this before the node that listens has checked *its*
+    /// certificate; a refusal then comes as an error of a later read.
     pub fn peer(&self) -> Option<&str> {
         self.session.peer.as_deref()
     }
@@ -212,21 +217,27 @@ impl Stream {
         self.session.peer.is_none()
     }
 
+    /// When the handshake's time is over, on the caller's clock; none once the peer is verified.
+    pub fn handshake_ends_nanos(&self) -> Option<u64> {
+        let limit = u64::try_from(self.limits.handshake.as_nanos()).unwrap_or(u64::MAX);
+        self.is_handshaking().then(|| self.begun_nanos.saturating_add(limit))
+    }
+
     /// Says when the handshake takes too long. To be asked now and then while [`is_handshaking`](Self::is_handshaking).
     ///
     /// # Errors
     /// When it does.
     pub fn check_time(&mut self, now_nanos: u64) -> Result<(), LinkError> {
-        let limit = self.limits.handshake;
-        if self.is_handshaking() && u128::from(now_nanos.saturating_sub(self.begun_nanos)) >= limit.as_nanos()
-        {
+        if self.handshake_ends_nanos().is_some_and(|end| now_nanos >= end) {
+            let limit = self.limits.handshake;
             self.failed = true;
             return Err(LinkError::HandshakeTimeout { limit });
         }
         Ok(())
     }
 
-    /// Reads from the socket, and hands out what the peer has sent, in order, in pieces as they come. It reads a bounded amount.
+    /// Reads from the socket, and hands out what the peer has sent, in order, in pieces as they come. It reads a
+    /// bounded amount.
     ///
     /// # Errors
     /// When the link is at its end, other than by the peer's close. What was handed out before stands.
@@ -261,8 +272,8 @@ impl Stream {
             read += count;
             let mut bytes = &self.inbox[..count];
             while !bytes.is_empty() {
-                // Takes as much as it has room for; what it has decrypted is taken out each time, so there is some. What
-                // follows a close is nobody's, and it takes none of that.
+                // Takes as much as it has room for; what it has decrypted is taken out each time, so there is some.
+                // What follows a close is nobody's, and it takes none of that.
                 if self.session.tls.read_tls(&mut bytes)? == 0 || self.session.process(take)? {
                     return Ok(Incoming::End);
                 }
@@ -372,8 +383,9 @@ impl Stream {
         }
     }
 
-    /// Closes our side: nothing more can be queued; what is in the outbox still goes, and then the peer is told. What the peer
-    /// sends can be read on, until [`Incoming::End`]. Flushes; while [`wants_write`](Self::wants_write) there is more to flush.
+    /// Closes our side: nothing more can be queued; what is in the outbox still goes, and then the peer is told. What
+    /// the peer sends can be read on, until [`Incoming::End`]. Flushes; while [`wants_write`](Self::wants_write)
+    /// there is more to flush.
     ///
     /// # Errors
     /// When the link is at its end already.
@@ -390,7 +402,8 @@ impl Stream {
 }
 
 impl Session {
-    /// Goes through what has come, and hands out what the peer has said if it is verified. Says whether the peer has closed.
+    /// Goes through what has come, and hands out what the peer has said if it is verified. Says whether the peer has
+    /// closed.
     fn process(&mut self, take: &mut impl FnMut(&[u8])) -> Result<bool, LinkError> {
         let state = self.tls.process_new_packets()?;
         if self.peer.is_none() && !self.tls.is_handshaking() {
@@ -430,6 +443,17 @@ impl Session {
             .peer_certificates()
             .and_then(<[_]>::first)
             .ok_or_else(|| LinkError::Peer("there is none".to_owned()))?;
-        identity::node_name(certificate).map_err(LinkError::Peer)
+        let name = identity::node_name(certificate).map_err(LinkError::Peer)?;
+        not_ourselves(&name, &self.own)?;
+        Ok(name)
     }
+}
+
+/// A peer of our own name is ourselves, or another host with a copy of our key; with neither is there anything to
+/// talk about.
+fn not_ourselves(peer: &str, own: &str) -> Result<(), LinkError> {
+    if peer == own {
+        return Err(LinkError::Peer(format!("it is of node \"{own}\", and so is our own")));
+    }
+    Ok(())
 }

@@ -1,11 +1,12 @@
 //! The client against a real etcd of three members: `scripts/check.sh etcd`.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::Path,
     sync::{
         Barrier,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -15,6 +16,8 @@ use coordinator::{
     Answer, Client, Compare, Error, Lease, Operation, Options, Renewal, Revision, Tls,
     local::{LocalEtcd, LocalOptions},
 };
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 use tempfile::TempDir;
 
 /// How long anything may take before it counts as hung.
@@ -243,6 +246,100 @@ fn the_leader_is_killed_and_no_write_is_lost_or_said_to_be_what_it_is_not() {
         etcd.wait_ready().unwrap();
     }
     assert!(eventually("a read", || client.get("owner")).is_some());
+}
+
+/// Four clients write keys of their own, each once, while leaders are paused and killed at moments that the seed
+/// decides. In the end what was said to be done is there, what was said not to be done is not, and only what was left
+/// open may be either.
+#[test]
+fn what_writers_were_told_is_what_is_there_through_pauses_and_kills() {
+    const WRITERS: usize = 4;
+    let seed: u64 =
+        std::env::var("SEED").map_or_else(|_| rand::random(), |text| text.parse().expect("SEED is a number"));
+    println!("SEED={seed}");
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let (_dir, mut etcd) = three();
+    let stop = AtomicBool::new(false);
+    let clients: Vec<Client> = (0..WRITERS)
+        .map(|writer| {
+            let mut endpoints = etcd.endpoints();
+            endpoints.rotate_left(writer % 3);
+            let (attempt, call) = (Duration::from_millis(200), Duration::from_millis(600));
+            Client::new(&Options { endpoints, attempt, call, ..etcd.client() }).expect("good options")
+        })
+        .collect();
+    let told: Vec<(String, Result<bool, bool>)> = thread::scope(|scope| {
+        let writers: Vec<_> = clients
+            .iter()
+            .enumerate()
+            .map(|(writer, client)| {
+                let stop = &stop;
+                scope.spawn(move || {
+                    let mut told = Vec::new();
+                    while !stop.load(Ordering::SeqCst) {
+                        let key = format!("w/{writer}/{:06}", told.len());
+                        let put = [Operation::put(key.clone(), "", None)];
+                        let outcome = client.transaction(&[Compare::absent(key.clone())], &put, &[]);
+                        // Done or not, or else whether it may have been.
+                        told.push((
+                            key,
+                            outcome
+                                .map(|outcome| outcome.succeeded)
+                                .map_err(|error| error.may_have_happened()),
+                        ));
+                    }
+                    told
+                })
+            })
+            .collect();
+        for round in 0..4 {
+            thread::sleep(Duration::from_millis(rng.random_range(100..700)));
+            let old = leader(&etcd);
+            if round % 2 == 0 {
+                etcd.pause(old).unwrap();
+                // Longer than an attempt, so that somebody waits in vain; perhaps long enough for another leader.
+                thread::sleep(Duration::from_millis(rng.random_range(400..2_500)));
+                etcd.resume(old).unwrap();
+            } else {
+                etcd.kill(old);
+                thread::sleep(Duration::from_millis(rng.random_range(100..2_500)));
+                etcd.restart(old).unwrap();
+            }
+            etcd.wait_ready().unwrap();
+        }
+        // Nobody at all for a while: what is written then reaches no one.
+        (0..3).for_each(|member| etcd.kill(member));
+        thread::sleep(Duration::from_millis(300));
+        (0..3).for_each(|member| etcd.restart(member).unwrap());
+        etcd.wait_ready().unwrap();
+        thread::sleep(Duration::from_millis(200));
+        stop.store(true, Ordering::SeqCst);
+        writers.into_iter().flat_map(|writer| writer.join().expect("it does not panic")).collect()
+    });
+    // Behind everything that was proposed before.
+    let client = patient(&etcd);
+    eventually("a barrier", || client.put("barrier", "", None));
+    let there: BTreeSet<Vec<u8>> =
+        client.range("w/", u32::MAX).unwrap().items.into_iter().map(|item| item.key).collect();
+    let (mut done, mut not_done, mut open) = (0, 0, 0);
+    for (key, outcome) in &told {
+        let is_there = there.contains(key.as_bytes());
+        match outcome {
+            Ok(succeeded) => {
+                assert!(*succeeded, "{key}: nobody else writes it");
+                assert!(is_there, "{key} was done and is gone");
+                done += 1;
+            }
+            Err(false) => {
+                assert!(!is_there, "{key} was said not to be done");
+                not_done += 1;
+            }
+            Err(true) => open += 1,
+        }
+    }
+    println!("{done} done, {not_done} not done, {open} left open");
+    assert!(done > 0 && not_done > 0 && open > 0, "{done} done, {not_done} not done, {open} left open");
+    assert!(there.len() <= done + open, "{} are there", there.len());
 }
 
 #[test]

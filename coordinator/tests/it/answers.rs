@@ -67,6 +67,21 @@ fn garbage_is_malformed_and_a_write_may_have_happened() {
 }
 
 #[test]
+fn nobody_is_led_elsewhere() {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = Server::start(found());
+        let to = format!(
+            "HTTP/1.1 {status} Moved\r\nlocation: {}/v3/kv/range\r\ncontent-length: 0\r\n\r\n",
+            elsewhere.endpoint
+        );
+        let server = Server::start(Script::Raw(to.into_bytes()));
+        let error = client(&[&server.endpoint]).get("k").unwrap_err();
+        assert!(error.to_string().contains(&format!("HTTP status {status}")), "{error}");
+        assert_eq!(elsewhere.requests(), 0);
+    }
+}
+
+#[test]
 fn answers_without_end_are_cut_off() {
     let body = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n".to_vec();
     let chunk = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffff\r\n".to_vec();
@@ -232,8 +247,8 @@ fn a_transaction_that_only_reads_may_be_asked_twice() {
     assert_eq!(outcome.answers, [coordinator::Answer::Got(None)]);
 }
 
-/// Good answers with bytes changed, put in and cut out, and plain noise: an error or an answer, never a panic, and a write is
-/// given away once at most.
+/// Good answers with bytes changed, put in and cut out, and plain noise: an error or an answer, never a panic, and a
+/// write is given away once at most.
 #[test]
 fn wild_answers_end_in_an_error_or_an_answer() {
     let seed: u64 =

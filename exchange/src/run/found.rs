@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cluster::gate::Policy;
 use engine::runtime::PinOutcome;
 use log::warn;
 use serde_json::json;
@@ -26,8 +27,10 @@ pub(super) fn say_what_was_found(voice: &Voice, dir: &Path, choices: &Choices, r
     let journal = &recovered.journal;
     let ack = config::ack_name(config.ack);
     let promise = match config.ack {
-        journal::AckPolicy::Memory => "acknowledged orders survive the process",
-        journal::AckPolicy::Disk => "acknowledged orders survive the machine",
+        Policy::Memory => "acknowledged orders survive the process",
+        Policy::Disk => "acknowledged orders survive the machine",
+        Policy::DiskReplica => "acknowledged orders survive either machine",
+        Policy::TwoDisks => "acknowledged orders are on two disks",
     };
     let mut text = format!(
         "exchange {}: {} instruments, {} sessions, {} shards ({pinned})\n\

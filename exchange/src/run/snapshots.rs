@@ -7,15 +7,16 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use journal::{Position, Progress};
 use log::{info, warn};
-
-use crate::front::Requests;
 
 /// How often the journal is looked at, and a process that takes a snapshot.
 const LOOK: Duration = Duration::from_millis(100);
@@ -31,7 +32,8 @@ pub(super) struct Snapshots {
     pub(super) progress: Progress,
     /// The place of the last one.
     pub(super) last: Position,
-    pub(super) requests: Arc<Requests>,
+    /// Any of these ends it.
+    pub(super) stop: [Arc<AtomicBool>; 2],
 }
 
 impl Snapshots {
@@ -61,7 +63,7 @@ impl Snapshots {
     }
 
     fn must_stop(&self) -> bool {
-        self.requests.stop.load(Ordering::Acquire)
+        self.stop.iter().any(|stop| stop.load(Ordering::Acquire))
     }
 
     fn wait(&self, mut child: Child) {

@@ -53,7 +53,12 @@ fn short_path(dir: &Path, name: &str) -> io::Result<(Option<File>, PathBuf)> {
 /// # Errors
 /// With `NotFound` or `ConnectionRefused` when none does.
 pub(crate) fn connect(dir: &Path) -> io::Result<UnixStream> {
-    let (_open, path) = short_path(dir, NAME)?;
+    connect_to(dir, NAME)
+}
+
+/// The same to another of its sockets.
+pub(crate) fn connect_to(dir: &Path, name: &str) -> io::Result<UnixStream> {
+    let (_open, path) = short_path(dir, name)?;
     UnixStream::connect(path)
 }
 
@@ -69,7 +74,12 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// Listens in a data directory that this process holds: what a killed one has left there is replaced.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
-        let path = dir.join(NAME);
+        Self::open_as(dir, NAME)
+    }
+
+    /// The same under another name.
+    pub(crate) fn open_as(dir: &Path, name: &str) -> io::Result<Self> {
+        let path = dir.join(name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -77,31 +87,35 @@ impl Endpoint {
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         // Linux gives the socket's mode to the file that `bind` makes, so nobody else can ever connect.
         fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-        let (_open, short) = short_path(dir, NAME)?;
+        let (_open, short) = short_path(dir, name)?;
         bind(&socket, &SocketAddrUnix::new(&short)?)?;
         listen(&socket, CLIENTS_MAX as i32)?;
         let listener = UnixListener::from(socket);
         let accepting = listener.try_clone()?;
         let (sender, clients) = bounded(CLIENTS_MAX);
-        let thread = std::thread::Builder::new().name("status".into()).spawn(move || {
-            loop {
-                match accepting.accept() {
-                    Ok((client, _)) => {
-                        // One that finds no room is closed here.
-                        let _ = sender.try_send(client);
-                    }
-                    Err(error)
-                        if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-                    // The endpoint was shut down, or the process is out of descriptors: it can do without.
-                    Err(error) => {
-                        if error.kind() != ErrorKind::InvalidInput {
-                            warn!("no more clients for the status: {error}");
+        let thread =
+            std::thread::Builder::new().name(name.trim_end_matches(".sock").into()).spawn(move || {
+                loop {
+                    match accepting.accept() {
+                        Ok((client, _)) => {
+                            // One that finds no room is closed here.
+                            let _ = sender.try_send(client);
                         }
-                        return;
+                        Err(error)
+                            if matches!(
+                                error.kind(),
+                                ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+                            ) => {}
+                        // The endpoint was shut down, or the process is out of descriptors: it can do without.
+                        Err(error) => {
+                            if error.kind() != ErrorKind::InvalidInput {
+                                warn!("no more clients for the status: {error}");
+                            }
+                            return;
+                        }
                     }
                 }
-            }
-        })?;
+            })?;
         Ok(Self { path, listener, thread: Some(thread), clients })
     }
 }

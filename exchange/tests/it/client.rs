@@ -125,6 +125,20 @@ impl Client {
         }
     }
 
+    /// Whether nothing is said for so long.
+    pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
+        self.connection.receive(time).unwrap_or_else(|error| panic!("{}: {error}", self.user)).is_none()
+    }
+
+    /// What still comes from a server that is gone.
+    pub(crate) fn until_gone(&mut self) -> Vec<Said> {
+        let mut all = Vec::new();
+        while let Ok(Some(message)) = self.connection.receive(HUNG) {
+            all.push(Said { number: message.sequence, bytes: message.bytes.to_vec() });
+        }
+        all
+    }
+
     /// One order in and out of `symbol`'s book: two messages.
     pub(crate) fn round_trip(&mut self, user_ref: u32, symbol: &str) {
         self.ask(&enter(user_ref, b'B', 1, symbol, 1_00, codes::DAY));

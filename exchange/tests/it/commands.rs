@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     process::{Output, Stdio},
 };
 
@@ -53,6 +54,8 @@ fn what_cannot_be_parsed_exits_with_2_and_says_how() {
         (&["load", "--target", "127.0.0.1:1", "--rate", "1", "--closed-loop", "1"], "cannot be used with"),
         (&["replay"], "--data <DIR>"),
         (&["replay", "--data", "x", "--shards", "0"], "--shards"),
+        (&["keys"], "--dir <DIR>"),
+        (&["keys", "--dir", "x"], "--node <NAME>"),
         (&["journal"], "Usage"),
         (&["journal", "eat"], "unrecognized subcommand 'eat'"),
         (&["journal", "dump", "--data", "x", "--from=-1"], "--from"),
@@ -122,7 +125,14 @@ fn what_fails_exits_with_1_and_says_what_and_where() {
 
 #[test]
 fn help_names_every_option() {
-    let subcommands: [(&[&str], &[&str]); 13] = [
+    let subcommands: [(&[&str], &[&str]); 20] = [
+        (&["keys"], &["--dir", "--node", "--json"]),
+        (&["snapshot"], &["--data", "--json"]),
+        (&["standby"], &["--primary", "--node", "--keys", "--listen", "--peer", "--data", "--ack"]),
+        (&["promote"], &["--data", "--force"]),
+        (&["switch"], &["--data"]),
+        (&["alone"], &["--data"]),
+        (&["node"], &["--data"]),
         (&["top"], &["--data", "--once"]),
         (&["demo"], &["--data", "--rate", "--profile", "--shards", "--seconds", "--seed"]),
         (
@@ -326,6 +336,30 @@ fn journals_can_be_looked_at_while_they_are_written_and_after_a_kill_and_after_a
     trade(&venue);
     venue.stop();
     journal_commands_agree(&home, "stopped");
+}
+
+#[test]
+fn keys_are_made_once_and_said_where() {
+    let home = Home::new(Settings::default());
+    let dir = home.file("keys").display().to_string();
+    let keys = |more: &[&str]| output(&[&["keys", "--dir", &dir], more].concat());
+    let made = keys(&["--node", "a", "--node", "b"]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let said = String::from_utf8(made.stdout).expect("text");
+    for part in ["a new cluster", "node a: give it ca.pem, a.pem and a.key (valid until 20", "ca.key"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    for (file, mode) in [("ca.key", 0o600), ("a.key", 0o600), ("b.key", 0o600), ("a.pem", 0o644)] {
+        let found = fs::metadata(home.file("keys").join(file)).expect("it is made").permissions().mode();
+        assert_eq!(found & 0o777, mode, "{file}");
+    }
+    let again = keys(&["--node", "a"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("a.pem is there already"), "{}", stderr(&again));
+    let bad = keys(&["--node", "../c"]);
+    assert!(stderr(&bad).contains("cannot be a node's name"), "{}", stderr(&bad));
+    let added = json(&["keys", "--dir", &dir, "--node", "c", "--json"]);
+    assert_eq!((&added["ca_is_new"], &added["nodes"][0]["node"]), (&false.into(), &"c".into()));
 }
 
 #[test]

@@ -24,6 +24,8 @@ mod faults;
 mod hostile;
 mod journals;
 mod lobster;
+mod pair;
+mod party;
 mod paused;
 mod reference;
 mod resume;

@@ -51,7 +51,9 @@ pub(crate) struct Settings {
     pub(crate) silence_s: u64,
     /// Keys of the section `[admission]`.
     pub(crate) admission: &'static str,
-    /// Further arguments of `run`.
+    /// The command that runs the exchange.
+    pub(crate) verb: &'static str,
+    /// Further arguments of it.
     pub(crate) args: Vec<String>,
     /// Where the data directory is; `None`: among the test's own temporary files.
     pub(crate) data: Option<PathBuf>,
@@ -77,6 +79,7 @@ impl Default for Settings {
             silence_s: 60,
             // Whatever else the machine does meanwhile, nothing is refused for having waited or for want of room to wait.
             admission: "sojourn_us = 3600000000\nheld_book = 65536\nheld_session = 65536",
+            verb: "run",
             args: vec!["--shards".into(), "2".into()],
             data: None,
         }
@@ -170,7 +173,7 @@ impl Home {
         let config = self.file("config.toml");
         std::fs::write(&config, self.settings.config()).expect("writing the configuration");
         let mut command = exchange();
-        command.args(["run", "--json", "--data"]).arg(self.data()).arg("--config").arg(config);
+        command.args([self.settings.verb, "--json", "--data"]).arg(self.data()).arg("--config").arg(config);
         command.args(&self.settings.args);
         command
     }
@@ -178,9 +181,7 @@ impl Home {
     /// Starts the exchange, and waits until it is ready.
     pub(crate) fn start(&self) -> Venue {
         let mut venue = self.launch();
-        venue.recovered = venue.line("recovered");
-        let ready = venue.line("ready");
-        venue.address = ready["soup"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        venue.ready();
         venue
     }
 
@@ -280,9 +281,26 @@ impl Venue {
             if value["event"] == event {
                 return value;
             }
-            let between = ["status", "steal", "migration", "frozen", "thawed", "stalled", "resumed"];
+            let between = [
+                "status",
+                "steal",
+                "migration",
+                "frozen",
+                "thawed",
+                "stalled",
+                "resumed",
+                "leading",
+                "following",
+            ];
             assert!(between.iter().any(|between| value["event"] == *between), "{value}");
         }
+    }
+
+    /// Waits until it trades: at its start, or when it has taken over.
+    pub(crate) fn ready(&mut self) {
+        self.recovered = self.line("recovered");
+        let ready = self.line("ready");
+        self.address = ready["soup"].as_str().and_then(|text| text.parse().ok()).expect("an address");
     }
 
     fn any_line(&mut self, event: &str) -> Value {

@@ -1,5 +1,5 @@
-//! Strangers, and peers that are not what they should be. In each case nothing that was queued leaves, nothing that came is
-//! handed out, and the link says why it ends.
+//! Strangers, and peers that are not what they should be. In each case nothing that was queued leaves, nothing that
+//! came is handed out, and the link says why it ends.
 
 use std::{
     io::{Read, Write},
@@ -56,7 +56,8 @@ fn a_node_of_another_cluster_is_refused_by_both() {
     assert!(matches!(listening, LinkError::Tls(_) | LinkError::Io(_)), "{listening}");
 }
 
-/// A client of rustls itself, which can be what our own dialing end cannot: without a certificate, or with another protocol.
+/// A client of rustls itself, which can be what our own dialing end cannot: without a certificate, or with another
+/// protocol.
 fn raw_client(cluster: &Cluster, certificate_of: Option<&str>, protocols: &[&[u8]]) -> ClientConnection {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(cluster.dir.path().join("ca.pem")).unwrap()).unwrap();
@@ -160,6 +161,23 @@ fn another_node_than_the_one_expected_is_refused() {
     for name in ["", "A", "a.b", "-a", "10.0.0.1", "ca", "\u{e4}"] {
         assert!(Stream::connect(address, &cluster.b, name, Limits::default(), 0).is_err(), "{name}");
     }
+}
+
+#[test]
+fn a_peer_with_our_own_name_is_refused() {
+    let cluster = Cluster::new();
+    let (mut listener, address) = listen(&cluster.a, ListenerLimits::default());
+    let error = Stream::connect(address, &cluster.a, "a", Limits::default(), 0).err().expect("refused");
+    assert!(matches!(error, LinkError::Peer(_)), "{error}");
+    // Another host with a copy of our files.
+    let copy = raw_client(&cluster, Some("a"), &[b"fulcrum-link/1"]);
+    thread::scope(|scope| {
+        scope.spawn(move || say(copy)(TcpStream::connect(address).unwrap()));
+        let mut end = End::new(accept(&mut listener));
+        let error = end.drive(|end| end.ended || !end.stream.is_handshaking()).unwrap_err();
+        assert!(error.to_string().contains("node \"a\", and so is our own"), "{error}");
+        assert!(end.received.is_empty());
+    });
 }
 
 #[test]
@@ -272,6 +290,7 @@ fn half_a_handshake_and_then_silence_is_cut_off_by_the_callers_clock() {
         })
         .unwrap();
         // Times are the caller's: no real second passes.
+        assert_eq!(end.stream.handshake_ends_nanos(), Some(3_000_000_000));
         end.stream.check_time(2_999_999_999).expect("there is time left");
         let error = end.stream.check_time(3_000_000_000).unwrap_err();
         assert!(matches!(error, LinkError::HandshakeTimeout { .. }), "{error}");
@@ -289,7 +308,9 @@ fn half_a_handshake_and_then_silence_is_cut_off_by_the_callers_clock() {
     stream.check_time(3_000_001_000).unwrap_err();
     // Who is verified has no limit.
     let (a, _b) = meet(&cluster.a, &cluster.b, Limits::default());
-    a.unwrap().stream.check_time(u64::MAX).unwrap();
+    let mut a = a.unwrap();
+    assert_eq!(a.stream.handshake_ends_nanos(), None);
+    a.stream.check_time(u64::MAX).unwrap();
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Links over loopback, and what strangers do to them.
 
-mod frames;
 mod hostile;
 mod identity;
 mod streams;

@@ -157,6 +157,43 @@ fn a_peer_that_never_reads_costs_an_outbox_and_no_more() {
     assert_eq!(a.stream.queue(&all).unwrap_err().bytes, all.len());
 }
 
+#[test]
+fn one_call_reads_and_sends_a_bounded_amount() {
+    const BYTES: usize = 24 << 20;
+    /// As much as one call may move beyond its bound: a read of the socket, or what TLS takes ahead.
+    const SLACK: usize = 64 * 1024;
+    let cluster = Cluster::new();
+    let limits = Limits { outbox_bytes_max: BYTES, ..Limits::default() };
+    let (a, b) = meet(&cluster.a, &cluster.b, limits);
+    let (mut a, mut b) = (a.unwrap(), b.unwrap());
+    let mut bytes = vec![0; BYTES];
+    rng("one_call_reads").fill_bytes(&mut bytes);
+    a.stream.queue(&bytes).unwrap();
+    assert_eq!(a.stream.room(), 0);
+    let reading = thread::spawn(move || {
+        let mut before = 0;
+        b.drive(|end| {
+            let now = end.received.len();
+            assert!(now - before <= (512 << 10) + SLACK, "{} bytes in a call", now - before);
+            before = now;
+            now == BYTES
+        })
+        .unwrap();
+        b.received
+    });
+    loop {
+        let before = a.stream.unsent();
+        let flush = a.stream.flush().unwrap();
+        let moved = before - a.stream.unsent();
+        assert!(moved <= (1 << 20) + SLACK, "{moved} bytes in a call");
+        if flush == Flush::Done {
+            break;
+        }
+        thread::yield_now();
+    }
+    assert!(reading.join().unwrap() == bytes, "the bytes differ");
+}
+
 /// Passes bytes between a listener and whoever comes, up to so many towards the one who came; then cuts.
 fn cutting_proxy(to: SocketAddr, bytes_max: usize) -> (SocketAddr, thread::JoinHandle<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

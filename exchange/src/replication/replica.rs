@@ -1,0 +1,320 @@
+//! What the front of a leading node and its link to the standby share: the batches on their way there, and how far the
+//! standby is.
+//!
+//! The front never waits here. Batches go into a bounded queue; when the standby is so far behind that the oldest fall
+//! out, the link reads them from the segments instead, where they are by then: the queue holds more than the tail does,
+//! and what is in neither cannot be.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use cluster::gate::{Mode, Remote};
+use journal::{Mark, OnBatch, Position};
+use mio::Waker;
+
+/// A batch as the front committed it.
+pub(super) struct Chunk {
+    pub(super) at: Position,
+    pub(super) bytes: Vec<u8>,
+    pub(super) end: Mark,
+}
+
+/// The queue.
+#[derive(Default)]
+struct Queue {
+    chunks: VecDeque<Chunk>,
+    bytes: usize,
+    /// Batches are of interest: somebody follows.
+    wanted: bool,
+    end: Option<Mark>,
+}
+
+/// See the module.
+pub(crate) struct Replica {
+    queue: Mutex<Queue>,
+    /// What the queue holds at most.
+    bytes_max: usize,
+    waker: OnceLock<Waker>,
+    /// The link waits in its poll, or is about to.
+    sleeps: AtomicBool,
+    /// How far the standby is. `durable` is loaded before `received`, so that it is never more.
+    received: AtomicU64,
+    durable: AtomicU64,
+    is_up: AtomicBool,
+    alone: AtomicBool,
+    /// The front shall take no more input, commit what is under way, and say where that ends.
+    stop_input: AtomicBool,
+    ended: Mutex<Option<Mark>>,
+    /// A higher epoch: this node leads no more.
+    deposed: AtomicU32,
+    stop: AtomicBool,
+    /// An operator's wishes, with whom to answer.
+    wishes: Mutex<VecDeque<super::control::Asked>>,
+}
+
+impl Replica {
+    /// `tail_bytes` is how far the disk may be behind.
+    pub(crate) fn new(tail_bytes: u64, alone: bool, end: Mark) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Mutex::new(Queue { end: Some(end), ..Queue::default() }),
+            bytes_max: usize::try_from(tail_bytes.saturating_mul(2)).unwrap_or(usize::MAX),
+            waker: OnceLock::new(),
+            sleeps: AtomicBool::new(false),
+            received: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            is_up: AtomicBool::new(false),
+            alone: AtomicBool::new(alone),
+            stop_input: AtomicBool::new(false),
+            ended: Mutex::new(None),
+            deposed: AtomicU32::new(0),
+            stop: AtomicBool::new(false),
+            wishes: Mutex::default(),
+        })
+    }
+
+    /// What the appender shows its batches to.
+    pub(crate) fn feed(self: &Arc<Self>) -> OnBatch {
+        let replica = Arc::clone(self);
+        Box::new(move |bytes, end| replica.push(bytes, end))
+    }
+
+    fn push(&self, bytes: &[u8], end: Mark) {
+        {
+            let mut queue = self.queue();
+            queue.end = Some(end);
+            if queue.wanted {
+                let at = Position(end.position.0 - bytes.len() as u64);
+                queue.bytes += bytes.len();
+                queue.chunks.push_back(Chunk { at, bytes: bytes.to_vec(), end });
+                while queue.bytes > self.bytes_max
+                    && let Some(oldest) = queue.chunks.pop_front()
+                {
+                    queue.bytes -= oldest.bytes.len();
+                }
+            }
+        }
+        self.wake();
+    }
+
+    /// Wakes the link if it sleeps.
+    fn wake(&self) {
+        if self.sleeps.swap(false, Ordering::AcqRel)
+            && let Some(waker) = self.waker.get()
+            && let Err(error) = waker.wake()
+        {
+            log::error!("the replication link cannot be woken: {error}");
+        }
+    }
+
+    // --- The front's side.
+
+    /// How far the standby is, if one follows.
+    #[inline]
+    pub(crate) fn remote(&self) -> Option<Remote> {
+        if !self.is_up.load(Ordering::Acquire) {
+            return None;
+        }
+        let durable = Position(self.durable.load(Ordering::Acquire));
+        Some(Remote { received: Position(self.received.load(Ordering::Acquire)), durable })
+    }
+
+    /// Who must hold something before it is released.
+    #[inline]
+    pub(crate) fn mode(&self) -> Mode {
+        if self.alone.load(Ordering::Acquire) { Mode::Alone } else { Mode::Replicated }
+    }
+
+    /// Whether input is to be stopped, for a switch.
+    #[inline]
+    pub(crate) fn wants_input_stopped(&self) -> bool {
+        self.stop_input.load(Ordering::Acquire)
+    }
+
+    /// Input is stopped, and everything is committed up to here.
+    pub(crate) fn input_stopped(&self, end: Mark) {
+        *lock(&self.ended) = Some(end);
+        self.wake();
+    }
+
+    /// The higher epoch that has begun elsewhere; 0 for none.
+    #[inline]
+    pub(crate) fn deposed(&self) -> u32 {
+        self.deposed.load(Ordering::Acquire)
+    }
+
+    /// The exchange stops.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.sleeps.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// An operator asks for something.
+    pub(crate) fn ask(&self, asked: super::control::Asked) {
+        lock(&self.wishes).push_back(asked);
+        self.sleeps.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    // --- The link's side.
+
+    pub(super) fn set_waker(&self, waker: Waker) {
+        let _ = self.waker.set(waker);
+    }
+
+    /// The link is about to wait; it looks once more after this.
+    pub(super) fn announce_sleep(&self) {
+        self.sleeps.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn awake(&self) {
+        self.sleeps.store(false, Ordering::Release);
+    }
+
+    pub(super) fn must_stop(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Batches are wanted from now on, or no longer.
+    pub(super) fn want(&self, wanted: bool) {
+        let mut queue = self.queue();
+        queue.wanted = wanted;
+        queue.chunks.clear();
+        queue.bytes = 0;
+    }
+
+    /// Where what has been committed ends.
+    pub(super) fn end(&self) -> Mark {
+        self.queue().end.expect("known from the start")
+    }
+
+    /// The batches from `at` on, about so many bytes, if the queue has them; else where the oldest in it begins.
+    pub(super) fn take(&self, at: Position, bytes_max: usize) -> Result<Vec<Chunk>, Option<Position>> {
+        let mut queue = self.queue();
+        while let Some(oldest) = queue.chunks.front()
+            && oldest.end.position <= at
+        {
+            queue.bytes -= oldest.bytes.len();
+            queue.chunks.pop_front();
+        }
+        match queue.chunks.front() {
+            Some(oldest) if oldest.at == at => {}
+            other => return Err(other.map(|oldest| oldest.at)),
+        }
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = queue.chunks.front()
+            && (taken.is_empty() || bytes + next.bytes.len() <= bytes_max)
+        {
+            bytes += next.bytes.len();
+            queue.bytes -= next.bytes.len();
+            taken.extend(queue.chunks.pop_front());
+        }
+        Ok(taken)
+    }
+
+    /// Says how far the standby is; whether that lets anything move.
+    pub(super) fn show(&self, remote: Option<Remote>) -> bool {
+        let before = (
+            self.is_up.load(Ordering::Relaxed),
+            self.received.load(Ordering::Relaxed),
+            self.durable.load(Ordering::Relaxed),
+        );
+        let now =
+            remote.map_or((false, before.1, before.2), |remote| (true, remote.received.0, remote.durable.0));
+        if remote.is_some() {
+            self.received.store(now.1, Ordering::Release);
+            self.durable.store(now.2, Ordering::Release);
+        }
+        self.is_up.store(now.0, Ordering::Release);
+        before != now
+    }
+
+    pub(super) fn set_alone(&self, alone: bool) {
+        self.alone.store(alone, Ordering::Release);
+    }
+
+    pub(super) fn set_stop_input(&self, stop: bool) {
+        *lock(&self.ended) = None;
+        self.stop_input.store(stop, Ordering::Release);
+    }
+
+    pub(super) fn take_ended(&self) -> Option<Mark> {
+        lock(&self.ended).take()
+    }
+
+    pub(super) fn depose(&self, epoch: u32) {
+        self.deposed.store(epoch, Ordering::Release);
+    }
+
+    pub(super) fn next_wish(&self) -> Option<super::control::Asked> {
+        lock(&self.wishes).pop_front()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+}
+
+/// Nobody leaves anything half done here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(position: u64) -> Mark {
+        Mark { position: Position(position), chain: position }
+    }
+
+    fn ends(taken: Result<Vec<Chunk>, Option<Position>>) -> Result<Vec<u64>, Option<u64>> {
+        taken
+            .map(|chunks| chunks.iter().map(|chunk| chunk.end.position.0).collect())
+            .map_err(|at| at.map(|at| at.0))
+    }
+
+    #[test]
+    fn batches_are_queued_while_somebody_follows_and_the_oldest_fall_out() {
+        let replica = Replica::new(500, false, mark(100));
+        let mut feed = replica.feed();
+        feed(&[1; 100], mark(200));
+        assert_eq!(ends(replica.take(Position(100), 1_000)), Err(None));
+        assert_eq!(replica.end(), mark(200));
+        replica.want(true);
+        for end in [300, 400, 500] {
+            feed(&[2; 100], mark(end));
+        }
+        // What is before the queue must be read elsewhere; what was had already is passed over.
+        assert_eq!(ends(replica.take(Position(200 - 64), 1_000)), Err(Some(200)));
+        assert_eq!(ends(replica.take(Position(200), 250)), Ok(vec![300, 400]));
+        assert_eq!(ends(replica.take(Position(400), 1)), Ok(vec![500]));
+        assert_eq!(ends(replica.take(Position(500), 1)), Err(None));
+        for end in (600..2_000).step_by(100) {
+            feed(&[3; 100], mark(end));
+        }
+        assert_eq!(ends(replica.take(Position(500), 1)), Err(Some(900)));
+        assert_eq!(ends(replica.take(Position(1_800), 1_000)), Ok(vec![1_900]));
+        replica.want(false);
+        assert_eq!(ends(replica.take(Position(1_900), 1)), Err(None));
+    }
+
+    #[test]
+    fn what_the_standby_has_shows_while_it_is_there() {
+        let replica = Replica::new(500, true, mark(0));
+        assert_eq!((replica.remote(), replica.mode()), (None, Mode::Alone));
+        let remote = Remote { received: Position(64), durable: Position(32) };
+        assert!(replica.show(Some(remote)));
+        assert!(!replica.show(Some(remote)));
+        assert_eq!(replica.remote(), Some(remote));
+        assert!(replica.show(None));
+        replica.set_alone(false);
+        assert_eq!((replica.remote(), replica.mode()), (None, Mode::Replicated));
+    }
+}

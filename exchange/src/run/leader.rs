@@ -1,0 +1,127 @@
+//! What makes a node of a pair the one that leads: its epoch, its link to the standby, and its control socket.
+
+use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+
+use cluster::{
+    Epoch,
+    history::{EpochStart, History},
+    primary::{Identity, Settings},
+};
+use journal::{Position, Recovery};
+
+use crate::{
+    recovery::Recovered,
+    replication::{
+        Node,
+        control::{Asked, Control},
+        following::history_of,
+        kept::KeptFile,
+        leading::Leading,
+        replica::Replica,
+    },
+    wake::FrontWake,
+};
+
+/// What a node leads with.
+pub(super) struct Leads {
+    pub(super) kept: KeptFile,
+    /// The epochs before its own.
+    pub(super) history: History,
+    pub(super) epoch: Epoch,
+    /// How long only cancels are taken.
+    pub(super) cancel_only: Duration,
+    /// Who promoted it, and waits for an answer.
+    pub(super) asked: Option<Asked>,
+}
+
+impl Leads {
+    pub(super) fn of(node: &Node) -> Self {
+        Self {
+            kept: KeptFile { kept: cluster::Kept::NEW, alone: false },
+            history: History::new(),
+            epoch: Epoch::NONE.next_for(node.id()),
+            cancel_only: Duration::ZERO,
+            asked: None,
+        }
+    }
+
+    /// Takes the next epoch that is this node's, of a journal that has been opened, and promises it on the disk.
+    ///
+    /// # Errors
+    /// When the node must not lead.
+    pub(super) fn begin(&mut self, node: &Node, found: &Recovery) -> Result<domain::Epoch, String> {
+        if found.cut.is_some() && self.kept.kept.complete {
+            self.kept.kept.complete = false;
+            self.kept.write(&node.data)?;
+        }
+        if !self.kept.kept.complete {
+            return Err(format!(
+                "this node may lack what it has acknowledged, for its machine stopped without a clean close: start it as the \
+                 standby of the other node, which has everything. If there is no other node any more, start it as a \
+                 standby and promote it with force (exchange promote --force --data {})",
+                node.data.display()
+            ));
+        }
+        self.history = history_of(found)?;
+        self.epoch = self.kept.kept.promised.max(self.history.last()).next_for(node.id());
+        self.kept.kept.promised = self.epoch;
+        self.kept.write(&node.data)?;
+        Ok(domain::Epoch(self.epoch.0))
+    }
+}
+
+/// The link of a node that leads, and its control socket.
+pub(super) struct Leader {
+    pub(super) replica: Arc<Replica>,
+    pub(super) address: SocketAddr,
+    thread: JoinHandle<()>,
+    _control: Control,
+}
+
+impl Leader {
+    /// Starts it, behind what has been recovered.
+    pub(super) fn start(
+        node: &Node,
+        leads: Leads,
+        recovered: &mut Recovered,
+        wake: &Arc<FrontWake>,
+    ) -> Result<Self, String> {
+        let Leads { kept, mut history, epoch, .. } = leads;
+        let position = recovered.epoch_at.ok_or("an epoch begins with a record of its own")?;
+        history.begin(EpochStart { epoch, position }).map_err(|error| error.to_string())?;
+        let sequencer = &mut recovered.sequencer;
+        let (ring_bytes, segment_bytes) = sequencer.appender().geometry();
+        let replica = Replica::new(ring_bytes, kept.alone, sequencer.appender().mark());
+        sequencer.replicate(Arc::clone(&replica));
+        let leader = Identity {
+            node: node.id(),
+            cluster: sequencer.appender().cluster(),
+            epoch,
+            history,
+            ring_bytes,
+            segment_bytes,
+        };
+        let leading = Leading {
+            node: node.clone(),
+            leader,
+            settings: Settings::default(),
+            replica: Arc::clone(&replica),
+            progress: sequencer.appender().progress(),
+            first: journal::first_position(&node.data).unwrap_or(Position(0)),
+            kept,
+            wake: Arc::clone(wake),
+        };
+        let (address, thread) = leading.spawn()?;
+        let control = {
+            let replica = Arc::clone(&replica);
+            Control::open(&node.data, move |asked| replica.ask(asked))?
+        };
+        Ok(Self { replica, address, thread, _control: control })
+    }
+
+    /// Ends the link. Says whether its thread was well.
+    pub(super) fn end(self) -> bool {
+        self.replica.stop();
+        self.thread.join().is_ok()
+    }
+}

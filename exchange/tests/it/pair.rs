@@ -1,0 +1,274 @@
+//! Two exchanges: one leads, one follows, and takes over.
+//!
+//! Two clients trade at random at whichever leads. What they were told they must be told again after every change of
+//! leader, word for word and under the same numbers; what was acknowledged is there once; both nodes come to the same state.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+use wire::ouch::codes;
+
+use crate::{
+    client::enter,
+    party::{Party, Random, parties, trade},
+    venue::{Home, Settings, Venue, eventually, json, output, printed, seed, text},
+};
+
+/// Two homes with keys of one pair.
+struct Pair {
+    nodes: [Home; 2],
+    keys: PathBuf,
+    /// Where each node listens for the other.
+    links: [SocketAddr; 2],
+    _dir: tempfile::TempDir,
+}
+
+/// An address that is free now.
+fn free() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound")
+}
+
+impl Pair {
+    fn new(ack: &'static str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let keys = dir.path().join("keys");
+        printed(&["keys", "--dir", &keys.display().to_string(), "--node", "node-1", "--node", "node-2"]);
+        let nodes = [1, 2].map(|_| Home::new(Settings { ack, segment_mib: 1, ..Settings::default() }));
+        Self { nodes, keys, links: [free(), free()], _dir: dir }
+    }
+
+    fn prepare(&mut self, node: usize, verb: &'static str, more: &[&str]) {
+        let mut args = vec!["--shards".to_owned(), (node + 1).to_string()];
+        let other = self.links[1 - node].to_string();
+        for (flag, value) in [
+            ("--node", (node + 1).to_string()),
+            ("--keys", self.keys.display().to_string()),
+            ("--listen", self.links[node].to_string()),
+            (if verb == "run" { "--peer" } else { "--primary" }, other),
+        ] {
+            args.extend([flag.to_owned(), value]);
+        }
+        args.extend(more.iter().map(ToString::to_string));
+        self.nodes[node].settings.verb = verb;
+        self.nodes[node].settings.args = args;
+    }
+
+    /// Starts a node as the one that leads.
+    fn lead(&mut self, node: usize) -> Venue {
+        self.prepare(node, "run", &[]);
+        self.nodes[node].start()
+    }
+
+    /// Starts a node as the one that follows.
+    fn follow(&mut self, node: usize) -> Venue {
+        self.prepare(node, "standby", &[]);
+        let mut venue = self.nodes[node].launch();
+        venue.line("following");
+        venue
+    }
+
+    fn data(&self, node: usize) -> String {
+        self.nodes[node].data().display().to_string()
+    }
+
+    /// What a node says of itself; nothing while it goes from one role to the other.
+    fn status(&self, node: usize) -> Value {
+        let output = output(&["node", "--data", &self.data(node)]);
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    fn wait_in_sync(&self, leader: usize) {
+        eventually("the standby is in sync", || self.status(leader)["standby"]["in_sync"] == true);
+    }
+
+    /// Makes a standby lead.
+    fn promote(&self, node: usize, venue: &mut Venue) {
+        let promoted = json(&["promote", "--data", &self.data(node)]);
+        assert_eq!(promoted["promoted"], true);
+        venue.ready();
+    }
+}
+
+fn hear(parties: &[Party], venue: &Venue) {
+    for party in parties {
+        party.hear_again(venue);
+    }
+}
+
+#[test]
+fn whoever_leads_is_killed_and_the_other_goes_on_with_everything() {
+    let seed = seed();
+    let mut random = Random::seed_from_u64(seed);
+    let mut pair = Pair::new(if random.random_bool(0.5) { "disk+replica" } else { "two-disks" });
+    let mut parties = parties();
+    let (mut leader, mut other) = (0, 1);
+    let mut venue = pair.lead(leader);
+    let mut standby = pair.follow(other);
+    for round in 0..4 {
+        pair.wait_in_sync(leader);
+        for _ in 0..random.random_range(1..3) {
+            trade(&venue, &mut parties, &mut random);
+        }
+        // Without warning, with something in flight that nobody has an answer to.
+        let mut restless = venue.client_from(parties[0].user, parties[0].told.len() as u64 + 1);
+        for _ in 0..random.random_range(1..50) {
+            restless.put(&enter(parties[0].next(), b'B', 10, "AAPL", 999_900, codes::DAY));
+        }
+        restless.flush();
+        std::thread::sleep(Duration::from_micros(random.random_range(0..3_000)));
+        venue.kill();
+        parties[0].told.extend(restless.until_gone());
+        eventually("the standby has noticed", || pair.status(other)["follows"].is_null());
+        pair.promote(other, &mut standby);
+        // What had no answer may be there or not; from here on it is known.
+        let mut client = standby.client_from(parties[0].user, parties[0].told.len() as u64 + 1);
+        let (told, next) = client.query();
+        parties[0].told.extend(told);
+        parties[0].go_on_at(next);
+        drop(client);
+        hear(&parties, &standby);
+        // The one that was killed follows now; what only it had is cut off and kept.
+        let rejoined = pair.follow(leader);
+        (venue, standby) = (standby, rejoined);
+        (leader, other) = (other, leader);
+        pair.wait_in_sync(leader);
+        eventually("clients may order again", || {
+            !pair.nodes[leader].log_lines("new orders are taken from now on").is_empty()
+        });
+        println!("SEED={seed} round {round}: node {} leads", leader + 1);
+    }
+    trade(&venue, &mut parties, &mut random);
+    hear(&parties, &venue);
+    let stopped = venue.stop();
+    let end = stopped["last_sequence"].as_u64().expect("a number");
+    eventually("the standby has all of it", || pair.status(other)["last_sequence"] == end);
+    standby.stop();
+    let state = text(&stopped, "state");
+    for node in [leader, other] {
+        assert_eq!(pair.nodes[node].replay(2)["state"], state, "node {}", node + 1);
+    }
+    for node in &pair.nodes {
+        assert_eq!(node.log_lines("are not those of the journal"), [""; 0]);
+    }
+    let compared = output(&["journal", "diff", "--data", &pair.data(0), "--data", &pair.data(1)]);
+    assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stdout));
+}
+
+#[test]
+fn a_switch_hands_over_and_back_without_losing_anything() {
+    let mut random = Random::seed_from_u64(seed());
+    let mut pair = Pair::new("disk+replica");
+    let mut parties = parties();
+    let mut venues = [pair.lead(0), pair.follow(1)];
+    for round in 0..3 {
+        let (from, to) = (round % 2, 1 - round % 2);
+        pair.wait_in_sync(from);
+        trade(&venues[from], &mut parties, &mut random);
+        let begun = Instant::now();
+        let switched = json(&["switch", "--data", &pair.data(from)]);
+        assert_eq!(switched["switched"], true);
+        venues[to].ready();
+        println!("round {round}: switched in {:?}, the command's own start counted", begun.elapsed());
+        let deposed = venues[from].line("deposed");
+        assert_eq!(deposed["epoch"], switched["epoch"]);
+        hear(&parties, &venues[to]);
+        let archive = pair.nodes[from].data().join("archive");
+        eventually("clients may order again", || {
+            pair.nodes[to].log_lines("new orders are taken from now on").len() > round / 2
+        });
+        trade(&venues[to], &mut parties, &mut random);
+        assert!(!archive.exists(), "nothing had to be cut");
+    }
+    let [first, second] = venues;
+    let stopped = second.stop();
+    first.stop();
+    assert_eq!(pair.nodes[0].replay(1)["state"], text(&stopped, "state"));
+    assert_eq!(pair.nodes[1].replay(4)["state"], text(&stopped, "state"));
+}
+
+#[test]
+fn without_its_standby_a_replicated_primary_acknowledges_nothing_until_that_is_on_record() {
+    let mut pair = Pair::new("disk+replica");
+    let venue = pair.lead(0);
+    let standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    let mut client = venue.client("ALICE");
+    client.round_trip(1, "AAPL");
+    standby.kill();
+    eventually("it is missed", || pair.status(0)["standby"].is_null());
+    client.ask(&enter(2, b'B', 10, "AAPL", 1_000_000, codes::DAY));
+    assert!(client.is_silent_for(Duration::from_millis(300)), "acknowledged by one disk alone");
+    // It comes back, and what waited is acknowledged.
+    let standby = pair.follow(1);
+    client.next();
+    pair.wait_in_sync(0);
+    standby.kill();
+    client.ask(&enter(3, b'B', 10, "AAPL", 1_000_000, codes::DAY));
+    assert!(client.is_silent_for(Duration::from_millis(300)));
+    // Or it is put on record that there is none.
+    let alone = json(&["alone", "--data", &pair.data(0)]);
+    assert_eq!(alone["alone"], true);
+    client.next();
+    client.round_trip(4, "AAPL");
+    // That survives a kill; and ends when a standby has everything.
+    venue.kill();
+    let venue = pair.lead(0);
+    venue.client("ALICE").round_trip(5, "AAPL");
+    let standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    eventually("it is on record", || pair.status(0)["alone"] == false);
+    let stopped = venue.stop();
+    eventually("the standby has all", || pair.status(1)["last_sequence"] == stopped["last_sequence"]);
+    standby.stop();
+    assert_eq!(pair.nodes[1].replay(2)["state"], text(&stopped, "state"));
+}
+
+#[test]
+fn a_node_leads_only_when_it_may() {
+    let mut pair = Pair::new("disk+replica");
+    let venue = pair.lead(0);
+    let mut standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    venue.client("ALICE").round_trip(1, "AAPL");
+    let refused = |args: &[&str], why: &str| {
+        let output = output(args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(why), "{args:?}: {said}");
+    };
+    let (first, second) = (pair.data(0), pair.data(1));
+    refused(&["promote", "--data", &second], "only force promotes another");
+    refused(&["promote", "--data", &first], "leads already");
+    refused(&["alone", "--data", &first], "in sync");
+    refused(&["switch", "--data", &second], "does not lead");
+    refused(&["switch", "--data", "/nowhere"], "no node of a pair runs");
+    // With force it does, and the one that led hears of it, says nothing more, and follows.
+    let promoted = json(&["promote", "--force", "--data", &second]);
+    assert_eq!(promoted["promoted"], true);
+    standby.ready();
+    let mut venue = venue;
+    assert_eq!(venue.line("deposed")["epoch"], promoted["epoch"]);
+    eventually("the first follows", || pair.status(0)["role"] == "standby");
+    pair.wait_in_sync(1);
+    standby.client_from("ALICE", 1).up_to(2);
+}
+
+#[test]
+fn nodes_of_different_journals_do_not_follow_each_other() {
+    let mut pair = Pair::new("disk");
+    // Both have led, each by itself.
+    let second = pair.lead(1);
+    second.client("ALICE").round_trip(1, "AAPL");
+    second.stop();
+    let venue = pair.lead(0);
+    venue.client("ALICE").round_trip(1, "AAPL");
+    let _standby = pair.follow(1);
+    eventually("it is refused", || !pair.nodes[1].log_lines("refused by the other node: cluster").is_empty());
+    assert!(pair.status(0)["standby"].is_null());
+    venue.client("ALICE").round_trip(3, "AAPL");
+}

@@ -1,0 +1,94 @@
+//! Two sessions that trade at random and remember everything that they have been told.
+
+use rand::RngExt;
+use rand_xoshiro::Xoshiro256StarStar;
+use wire::ouch::codes;
+
+use crate::{
+    client::{Said, cancel, enter, replace},
+    venue::{INSTRUMENTS, Venue},
+};
+
+pub(crate) type Random = Xoshiro256StarStar;
+
+/// A session that trades at random.
+#[derive(Clone)]
+pub(crate) struct Party {
+    pub(crate) user: &'static str,
+    next_ref: u32,
+    /// Orders that may be open.
+    pub(crate) open: Vec<u32>,
+    /// Everything that it has been told, from number 1 on.
+    pub(crate) told: Vec<Said>,
+}
+
+impl Party {
+    pub(crate) fn new(user: &'static str) -> Self {
+        Self { user, next_ref: 1, open: Vec::new(), told: Vec::new() }
+    }
+
+    /// Sends so many requests, and hears what there is to hear by then: no number twice, none left out.
+    pub(crate) fn trade(&mut self, venue: &Venue, random: &mut Random, requests: u32) {
+        let mut client = venue.client_from(self.user, self.told.len() as u64 + 1);
+        for _ in 0..requests {
+            let price = random.random_range(9_980..10_020) * 100;
+            let request = match random.random_range(0..10) {
+                0..2 if !self.open.is_empty() => {
+                    cancel(self.open[random.random_range(0..self.open.len())], random.random_range(0..50))
+                }
+                2..4 if !self.open.is_empty() => {
+                    let original = self.open.swap_remove(random.random_range(0..self.open.len()));
+                    replace(original, self.next(), random.random_range(1..200), price)
+                }
+                _ => {
+                    let side = if random.random_bool(0.5) { b'B' } else { b'S' };
+                    let symbol = INSTRUMENTS[random.random_range(0..4)];
+                    let tif = if random.random_bool(0.5) { codes::DAY } else { codes::GOOD_TILL_CANCEL };
+                    enter(self.next(), side, random.random_range(1..150), symbol, price, tif)
+                }
+            };
+            client.put(&request);
+            if random.random_bool(0.1) {
+                client.flush();
+            }
+        }
+        let (told, next) = client.query();
+        assert!(next <= self.next_ref, "{}: {next} is next, and {} never was", self.user, self.next_ref);
+        self.told.extend(told);
+        assert!(self.told.iter().zip(1..).all(|(said, number)| said.number == number), "{}", self.user);
+    }
+
+    /// The exchange says which number is next: what had higher ones has never been.
+    pub(crate) fn go_on_at(&mut self, next: u32) {
+        assert!(next <= self.next_ref, "{}: {next} is next, and {} never was", self.user, self.next_ref);
+        self.next_ref = next;
+        self.open.retain(|user_ref| *user_ref < next);
+    }
+
+    /// The number of a new order.
+    pub(crate) fn next(&mut self) -> u32 {
+        self.next_ref += 1;
+        self.open.push(self.next_ref - 1);
+        self.next_ref - 1
+    }
+
+    /// Asks for everything again, and compares.
+    pub(crate) fn hear_again(&self, venue: &Venue) {
+        let again = venue.client_from(self.user, 1).up_to(self.told.len() as u64);
+        assert_eq!(again, self.told, "{}", self.user);
+    }
+}
+
+/// A little of everything, from both.
+pub(crate) fn trade(venue: &Venue, parties: &mut [Party], random: &mut Random) {
+    for _ in 0..3 {
+        for party in &mut *parties {
+            let requests = random.random_range(1..150);
+            party.trade(venue, random, requests);
+        }
+    }
+}
+
+pub(crate) fn parties() -> [Party; 2] {
+    ["ALICE", "BOB"].map(Party::new)
+}
