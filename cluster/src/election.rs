@@ -382,6 +382,17 @@ impl Elector {
         held == lease.id && now_nanos.saturating_add(self.settings.margin_nanos) < lease.until_nanos
     }
 
+    /// Until when [`may_ack`](Self::may_ack) says yes; 0 while it says no. For a thread that reads its clock itself.
+    #[must_use]
+    pub fn ack_until_nanos(&self) -> u64 {
+        match (self.role, self.lease) {
+            (Role::Leader { lease: held, .. }, Some(lease)) if held == lease.id => {
+                lease.until_nanos.saturating_sub(self.settings.margin_nanos)
+            }
+            _ => 0,
+        }
+    }
+
     /// Who must hold what is released.
     #[must_use]
     pub fn mode(&self) -> Mode {

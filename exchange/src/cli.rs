@@ -155,6 +155,13 @@ pub(crate) struct Pair {
     /// Where the other node listens while that one leads: when this one must give up, it follows.
     #[arg(long, value_name = "ADDR,…", value_delimiter = ',', requires = "node")]
     pub(crate) peer: Vec<SocketAddr>,
+    /// An etcd that decides which node leads, as http://10.0.0.1:2379,http://10.0.0.2:2379,http://10.0.0.3:2379: the
+    /// other node then takes over by itself. Both nodes need it, and a replicated ack policy.
+    #[arg(long, value_name = "URL,…", value_delimiter = ',', requires = "node")]
+    pub(crate) coordinator: Vec<String>,
+    /// What the pair is called there.
+    #[arg(long, value_name = "NAME", default_value = "exchange")]
+    pub(crate) cluster: String,
 }
 
 #[derive(Args, Debug)]

@@ -221,7 +221,14 @@ impl Venue for Sequencer {
             None => gate.advance(local, None, Mode::Alone),
             // A node that has been told of a higher epoch says nothing more.
             Some(replica) if replica.deposed() != 0 => gate.released(),
-            Some(replica) => gate.advance(local, replica.remote(), replica.mode()),
+            Some(replica) => {
+                let (remote, mode) = (replica.remote(), replica.mode());
+                if replica.may_ack() {
+                    gate.advance(local, remote, mode);
+                    replica.set_released(gate.released());
+                }
+                gate.released()
+            }
         };
         self.gate.set(gate);
         released

@@ -19,6 +19,7 @@ use std::{
 };
 
 use cluster::{
+    election::{Candidate, Situation},
     history::{EpochStart, History},
     standby::{Action, Authority, Log, Settings, Standby, Work},
 };
@@ -31,6 +32,7 @@ use serde_json::json;
 use super::{
     Node, boot_nanos,
     control::{Asked, Control, Request},
+    electing::{Election, Verdict},
     kept::KeptFile,
     wire::Wire,
 };
@@ -68,6 +70,8 @@ pub(crate) struct Promotion {
     pub(crate) history: History,
     /// Whoever asked for it.
     pub(crate) asked: Option<Asked>,
+    /// The election that was won.
+    pub(crate) election: Option<Election>,
 }
 
 /// What following takes.
@@ -78,6 +82,9 @@ pub(crate) struct Following {
     pub(crate) wake: Arc<FrontWake>,
     pub(crate) settings: Settings,
     pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) election: Option<Election>,
+    /// Nothing is on record of this cluster, and this node founds it: it begins a journal if it has none.
+    pub(crate) founds: bool,
 }
 
 /// The journal, open, with what follows it.
@@ -175,7 +182,7 @@ fn open(
     waker: &Arc<Waker>,
     begin: Option<(Begin, journal::Options)>,
 ) -> Result<Option<Open>, String> {
-    if begin.is_none() && !journal::is_there(dir) {
+    if begin.is_none() && !journal::is_there(dir) && !of.founds {
         return Ok(None);
     }
     let options = match begin {
@@ -243,6 +250,7 @@ impl Driver {
             more = self.listen()?;
             self.hear_wishes();
             self.tell_durable()?;
+            self.elect();
             self.machine.tick(boot_nanos());
             self.act()?;
             self.flush();
@@ -385,6 +393,33 @@ impl Driver {
         Ok(())
     }
 
+    /// Stands for election, where a coordinator decides.
+    fn elect(&mut self) {
+        let differs = self.journal.as_ref().is_none_or(|open| open.differs.is_some());
+        let Some(election) = &mut self.of.election else { return };
+        let situation = match self.machine.log() {
+            Some(log) if !differs => Situation::Candidate(Candidate {
+                is_complete: self.machine.is_complete(),
+                is_durable: log.durable >= log.end.position,
+                epoch: log.history.last(),
+                end: log.end.position,
+                promised: self.machine.on_disk().promised,
+            }),
+            _ => Situation::Unfit,
+        };
+        let now = boot_nanos();
+        for verdict in election.turn(now, &situation) {
+            let Verdict::Won(epoch) = verdict else { continue };
+            match self.machine.promote(now, Authority::Election { epoch }) {
+                Ok(epoch) => info!("elected to lead in epoch {epoch}"),
+                Err(error) => {
+                    error!("elected, and not able to lead: {error}");
+                    election.elector_mut().resign(now);
+                }
+            }
+        }
+    }
+
     fn flush(&mut self) {
         if let Some(wire) = &mut self.link
             && let Err(why) = wire.flush()
@@ -401,6 +436,9 @@ impl Driver {
                 Request::Status => asked.done(self.status()),
                 Request::Switch => asked.refused("this node does not lead: ask the one that does to switch"),
                 Request::Alone => asked.refused("this node does not lead"),
+                Request::Promote { .. } if self.of.election.is_some() => {
+                    asked.refused("the coordinator decides who leads; to hand over on purpose, ask the one that leads to switch");
+                }
                 Request::Promote { force } => {
                     let differs = self.journal.as_ref().and_then(|open| open.differs.clone());
                     if let Some(differs) = differs {
@@ -490,12 +528,15 @@ impl Driver {
                 }
                 Action::HandedOver { next } => {
                     let differs = self.journal.as_ref().and_then(|open| open.differs.clone());
-                    match differs {
-                        Some(why) => error!("handed over to, and not able to lead: {why}"),
-                        None => match self.machine.promote(boot_nanos(), Authority::HandOver { next }) {
-                            Ok(epoch) => info!("the other node hands over: epoch {epoch}"),
-                            Err(error) => error!("handed over to, and not able to lead: {error}"),
-                        },
+                    match (differs, &mut self.of.election) {
+                        (Some(why), _) => error!("handed over to, and not able to lead: {why}"),
+                        (None, Some(election)) => election.elector_mut().hurry(boot_nanos()),
+                        (None, None) => {
+                            match self.machine.promote(boot_nanos(), Authority::HandOver { next }) {
+                                Ok(epoch) => info!("the other node hands over: epoch {epoch}"),
+                                Err(error) => error!("handed over to, and not able to lead: {error}"),
+                            }
+                        }
                     }
                 }
                 Action::Lead { epoch, cancel_only_nanos } => {
@@ -506,6 +547,7 @@ impl Driver {
                     };
                     let cancel_only = Duration::from_nanos(cancel_only_nanos);
                     let (kept, asked) = (self.kept, self.promoting.take());
+                    let election = self.of.election.take();
                     self.leads = Some(Promotion {
                         appender,
                         follower,
@@ -515,6 +557,7 @@ impl Driver {
                         kept,
                         history,
                         asked,
+                        election,
                     });
                 }
             }

@@ -20,6 +20,8 @@ mod commands;
 mod conversations;
 mod crash;
 mod desk;
+#[cfg(feature = "etcd-tests")]
+mod elected;
 mod faults;
 mod hostile;
 mod journals;

@@ -20,11 +20,13 @@ use crate::{
 };
 
 /// Two homes with keys of one pair.
-struct Pair {
-    nodes: [Home; 2],
+pub(crate) struct Pair {
+    pub(crate) nodes: [Home; 2],
     keys: PathBuf,
     /// Where each node listens for the other.
     links: [SocketAddr; 2],
+    /// Arguments of every start.
+    pub(crate) more: Vec<String>,
     _dir: tempfile::TempDir,
 }
 
@@ -35,15 +37,15 @@ fn free() -> SocketAddr {
 }
 
 impl Pair {
-    fn new(ack: &'static str) -> Self {
+    pub(crate) fn new(ack: &'static str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let keys = dir.path().join("keys");
         printed(&["keys", "--dir", &keys.display().to_string(), "--node", "node-1", "--node", "node-2"]);
         let nodes = [1, 2].map(|_| Home::new(Settings { ack, segment_mib: 1, ..Settings::default() }));
-        Self { nodes, keys, links: [free(), free()], _dir: dir }
+        Self { nodes, keys, links: [free(), free()], more: Vec::new(), _dir: dir }
     }
 
-    fn prepare(&mut self, node: usize, verb: &'static str, more: &[&str]) {
+    fn prepare(&mut self, node: usize, verb: &'static str) {
         let mut args = vec!["--shards".to_owned(), (node + 1).to_string()];
         let other = self.links[1 - node].to_string();
         for (flag, value) in [
@@ -54,36 +56,45 @@ impl Pair {
         ] {
             args.extend([flag.to_owned(), value]);
         }
-        args.extend(more.iter().map(ToString::to_string));
+        args.extend(self.more.iter().cloned());
         self.nodes[node].settings.verb = verb;
         self.nodes[node].settings.args = args;
     }
 
     /// Starts a node as the one that leads.
     fn lead(&mut self, node: usize) -> Venue {
-        self.prepare(node, "run", &[]);
+        self.prepare(node, "run");
         self.nodes[node].start()
     }
 
-    /// Starts a node as the one that follows.
-    fn follow(&mut self, node: usize) -> Venue {
-        self.prepare(node, "standby", &[]);
+    /// The same where a coordinator must agree: it is not ready yet.
+    #[cfg(feature = "etcd-tests")]
+    pub(crate) fn found(&mut self, node: usize) -> Venue {
+        self.prepare(node, "run");
         let mut venue = self.nodes[node].launch();
         venue.line("following");
         venue
     }
 
-    fn data(&self, node: usize) -> String {
+    /// Starts a node as the one that follows.
+    pub(crate) fn follow(&mut self, node: usize) -> Venue {
+        self.prepare(node, "standby");
+        let mut venue = self.nodes[node].launch();
+        venue.line("following");
+        venue
+    }
+
+    pub(crate) fn data(&self, node: usize) -> String {
         self.nodes[node].data().display().to_string()
     }
 
     /// What a node says of itself; nothing while it goes from one role to the other.
-    fn status(&self, node: usize) -> Value {
+    pub(crate) fn status(&self, node: usize) -> Value {
         let output = output(&["node", "--data", &self.data(node)]);
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 
-    fn wait_in_sync(&self, leader: usize) {
+    pub(crate) fn wait_in_sync(&self, leader: usize) {
         eventually("the standby is in sync", || self.status(leader)["standby"]["in_sync"] == true);
     }
 
@@ -95,7 +106,7 @@ impl Pair {
     }
 }
 
-fn hear(parties: &[Party], venue: &Venue) {
+pub(crate) fn hear(parties: &[Party], venue: &Venue) {
     for party in parties {
         party.hear_again(venue);
     }
