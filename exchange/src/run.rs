@@ -275,6 +275,8 @@ impl<'a> Process<'a> {
         // There is nobody to replicate to: the other node is gone, or it follows soon. With a coordinator, what is on
         // record there counts.
         kept.alone = election.is_none();
+        // From here on this log is all there is.
+        kept.kept.complete = true;
         kept.write(&self.args.data)?;
         let config = &self.choices.config;
         let ready = Ready { appender, follower, found, snapshot: None, epoch: Some(Epoch(epoch.0)) };
