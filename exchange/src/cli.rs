@@ -398,6 +398,25 @@ pub(crate) enum JournalCommand {
     Diff(DiffArgs),
     /// Write every record with all its fields, as a flat table or as JSON.
     Export(ExportArgs),
+    /// Remove the oldest segments: those that no start needs, because both snapshots lie behind them. What sessions were
+    /// told in them cannot be told again. An exchange may be running on the directory.
+    Retire(RetireArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RetireArgs {
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Copy each segment there first, checked and synced. Together with the directory's own it is the whole journal.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: Option<PathBuf>,
+    /// Keep what lies at this position and behind it, whatever may go.
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) keep: Option<u64>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

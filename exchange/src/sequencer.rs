@@ -213,6 +213,11 @@ impl Venue for Sequencer {
         self.appender.read_report(position)
     }
 
+    fn oldest(&self) -> Position {
+        // Read anew: retention works beside the exchange, and logins that ask for the past are few.
+        journal::first_position(&self.appender.dir()).unwrap_or(Position(0))
+    }
+
     #[inline]
     fn gate(&self) -> Position {
         let mut gate = self.gate.get();

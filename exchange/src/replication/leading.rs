@@ -275,6 +275,10 @@ impl Driver {
         self.drop_standby("replaced by a new connection");
         info!("replication: {peer} has come from {address}");
         self.standby = Some((guest, false));
+        // Retention works beside the exchange.
+        if let Some(first) = journal::first_position(&self.dir) {
+            self.machine.retained(first);
+        }
         self.machine.link_up(boot_nanos());
     }
 

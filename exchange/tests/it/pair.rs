@@ -14,9 +14,9 @@ use serde_json::Value;
 use wire::ouch::codes;
 
 use crate::{
-    client::enter,
+    client::{Client, enter},
     party::{Party, Random, parties, trade},
-    venue::{Home, Settings, Venue, eventually, json, output, printed, seed, text},
+    venue::{Home, PASSWORD, Settings, Venue, eventually, json, output, printed, seed, text},
 };
 
 /// Two homes with keys of one pair.
@@ -238,6 +238,51 @@ fn without_its_standby_a_replicated_primary_acknowledges_nothing_until_that_is_o
     eventually("the standby has all", || pair.status(1)["last_sequence"] == stopped["last_sequence"]);
     standby.stop();
     assert_eq!(pair.nodes[1].replay(2)["state"], text(&stopped, "state"));
+}
+
+/// What the leader has let go of comes as a snapshot, while it trades.
+#[test]
+fn a_fresh_standby_begins_with_a_snapshot_when_the_past_is_gone() {
+    let mut random = Random::seed_from_u64(seed());
+    let mut pair = Pair::new("disk");
+    let mut parties = parties();
+    let data = pair.data(0);
+    let archive = pair.nodes[0].file("archive").display().to_string();
+    let mut venue = pair.lead(0);
+    // Two snapshots behind several segments.
+    for segments in [2, 4] {
+        while journal::inspect::info(&data).expect("a journal").segments.len() < segments {
+            trade(&venue, &mut parties, &mut random);
+        }
+        venue.stop();
+        venue = pair.lead(0);
+    }
+    let retired = json(&["journal", "retire", "--json", "--data", &data, "--archive", &archive]);
+    assert!(retired["removed"].as_u64().is_some_and(|removed| removed > 0), "{retired}");
+    assert_eq!(retired["removed"], retired["archived"]);
+    trade(&venue, &mut parties, &mut random);
+    // What is gone cannot be said again, which is said; what is there can.
+    let user = parties[0].user;
+    assert!(Client::try_log_in(venue.address, user, PASSWORD, "", 1).is_err());
+    eventually("it is said", || pair.nodes[0].log_lines("and the log has them from").len() == 1);
+
+    let standby = pair.follow(1);
+    trade(&venue, &mut parties, &mut random);
+    pair.wait_in_sync(0);
+    trade(&venue, &mut parties, &mut random);
+    assert_eq!(pair.nodes[1].log_lines("begins with the snapshot at position").len(), 1);
+    let stopped = venue.stop();
+    eventually("the standby has all", || pair.status(1)["last_sequence"] == stopped["last_sequence"]);
+    // A copy that begins in the middle opens again, too.
+    standby.stop();
+    let mut standby = pair.follow(1);
+    pair.promote(1, &mut standby);
+    assert_eq!(standby.recovered_state(), text(&stopped, "state"));
+    for party in &parties {
+        let last = party.told.len() as u64;
+        let again = standby.client_from(party.user, last - 10).up_to(last);
+        assert_eq!(again, party.told[party.told.len() - 11..]);
+    }
 }
 
 #[test]
