@@ -31,6 +31,8 @@ mod mutation;
 pub mod primary;
 #[cfg(test)]
 mod random;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod standby;
 
 pub use id::{Epoch, Kept, NodeId};

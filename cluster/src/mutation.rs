@@ -26,6 +26,8 @@ pub enum Mutation {
     AloneBeforeRecorded,
     /// A standby acknowledges, and promotes itself, as if nothing had been lost when its machine stopped.
     ForgetsWhatWasLost,
+    /// A standby keeps what the primary's seals say of the primary's disk.
+    VerbatimSeals,
 }
 
 /// Whether this fault is wanted.

@@ -313,6 +313,14 @@ impl Standby {
             || self.kept.complete && self.keeping.is_none_or(|keeping| keeping.complete)
     }
 
+    /// Whether it could begin to lead: it has a journal, which is not being made, cut or seeded, and it does not lead.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        self.log.is_some()
+            && self.leading.is_none()
+            && matches!(self.link, Link::Down | Link::Greeting | Link::Following { .. })
+    }
+
     /// Whether it had, when a primary last spoke, all that was committed then.
     #[must_use]
     pub fn was_in_sync(&self) -> bool {
@@ -442,7 +450,7 @@ impl Standby {
                 let cancel_only_nanos = self.settings.cancel_only_nanos;
                 self.actions.push_back(Action::Lead { epoch, cancel_only_nanos });
             } else {
-                self.keep(Kept { promised: epoch, ..self.kept });
+                self.keep_for(epoch);
             }
         }
         if let Link::Promising(welcome) = &self.link {
@@ -555,9 +563,11 @@ impl Standby {
         if epoch <= promised || self.leading.is_some() {
             return Err(CannotPromote::EpochIsOver { asked: epoch, promised });
         }
-        let is_busy = !matches!(self.link, Link::Down | Link::Greeting | Link::Following { .. });
+        if !self.is_fit() && authority != (Authority::Operator { force: true }) {
+            return Err(CannotPromote::Incomplete { end });
+        }
         if !force {
-            if !self.is_complete() || is_busy {
+            if !self.is_complete() {
                 return Err(CannotPromote::Incomplete { end });
             }
             if let Some((_, committed)) = self.contact
@@ -583,7 +593,7 @@ impl Standby {
         }
         // Another promise may be on its way to the disk; this one follows it.
         if self.keeping.is_none() {
-            self.keep(Kept { promised: epoch, ..self.kept });
+            self.keep_for(epoch);
         }
         Ok(epoch)
     }
@@ -753,6 +763,11 @@ impl Standby {
         let Some(log) = &self.log else { return };
         let (received, durable) = (log.end.position, log.durable);
         self.send(Message::Ack(Ack { epoch, received, durable, echo_nanos }));
+    }
+
+    /// The promise of a node that is to lead. What it has is from then on all there is: its log is complete.
+    fn keep_for(&mut self, epoch: Epoch) {
+        self.keep(Kept { promised: epoch, complete: true });
     }
 
     fn keep(&mut self, kept: Kept) {
