@@ -240,6 +240,7 @@ enum Switch {
     /// *Hand-over* is sent, or was lost with its link: this epoch is over.
     Over {
         next: Epoch,
+        since_nanos: u64,
     },
 }
 
@@ -485,7 +486,8 @@ impl Primary {
         self.give_up_switch(now_nanos);
     }
 
-    /// Begins a planned switch to the standby.
+    /// Begins a planned switch to the standby. Under an election the caller has seen first that the standby is on record
+    /// as in sync ([`Mode::Replicated`](crate::gate::Mode::Replicated)); else it could not be elected.
     ///
     /// # Errors
     /// When there is nobody to switch to, or one is under way.
@@ -514,9 +516,9 @@ impl Primary {
     }
 
     /// The promise that was asked for is on the disk.
-    pub fn kept(&mut self) {
+    pub fn kept(&mut self, now_nanos: u64) {
         let Switch::Promising { end, next } = self.switch else { return };
-        self.switch = Switch::Over { next };
+        self.switch = Switch::Over { next, since_nanos: now_nanos };
         self.deposed = Some(next);
         // If the link is gone meanwhile, the switch is over all the same: whoever is promoted next takes a higher epoch.
         if matches!(self.link, Link::Streaming(_)) {
@@ -687,6 +689,12 @@ impl Primary {
                     self.switch = Switch::No;
                 }
             }
+            // It cannot be taken back. Whether the standby leads is for it, or for whoever promotes next, to say.
+            Switch::Over { next, since_nanos }
+                if now_nanos.saturating_sub(since_nanos) > self.settings.hand_over_nanos =>
+            {
+                self.step_down(next);
+            }
             Switch::No | Switch::Promising { .. } | Switch::Over { .. } => {}
         }
     }
@@ -720,7 +728,7 @@ impl Primary {
 
     fn forget_link(&mut self) {
         self.link = Link::Down;
-        if let Switch::Over { next } = self.switch {
+        if let Switch::Over { next, .. } = self.switch {
             // Nobody will say any more that it was taken.
             self.step_down(next);
         }

@@ -257,7 +257,7 @@ fn a_switch_goes_step_by_step() {
     assert_eq!(actions(&mut primary), [], "it must be on the standby's disk");
     primary.on_message(3 * MS, &ack(1200, 1200));
     assert_eq!(actions(&mut primary), [Action::Keep { promised: Epoch(4) }]);
-    primary.kept();
+    primary.kept(3 * MS);
     let switch = HandOver { epoch: Epoch(3), next: Epoch(4), at: mark(1200) };
     assert_eq!(actions(&mut primary), [Action::Send(Message::HandOver(switch))]);
     primary.on_message(4 * MS, &Message::Taken { epoch: Epoch(4) });
@@ -288,7 +288,7 @@ fn after_its_own_promise_a_primary_does_not_come_back() {
     primary.on_message(MS, &ack(1000, 1000));
     primary.link_down();
     actions(&mut primary);
-    primary.kept();
+    primary.kept(3 * MS);
     assert_eq!(actions(&mut primary), [Action::StepDown { epoch: Epoch(4) }]);
     assert!(!primary.takes_input());
 }

@@ -89,6 +89,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// The base of the segment that holds the last batch before the mark: one segment always stays.
+    pub(crate) fn first_kept(&self) -> u64 {
+        self.mark.position.0.saturating_sub(1) / SEGMENT as u64 * SEGMENT as u64
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for part in [self.mark.position.0, self.mark.chain, self.records.len() as u64] {
@@ -449,7 +454,7 @@ impl Journal {
     /// What retention does: everything on the disk up to `mark` becomes a snapshot, and segments wholly before it go.
     pub(crate) fn retain_steps(&self, snapshot: &Snapshot) -> Vec<Step> {
         let mut steps = put_file("snap", snapshot.encode());
-        let keep_from = snapshot.mark.position.0 / SEGMENT as u64;
+        let keep_from = snapshot.first_kept() / SEGMENT as u64;
         for index in self.first / SEGMENT as u64..keep_from {
             steps.push(Step::Remove(segment_name(index)));
             steps.push(Step::SyncDirectory);
@@ -467,7 +472,7 @@ impl Journal {
 
     /// The same in memory.
     pub(crate) fn retain(&mut self, snapshot: Snapshot) {
-        let first = snapshot.mark.position.0 / SEGMENT as u64 * SEGMENT as u64;
+        let first = snapshot.first_kept();
         self.bytes.drain(..(first - self.first) as usize);
         self.marks = self.marks.split_off(&first);
         self.records.retain(|(at, _)| *at >= first);
@@ -593,7 +598,8 @@ pub(crate) fn recover(disk: &dyn Storage, tail: Option<&Tail>) -> Recovered {
     }
     found.steps.push(Step::Remove("intent".into()));
     found.steps.push(Step::SyncDirectory);
-    journal.durable = end;
+    // What is in the tail is on the disk once the steps are done.
+    journal.durable = from;
     journal.flushed = end;
     found.journal = Some(journal);
     found

@@ -320,7 +320,8 @@ impl Node {
 
     /// An operator switches to the standby.
     pub(super) fn hand_over(&mut self, io: &mut dyn Outside) {
-        if let Some(lead) = &mut self.lead {
+        let is_on_record = self.elector.as_ref().is_none_or(|elector| elector.mode() == Mode::Replicated);
+        if let Some(lead) = self.lead.as_mut().filter(|_| is_on_record) {
             // Not in sync, or under way: the operator tries again another time.
             let _ = lead.primary.hand_over(io.now_nanos());
         }
@@ -463,6 +464,10 @@ impl Node {
             Done::Opened => {
                 self.is_open = true;
                 self.reset_tail(io);
+                if let Some(journal) = &mut self.journal {
+                    journal.durable = journal.end().position.0;
+                }
+                self.tell_durable();
             }
             Done::Kept(kept) => {
                 self.kept = kept;
@@ -471,7 +476,7 @@ impl Node {
             Done::PromisedByPrimary(kept) => {
                 self.kept = kept;
                 if let Some(lead) = &mut self.lead {
-                    lead.primary.kept();
+                    lead.primary.kept(io.now_nanos());
                     if let Some(elector) = &mut self.elector {
                         elector.resign(io.now_nanos());
                     }
@@ -503,7 +508,7 @@ impl Node {
             }
             Done::Retained(snapshot) => {
                 self.is_restructuring = false;
-                let first = snapshot.mark.position.0 / SEGMENT_BYTES * SEGMENT_BYTES;
+                let first = snapshot.first_kept();
                 if let Some(journal) = &mut self.journal {
                     journal.retain(*snapshot);
                 }

@@ -373,7 +373,7 @@ impl World {
             Event::Client(n) => self.client_acts(n),
             Event::Restart(me) => self.start(me),
             Event::Kill(me, machine) => self.kill(me, machine),
-            Event::Fault => self.fault(),
+            Event::Fault if !self.is_over => self.fault(),
             Event::Operator => self.operator(),
             Event::Heal => self.heal(),
             Event::EndOfCut(from, to) => {
