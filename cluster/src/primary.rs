@@ -336,9 +336,29 @@ impl Primary {
         (self.committed, self.durable) = (committed, durable);
     }
 
+    /// From where on the standby that is connected still needs the journal. Retention keeps that; one that does not
+    /// costs the standby its link, and it begins again from a snapshot.
+    #[must_use]
+    pub const fn needs_from(&self) -> Option<Position> {
+        match &self.link {
+            Link::Greeted { start, .. } => Some(match start {
+                Start::Continue { at: mark }
+                | Start::Truncate { to: mark }
+                | Start::Snapshot { from: mark, .. } => mark.position,
+            }),
+            Link::Seeding { snapshot, .. } => Some(snapshot.from.position),
+            Link::Streaming(stream) => Some(stream.sent),
+            Link::Down | Link::Up | Link::Locating { .. } | Link::Opening { .. } => None,
+        }
+    }
+
     /// The journal has let go of what is before `first`.
     pub fn retained(&mut self, first: Position) {
         self.first = first;
+        if let Some(needed) = self.needs_from().filter(|needed| *needed < first) {
+            let text = format!("the journal begins at {first} now, and {needed} was needed next");
+            self.refuse(Reason::Failed, text);
+        }
     }
 
     /// A standby has connected. What there was of another link is forgotten.
@@ -391,6 +411,12 @@ impl Primary {
     /// The journal's mark at the position that was asked for; `None` when no batch ends there.
     pub fn mark_found(&mut self, now_nanos: u64, position: Position, found: Option<Mark>) {
         let Link::Locating { hello } = &self.link else { return };
+        if position < self.first {
+            // It has been let go of meanwhile.
+            self.link = Link::Opening { hello: hello.clone() };
+            self.actions.push_back(Action::OpenSnapshot);
+            return;
+        }
         let standby = hello.node;
         let at_end = hello.cluster.is_some() && hello.end.position == position;
         let same_chain = found.is_some_and(|mark| mark.chain == hello.end.chain);

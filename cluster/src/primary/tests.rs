@@ -292,3 +292,14 @@ fn after_its_own_promise_a_primary_does_not_come_back() {
     assert_eq!(actions(&mut primary), [Action::StepDown { epoch: Epoch(4) }]);
     assert!(!primary.takes_input());
 }
+
+#[test]
+fn retention_that_takes_what_is_needed_next_costs_the_link() {
+    let mut primary = streaming();
+    assert_eq!(primary.needs_from(), Some(Position(1000)));
+    primary.retained(Position(1000));
+    assert_eq!(actions(&mut primary), []);
+    primary.advanced(Position(3000), Position(3000));
+    primary.retained(Position(1024));
+    assert_eq!(refusal(&mut primary), Reason::Failed);
+}

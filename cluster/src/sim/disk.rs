@@ -124,13 +124,13 @@ impl Disk {
 
     /// The machine stops: what was not synced is a matter of luck.
     pub(crate) fn lose_power(&mut self, random: &mut Random) {
-        let all = random.random_range(0..4);
+        let all = random.random_range(0..8);
         let luck = |random: &mut Random| match all {
             0 => false,
             1 => true,
             _ => random.random(),
         };
-        let block = if random.random() { 512 } else { 4096 };
+        let block = if random.random_range(0..4) > 0 { 512 } else { 4096 };
         let mut names = self.synced_names.clone();
         for change in core::mem::take(&mut self.changes) {
             if luck(random) {

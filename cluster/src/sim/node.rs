@@ -142,7 +142,7 @@ impl Setup {
     pub(super) const fn election() -> election::Settings {
         election::Settings {
             lease_nanos: 2_000 * MS,
-            margin_nanos: 150 * MS,
+            margin_nanos: 100 * MS,
             keepalive_nanos: 300 * MS,
             poll_nanos: 50 * MS,
             reply_nanos: 500 * MS,
@@ -171,7 +171,7 @@ pub(super) struct Node {
     snapshot_in: Vec<u8>,
     is_flushing: bool,
     /// The disk is being cut or swapped, or retention is at work: nothing else is written.
-    is_restructuring: bool,
+    restructuring: u32,
 }
 
 /// What only a primary has.
@@ -235,13 +235,18 @@ impl Node {
             dialing: false,
             snapshot_in: Vec::new(),
             is_flushing: false,
-            is_restructuring: false,
+            restructuring: 0,
         }
     }
 
     /// The epoch in which it leads.
     pub(super) fn leads(&self) -> Option<Epoch> {
         self.lead.as_ref().map(|lead| lead.epoch)
+    }
+
+    /// Whether it holds a lease under which it may acknowledge.
+    pub(super) fn may_ack(&self, now_nanos: u64) -> bool {
+        self.elector.as_ref().is_some_and(|elector| elector.may_ack(now_nanos))
     }
 
     /// Whether it leads and its standby has everything, on both disks.
@@ -310,7 +315,7 @@ impl Node {
 
     /// An operator promotes this node.
     pub(super) fn promote(&mut self, force: bool, io: &mut dyn Outside) -> Result<Epoch, CannotPromote> {
-        if !self.is_open || self.is_restructuring {
+        if !self.is_open || self.restructuring > 0 {
             return Err(CannotPromote::NoJournal);
         }
         let result = self.standby.promote(io.now_nanos(), Authority::Operator { force });
@@ -335,13 +340,16 @@ impl Node {
         // Not what was not released, and not while a snapshot is on its way.
         let upto = lead.gate.released().0.min(journal.durable);
         let is_seeding = self.link.is_some() && lead.primary.remote().is_none();
+        // Mostly what a standby still needs; now and then an operator is hard.
+        let needed = lead.primary.needs_from().map_or(upto, |needed| needed.0);
+        let upto = if io.draw(4) == 0 { upto } else { upto.min(needed) };
         let Some(mark) = journal.mark_below(upto) else { return };
-        if self.is_restructuring || is_seeding || mark.position.0 < journal.first + 2 * SEGMENT_BYTES {
+        if self.restructuring > 0 || is_seeding || mark.position.0 < journal.first + 2 * SEGMENT_BYTES {
             return;
         }
         let snapshot = journal.take_snapshot(mark);
         let steps = journal.retain_steps(&snapshot);
-        self.is_restructuring = true;
+        self.restructuring += 1;
         io.carry_out(steps, Done::Retained(Box::new(snapshot)));
     }
 
@@ -492,11 +500,11 @@ impl Node {
             }
             Done::Created(genesis) => self.standby.created(genesis),
             Done::Truncated(to) => {
-                self.is_restructuring = false;
+                self.restructuring -= 1;
                 self.cut_memory(to, io);
             }
             Done::Installed(journal) => {
-                self.is_restructuring = false;
+                self.restructuring -= 1;
                 self.journal = Some(*journal);
                 self.reset_tail(io);
                 io.note(Note::Seeded);
@@ -507,7 +515,7 @@ impl Node {
                 }
             }
             Done::Retained(snapshot) => {
-                self.is_restructuring = false;
+                self.restructuring -= 1;
                 let first = snapshot.first_kept();
                 if let Some(journal) = &mut self.journal {
                     journal.retain(*snapshot);
@@ -728,7 +736,7 @@ impl Node {
                     self.cut_memory(to.position.0, io);
                     return;
                 }
-                self.is_restructuring = true;
+                self.restructuring += 1;
                 io.carry_out(journal.truncate_steps(to.position.0), Done::Truncated(to.position.0));
             }
             standby::Action::BeginSnapshot { .. } => {
@@ -743,7 +751,7 @@ impl Node {
                         let mut history = snapshot.history.clone();
                         history.truncate(from.position);
                         let journal = Journal::new(cluster, from, Some(snapshot), history);
-                        self.is_restructuring = true;
+                        self.restructuring += 1;
                         io.carry_out(steps, Done::Installed(Box::new(journal)));
                     }
                     _ => {
@@ -780,7 +788,7 @@ impl Node {
             primary::Action::OpenSnapshot => {
                 let (Some(lead), Some(journal)) = (&mut self.lead, &self.journal) else { return };
                 let opened =
-                    journal.snapshot.as_ref().filter(|_| !self.is_restructuring).and_then(|snapshot| {
+                    journal.snapshot.as_ref().filter(|_| self.restructuring == 0).and_then(|snapshot| {
                         lead.snapshot_out = snapshot.encode();
                         let from = journal.mark_at(journal.first)?;
                         let length = lead.snapshot_out.len() as u64;
@@ -814,7 +822,7 @@ impl Node {
             election::Action::Ask(id, request) => io.ask(id, request),
             election::Action::Won(epoch) => {
                 let now = io.now_nanos();
-                let is_free = self.lead.is_none() && !self.is_restructuring;
+                let is_free = self.lead.is_none() && self.restructuring == 0;
                 if !is_free || self.standby.promote(now, Authority::Election { epoch }).is_err() {
                     if let Some(elector) = &mut self.elector {
                         elector.resign(now);
@@ -966,7 +974,7 @@ impl Node {
     fn flush(&mut self, io: &mut dyn Outside) {
         let Some(journal) = &mut self.journal else { return };
         let end = journal.end().position.0;
-        if self.is_flushing || self.is_restructuring || journal.flushed >= end {
+        if self.is_flushing || self.restructuring > 0 || journal.flushed >= end {
             return;
         }
         self.is_flushing = true;
@@ -1022,7 +1030,7 @@ impl Node {
                 durable: Position(journal.durable),
             });
         }
-        if !self.is_open || self.is_restructuring || !self.standby.is_fit() {
+        if !self.is_open || self.restructuring > 0 || !self.standby.is_fit() {
             return Situation::Unfit;
         }
         let end = journal.end().position;

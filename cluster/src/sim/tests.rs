@@ -28,11 +28,19 @@ const ALL: [Mutation; 9] = [
     Mutation::VerbatimSeals,
 ];
 
+/// One run; a panic is a failure of the run as well.
+fn attempt(seed: u64, mutation: Option<Mutation>, trace: bool) -> Result<Coverage, String> {
+    std::panic::catch_unwind(|| run(seed, mutation, trace)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.into())).unwrap_or_default())
+    })
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_told_twice() {
     if let Some(seed) = number("SEED") {
         println!("SEED={seed}");
-        let coverage = run(seed, wanted(), true).unwrap_or_else(|what| panic!("SEED={seed}: {what}"));
+        let coverage = attempt(seed, wanted(), true).unwrap_or_else(|what| panic!("SEED={seed}: {what}"));
         println!("{:#?}", coverage);
         return;
     }
@@ -46,7 +54,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_told_twice() {
     let mut done = 0;
     while soak.map_or(done < runs, |time| begin.elapsed() < time) {
         let seed = first.wrapping_add(done);
-        let coverage = run(seed, wanted(), false).unwrap_or_else(|what| panic!("SEED={seed}: {what}"));
+        let coverage = attempt(seed, wanted(), false).unwrap_or_else(|what| panic!("SEED={seed}: {what}"));
         all.add(&coverage);
         done += 1;
     }
@@ -65,7 +73,8 @@ fn a_run_is_a_function_of_its_seed() {
 
 /// The first of a thousand seeds that finds the fault.
 fn is_found(mutation: Mutation) {
-    let found = (1..=1_000).find_map(|seed| run(seed, Some(mutation), false).err().map(|what| (seed, what)));
+    let found =
+        (1..=1_000).find_map(|seed| attempt(seed, Some(mutation), false).err().map(|what| (seed, what)));
     let (seed, what) = found.unwrap_or_else(|| panic!("{mutation:?} is not found by a thousand seeds"));
     println!("{mutation:?} is found by SEED={seed}: {what}");
 }

@@ -40,6 +40,7 @@ enum Event {
     Client(u32),
     Restart(usize),
     Kill(usize, bool),
+    CutOff(usize, usize),
     Fault,
     Operator,
     Heal,
@@ -99,6 +100,7 @@ pub(super) struct World {
     store: Store,
     store_down_until: u64,
     store_slow_until: u64,
+    slow_replies_to: Option<(usize, u64)>,
     wires: BTreeMap<Connection, Wire>,
     connections: u64,
     cut: BTreeSet<(usize, usize)>,
@@ -233,6 +235,7 @@ impl World {
             store: Store::default(),
             store_down_until: 0,
             store_slow_until: 0,
+            slow_replies_to: None,
             wires: BTreeMap::new(),
             connections: 0,
             cut: BTreeSet::new(),
@@ -354,6 +357,7 @@ impl World {
                 let nanos = self.random.random_range(5 * MS..15 * MS);
                 self.after(nanos, Event::Tick(me, incarnation));
                 self.with_node(me, |node, io| node.tick(io));
+                self.count_leases();
             }
             Event::Turn(me, incarnation) if self.is_alive(me, incarnation) => {
                 self.with_node(me, |node, io| node.turn(io));
@@ -373,6 +377,9 @@ impl World {
             Event::Client(n) => self.client_acts(n),
             Event::Restart(me) => self.start(me),
             Event::Kill(me, machine) => self.kill(me, machine),
+            Event::CutOff(me, other) => {
+                self.cut_for(&[(me, other), (other, me), (me, STORE)], 4 * SECOND);
+            }
             Event::Fault if !self.is_over => self.fault(),
             Event::Operator => self.operator(),
             Event::Heal => self.heal(),
@@ -498,6 +505,16 @@ impl World {
             Note::LostTail => coverage.lost_tails += 1,
             Note::FinishedIntent => coverage.cuts_finished_by_recovery += 1,
             Note::Retained => coverage.retentions += 1,
+        }
+    }
+
+    /// At no moment may two nodes hold that they may acknowledge.
+    fn count_leases(&mut self) {
+        let holds = |machine: &Machine| {
+            machine.node.as_ref().is_some_and(|node| node.may_ack(self.now + machine.clock_offset))
+        };
+        if self.machines.iter().all(holds) {
+            self.violations.push("D: both nodes may acknowledge".into());
         }
     }
 
@@ -670,7 +687,11 @@ impl World {
         }
         // The answer may be lost, or late.
         if self.random.random_range(0..100) != 0 {
-            let delay = self.delay_of_store();
+            let is_slow = self.slow_replies_to.is_some_and(|(to, until)| to == me && until > self.now);
+            let delay = match is_slow {
+                true => self.random.random_range(200 * MS..480 * MS),
+                false => self.delay_of_store(),
+            };
             self.after(delay, Event::Reply(me, incarnation, id, reply));
         }
     }
@@ -777,7 +798,7 @@ impl World {
     fn fault(&mut self) {
         let me = self.random.random_range(0..2usize);
         let down = self.random.random_range(10 * MS..3 * SECOND);
-        match self.random.random_range(0..16) {
+        match self.random.random_range(0..19) {
             0 | 1 => {
                 self.kill(me, false);
                 self.after(down, Event::Restart(me));
@@ -842,9 +863,19 @@ impl World {
                     self.with_node(me, |node, io| node.hand_over(io));
                 }
             }
-            _ => {
-                self.machines[me].slow_disk_until = self.now + self.random.random_range(100 * MS..2 * SECOND);
+            15 => {
+                let long = self.random.random_range(100 * MS..2 * SECOND);
+                self.machines[me].slow_disk_until = self.now + long;
+                // Much is on its way to such a disk when the power goes.
+                if self.random.random() {
+                    let dies = self.random.random_range(0..long);
+                    self.after(dies, Event::Kill(me, true));
+                    self.after(dies + down, Event::Restart(me));
+                }
             }
+            18 => self.slow_way_back(),
+            16 => self.usurper_dies(),
+            _ => self.usurper_comes_back(),
         }
         if self.random.random_range(0..4) == 0 {
             for me in 0..2 {
@@ -869,8 +900,48 @@ impl World {
         }
     }
 
+    /// The primary is cut off until the standby leads; that one dies, and when its lease is over the first is back.
+    fn usurper_dies(&mut self) {
+        let Some(me) = self.last_leader else { return };
+        let other = 1 - me;
+        let away = self.random.random_range(2_200 * MS..4 * SECOND);
+        self.cut_for(&[(me, other), (other, me), (me, STORE), (STORE, me)], away);
+        let dies = away.saturating_sub(self.random.random_range(MS..SECOND));
+        let machine = self.random.random();
+        self.after(dies, Event::Kill(other, machine));
+        let comes_back = dies + self.random.random_range(2 * SECOND..5 * SECOND);
+        self.after(comes_back, Event::Restart(other));
+    }
+
+    /// The coordinator's answers take long to the primary, then nothing comes through any more.
+    fn slow_way_back(&mut self) {
+        let Some(me) = self.last_leader else { return };
+        let other = 1 - me;
+        let slow = self.random.random_range(500 * MS..2 * SECOND);
+        self.slow_replies_to = Some((me, self.now + slow));
+        self.after(slow, Event::CutOff(me, other));
+    }
+
+    /// The primary is cut off until the standby leads; then the two see each other again, the first one still without
+    /// its coordinator, and the second one begins anew.
+    fn usurper_comes_back(&mut self) {
+        let Some(me) = self.last_leader else { return };
+        let other = 1 - me;
+        let away = self.random.random_range(2_200 * MS..4 * SECOND);
+        self.cut_for(&[(me, other), (other, me)], away);
+        self.cut_for(&[(me, STORE), (STORE, me)], away + 2 * SECOND);
+        let dies = away + self.random.random_range(0..20 * MS);
+        self.after(dies, Event::Kill(other, false));
+        let comes_back = dies + self.random.random_range(MS..50 * MS);
+        self.after(comes_back, Event::Restart(other));
+    }
+
     fn cut(&mut self, ways: &[(usize, usize)]) {
         let long = self.random.random_range(50 * MS..5 * SECOND);
+        self.cut_for(ways, long);
+    }
+
+    fn cut_for(&mut self, ways: &[(usize, usize)], long: u64) {
         self.trace(|| format!("cut {ways:?} for {} ms", long / MS));
         self.coverage.cuts += 1;
         for &(from, to) in ways {
@@ -954,6 +1025,7 @@ impl World {
         self.cut.clear();
         self.store_down_until = 0;
         self.store_slow_until = 0;
+        self.slow_replies_to = None;
         for me in 0..2 {
             self.machines[me].slow_disk_until = 0;
             if self.machines[me].node.is_none() {
@@ -964,6 +1036,9 @@ impl World {
 
     fn is_settled(&self) -> bool {
         let nodes = || self.machines.iter().filter_map(|machine| machine.node.as_ref());
+        if nodes().count() != self.machines.len() {
+            return false;
+        }
         let mut leaders = nodes().filter(|node| node.leads().is_some());
         let (Some(leader), None) = (leaders.next(), leaders.next()) else { return false };
         leader.is_settled()
