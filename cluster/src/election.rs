@@ -275,8 +275,6 @@ pub struct Elector {
     /// No look or campaign before this.
     look_at_nanos: u64,
     campaign_at_nanos: u64,
-    /// What this node has announced.
-    announced: Option<Announcement>,
     view: View,
     /// The view has not been campaigned on.
     is_view_new: bool,
@@ -312,7 +310,7 @@ enum What {
         with: Option<NodeId>,
         lease: LeaseId,
     },
-    Announce(Announcement),
+    Announce,
     Resign,
 }
 
@@ -363,7 +361,6 @@ impl Elector {
             role: Role::Follower,
             look_at_nanos: 0,
             campaign_at_nanos: 0,
-            announced: None,
             view: View::default(),
             is_view_new: false,
             actions: VecDeque::new(),
@@ -498,7 +495,6 @@ impl Elector {
                     if mutation::is(Mutation::LeaseFromReply) { now_nanos } else { pending.sent_nanos };
                 self.lease = Some(Lease { id: lease, until_nanos: from + self.settings.lease_nanos });
                 self.keepalive_sent_nanos = Some(pending.sent_nanos);
-                self.announced = None;
                 self.look_at_nanos = now_nanos;
             }
             (What::Look, Reply::View(view)) => self.see(view),
@@ -511,10 +507,7 @@ impl Elector {
                     *set = with.map_or(Set::Alone, Set::With);
                 }
             }
-            (What::Announce(announcement), Reply::Written { .. }) => {
-                self.announced = Some(announcement);
-                self.look_at_nanos = now_nanos;
-            }
+            (What::Announce, Reply::Written { .. }) => self.look_at_nanos = now_nanos,
             (What::Resign, Reply::Written { .. }) => self.role = Role::Follower,
             (_, Reply::LeaseGone) => {
                 self.doubt();
@@ -585,7 +578,6 @@ impl Elector {
 
     fn win(&mut self, epoch: Epoch, lease: LeaseId, state: Version, leader: Version) {
         self.role = Role::Leader { epoch, lease, state, leader, set: Set::Alone, behind_since_nanos: None };
-        self.announced = None;
         self.actions.push_back(Action::Won(epoch));
     }
 
@@ -746,10 +738,12 @@ impl Elector {
         Some(versions)
     }
 
-    /// Says where this node's log ends, unless it has; whether something was asked.
+    /// Says where this node's log ends, unless that is there; whether something was asked.
     fn announce(&mut self, now_nanos: u64, lease: LeaseId, candidate: &Candidate, version: Version) -> bool {
         let announcement = Announcement { version, epoch: candidate.epoch, end: candidate.end };
-        if self.announced == Some(announcement) {
+        // Seen there, and not only written once: a write of this node's last life may have come after it.
+        let ours = (self.node, announcement);
+        if self.view.announcements.iter().any(|(node, said, _)| (*node, *said) == ours) {
             return false;
         }
         let write = Write {
@@ -757,7 +751,8 @@ impl Elector {
             announce: Some((self.node, announcement, lease)),
             ..Write::nothing()
         };
-        self.ask(now_nanos, What::Announce(announcement), Request::Write(write));
+        self.is_view_new = false;
+        self.ask(now_nanos, What::Announce, Request::Write(write));
         true
     }
 

@@ -299,7 +299,7 @@ impl Node {
             self.is_open,
             self.kept,
             self.standby.follows(),
-            self.elector.as_ref().map(|elector| (elector.leads(), elector.mode(), elector.view().clone())),
+            self.elector,
         )
     }
 
