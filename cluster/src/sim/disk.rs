@@ -35,6 +35,10 @@ pub(crate) enum Step {
     Remove(String),
     /// Names are on the disk.
     SyncDirectory,
+    /// The tail, which is no part of the disk, is cut; an intent that is still there vouches for it.
+    CutTail(u64),
+    /// The same, and a new one, empty, takes its place.
+    NewTail { cluster: u64, base: u64 },
 }
 
 #[derive(Clone, Debug, Default)]
@@ -101,6 +105,8 @@ impl Storage for Disk {
                     self.change(Change::Rename(from.clone(), to.clone(), inode));
                 }
             }
+            // The machine's.
+            Step::CutTail(_) | Step::NewTail { .. } => {}
             Step::Remove(name) => self.change(Change::Unlink(name.clone())),
             Step::SyncDirectory => {
                 self.synced_names = self.names.clone();

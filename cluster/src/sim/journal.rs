@@ -138,6 +138,18 @@ pub(crate) struct Tail {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl Tail {
+    pub(crate) const fn new(cluster: u64, base: u64) -> Self {
+        Self { cluster, base, bytes: Vec::new() }
+    }
+
+    /// What is before the tail is on the disk; what is in it may not be.
+    pub(crate) fn cut(&mut self, to: u64) {
+        self.bytes.truncate(to.saturating_sub(self.base) as usize);
+        self.base = self.base.min(to);
+    }
+}
+
 /// An open journal.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
@@ -436,6 +448,7 @@ impl Journal {
             steps.push(Step::Write { name: name.clone(), at, bytes });
             steps.push(Step::Sync(name));
         }
+        steps.push(Step::CutTail(to));
         steps.push(Step::Remove("intent".into()));
         steps.push(Step::SyncDirectory);
         steps
@@ -495,6 +508,7 @@ fn swap_steps(disk: &dyn Storage, cluster: u64, from: Mark) -> Vec<Step> {
     steps.push(Step::Rename { from: "snap.new".into(), to: "snap".into() });
     steps.push(Step::SyncDirectory);
     steps.extend(make_segment(cluster, from.position.0 / SEGMENT as u64, from.chain));
+    steps.push(Step::NewTail { cluster, base: from.position.0 });
     steps.push(Step::Remove("intent".into()));
     steps.push(Step::SyncDirectory);
     steps
@@ -596,6 +610,7 @@ pub(crate) fn recover(disk: &dyn Storage, tail: Option<&Tail>) -> Recovered {
             found.steps.push(Step::Sync(name));
         }
     }
+    found.steps.push(Step::NewTail { cluster: journal.cluster, base: end });
     found.steps.push(Step::Remove("intent".into()));
     found.steps.push(Step::SyncDirectory);
     // What is in the tail is on the disk once the steps are done.

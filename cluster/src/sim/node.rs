@@ -1079,21 +1079,15 @@ impl Node {
         let Some(journal) = &mut self.journal else { return };
         journal.truncate(to);
         let end = journal.end();
-        // What is before the tail is on the disk; what is in it may not be.
         if let Some(tail) = io.tail() {
-            tail.bytes.truncate(to.saturating_sub(tail.base) as usize);
-            tail.base = tail.base.min(to);
+            tail.cut(to);
         }
         self.standby.truncated(Some(end));
     }
 
     /// A new tail, empty: everything is on the disk.
     fn reset_tail(&self, io: &mut dyn Outside) {
-        let tail = self.journal.as_ref().map(|journal| Tail {
-            cluster: journal.cluster,
-            base: journal.end().position.0,
-            bytes: Vec::new(),
-        });
+        let tail = self.journal.as_ref().map(|journal| Tail::new(journal.cluster, journal.end().position.0));
         *io.tail() = tail;
     }
 

@@ -469,7 +469,11 @@ impl World {
         let machine = &mut self.machines[me];
         machine.is_disk_busy = false;
         let Some((step, done)) = machine.queue.pop_front() else { return };
-        machine.disk.step(&step);
+        match step {
+            Step::CutTail(to) => machine.tail.iter_mut().for_each(|tail| tail.cut(to)),
+            Step::NewTail { cluster, base } => machine.tail = Some(Tail::new(cluster, base)),
+            step => machine.disk.step(&step),
+        }
         if let Some(done) = done {
             if machine.paused_until > self.now {
                 // The kernel has done it; the process hears of it later.
