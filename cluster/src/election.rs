@@ -567,7 +567,7 @@ impl Elector {
                 }
             }
             Role::Resigning => {
-                if !view.leader.is_some_and(|(leader, ..)| leader.node == self.node) {
+                if view.leader.is_none_or(|(leader, ..)| leader.node != self.node) {
                     self.role = Role::Follower;
                 }
             }

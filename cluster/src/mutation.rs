@@ -7,7 +7,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(any(test, feature = "sim")),
-    expect(dead_code, reason = "some are made by the simulator only")
+    expect(dead_code, unreachable_pub, reason = "some are made by the simulator only, which exports them")
 )]
 pub enum Mutation {
     /// The journal calls durable what it has written and not synced.

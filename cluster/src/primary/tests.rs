@@ -170,7 +170,7 @@ fn who_does_not_belong_here_is_refused() {
         (Hello { cluster: Some(ClusterId(8)), ..good.clone() }, Reason::ForeignCluster),
         (Hello { ring_bytes: 128, ..good.clone() }, Reason::Geometry),
         (Hello { node: NodeId(1), ..good.clone() }, Reason::Protocol),
-        (Hello { history: history(&[(1, 0), (3, 408)]), ..good.clone() }, Reason::Diverged),
+        (Hello { history: history(&[(1, 0), (3, 408)]), ..good }, Reason::Diverged),
     ] {
         let mut primary = primary();
         primary.link_up(0);

@@ -76,6 +76,7 @@ pub(super) enum Done {
 pub(super) enum Note {
     Led(Epoch),
     Truncated,
+    Seeding,
     Seeded,
     HandedOver,
     RanAlone,
@@ -261,10 +262,12 @@ impl Node {
             && lead.primary.remote().is_some_and(|remote| remote.received == end && remote.durable == end)
     }
 
-    /// For an operator who looks: end of the log and whether it is whole.
+    /// For an operator who looks: the log's last epoch and end, and whether it is whole.
     pub(super) fn standing(&self) -> Option<(Epoch, Position, bool)> {
-        let journal = self.journal.as_ref().filter(|_| self.is_open)?;
-        Some((journal.history.last(), journal.end().position, self.standby.is_complete()))
+        let nothing = (Epoch::NONE, Position(0), false);
+        let of =
+            |journal: &Journal| (journal.history.last(), journal.end().position, self.standby.is_complete());
+        self.is_open.then(|| self.journal.as_ref().map_or(nothing, of))
     }
 
     pub(super) fn is_following(&self) -> bool {
@@ -752,6 +755,7 @@ impl Node {
                         history.truncate(from.position);
                         let journal = Journal::new(cluster, from, Some(snapshot), history);
                         self.restructuring += 1;
+                        io.note(Note::Seeding);
                         io.carry_out(steps, Done::Installed(Box::new(journal)));
                     }
                     _ => {
@@ -769,7 +773,7 @@ impl Node {
                 }
             },
             standby::Action::Lead { epoch, cancel_only_nanos } => {
-                self.begin_to_lead(epoch, cancel_only_nanos, io)
+                self.begin_to_lead(epoch, cancel_only_nanos, io);
             }
         }
     }
@@ -823,10 +827,9 @@ impl Node {
             election::Action::Won(epoch) => {
                 let now = io.now_nanos();
                 let is_free = self.lead.is_none() && self.restructuring == 0;
-                if !is_free || self.standby.promote(now, Authority::Election { epoch }).is_err() {
-                    if let Some(elector) = &mut self.elector {
-                        elector.resign(now);
-                    }
+                let is_promoted = is_free && self.standby.promote(now, Authority::Election { epoch }).is_ok();
+                if let Some(elector) = self.elector.as_mut().filter(|_| !is_promoted) {
+                    elector.resign(now);
                 }
             }
             election::Action::Lost { .. } => {

@@ -44,7 +44,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_told_twice() {
         println!("{:#?}", coverage);
         return;
     }
-    let runs = number("RUNS").unwrap_or(if cfg!(debug_assertions) { 300 } else { 4_000 });
+    let runs = number("RUNS").unwrap_or(if cfg!(debug_assertions) { 200 } else { 3_000 });
     let soak = number("SOAK").map(|minutes| Duration::from_secs(60 * minutes));
     let begin = Instant::now();
     // A soak begins somewhere new each time; every seed that fails is printed.
@@ -59,8 +59,10 @@ fn nothing_acknowledged_is_lost_and_nothing_is_told_twice() {
         done += 1;
     }
     println!("{done} runs from SEED={first}: {:?}", all.fields());
+    let rare = ["cuts finished by recovery", "hand-overs"];
     for (what, times) in all.fields() {
-        assert!(times > 0 || done < 100, "no run has seen any {what}");
+        let enough = if rare.contains(&what) { 1_000 } else { 100 };
+        assert!(times > 0 || done < enough, "none of {done} runs has seen any {what}");
     }
 }
 

@@ -363,16 +363,16 @@ impl World {
                 self.with_node(me, |node, io| node.turn(io));
             }
             Event::Disk(me, incarnation) if self.machines[me].incarnation == incarnation => {
-                self.disk_step(me)
+                self.disk_step(me);
             }
             Event::Arrive(connection, to_second) => self.arrive(connection, to_second),
             Event::Dialed(connection, from) => self.dialed(connection, from),
             Event::DialAnswered(connection, from) => self.dial_answered(connection, from),
             Event::Request(me, incarnation, id, request) => self.on_request(me, incarnation, id, &request),
-            Event::Reply(me, incarnation, id, reply) if self.is_alive(me, incarnation) => {
-                if !self.is_cut(STORE, me) {
-                    self.with_node(me, |node, io| node.answered(id, reply, io));
-                }
+            Event::Reply(me, incarnation, id, reply)
+                if self.is_alive(me, incarnation) && !self.is_cut(STORE, me) =>
+            {
+                self.with_node(me, |node, io| node.answered(id, reply, io));
             }
             Event::Client(n) => self.client_acts(n),
             Event::Restart(me) => self.start(me),
@@ -421,6 +421,10 @@ impl World {
         let node = Node::new(NodeId(me as u64 + 1), setup, found, &mut Io { world: self, me });
         self.machines[me].node = Some(node);
         self.after(MS, Event::Tick(me, incarnation));
+        // While it recovers, again and again.
+        if self.now > 0 {
+            self.kill_soon(me, 5);
+        }
     }
 
     /// The process is killed; with `machine`, so is what is under it.
@@ -470,8 +474,14 @@ impl World {
         machine.is_disk_busy = false;
         let Some((step, done)) = machine.queue.pop_front() else { return };
         match step {
-            Step::CutTail(to) => machine.tail.iter_mut().for_each(|tail| tail.cut(to)),
-            Step::NewTail { cluster, base } => machine.tail = Some(Tail::new(cluster, base)),
+            Step::CutTail(to) => {
+                machine.tail.iter_mut().for_each(|tail| tail.cut(to));
+                machine.said_durable = machine.said_durable.min(to);
+            }
+            Step::NewTail { cluster, base } => {
+                machine.tail = Some(Tail::new(cluster, base));
+                machine.said_durable = machine.said_durable.min(base);
+            }
             step => machine.disk.step(&step),
         }
         if let Some(done) = done {
@@ -501,6 +511,7 @@ impl World {
                 self.last_leader = Some(me);
             }
             Note::Truncated => coverage.truncations += 1,
+            Note::Seeding => {}
             Note::Seeded => coverage.snapshots += 1,
             Note::HandedOver => coverage.hand_overs += 1,
             Note::RanAlone => coverage.solo_runs += 1,
@@ -510,6 +521,25 @@ impl World {
             Note::FinishedIntent => coverage.cuts_finished_by_recovery += 1,
             Note::Retained => coverage.retentions += 1,
         }
+        // Where it hurts most: in the middle of a cut, of a swap, of a promotion.
+        let one_in = match note {
+            Note::Truncated | Note::Seeding => 3,
+            Note::Led(_) | Note::HandedOver => 25,
+            _ => return,
+        };
+        self.kill_soon(me, one_in);
+    }
+
+    /// Perhaps this node dies within the next milliseconds, and is back some time later.
+    fn kill_soon(&mut self, me: usize, one_in: u32) {
+        if self.is_over || self.random.random_range(0..one_in) > 0 {
+            return;
+        }
+        let soon = self.random.random_range(20_000..5 * MS);
+        let machine = self.random.random_range(0..3) == 0;
+        self.after(soon, Event::Kill(me, machine));
+        let up = soon + self.random.random_range(MS..SECOND);
+        self.after(up, Event::Restart(me));
     }
 
     /// At no moment may two nodes hold that they may acknowledge.
@@ -806,12 +836,10 @@ impl World {
             0 | 1 => {
                 self.kill(me, false);
                 self.after(down, Event::Restart(me));
-                self.kill_again(me, down);
             }
             2 | 3 => {
                 self.kill(me, true);
                 self.after(down, Event::Restart(me));
-                self.kill_again(me, down);
             }
             4 => {
                 // The lights go out.
@@ -890,17 +918,6 @@ impl World {
         if self.random.random_range(0..3) == 0 {
             let soon = self.random.random_range(MS..700 * MS);
             self.after(soon, Event::Fault);
-        }
-    }
-
-    /// Once more, while it recovers.
-    fn kill_again(&mut self, me: usize, down: u64) {
-        if self.random.random_range(0..3) == 0 {
-            let soon = down + self.random.random_range(50_000..4 * MS);
-            let machine = self.random.random();
-            self.after(soon, Event::Kill(me, machine));
-            let up = soon + self.random.random_range(MS..SECOND);
-            self.after(up, Event::Restart(me));
         }
     }
 
@@ -1009,8 +1026,9 @@ impl World {
         }
         // Whoever has more; by force only when both can be seen.
         let both = standing.iter().all(Option::is_some);
+        let has_journal = |me: usize| self.machines[me].node.as_ref().is_some_and(|n| n.journal.is_some());
         let longest = (0..2)
-            .filter(|&me| standing[me].is_some())
+            .filter(|&me| standing[me].is_some() && has_journal(me))
             .max_by_key(|&me| standing[me].map(|(epoch, end, _)| (epoch, end)));
         let Some(me) = longest else { return };
         let is_complete = standing[me].is_some_and(|(_, _, complete)| complete);
