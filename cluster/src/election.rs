@@ -23,6 +23,9 @@
 //!    the version of the record, and the one whose (epoch, end) is not less than that of every other in the set leads.
 //!    Each may have lost what the other has on disk; the longer log has everything that was released.
 //!
+//! The elector, the primary and the gate belong to one thread: what [`Elector::mode`] says holds for the release that comes
+//! next, and not longer.
+//!
 //! The lease is for liveness: it says when a standby may try. That nothing is acknowledged by two rests on the in-sync
 //! set and on the fence ([`standby`](crate::standby)): under the replicated policies a leader acknowledges nothing
 //! without the standby unless the standby can no longer be elected.
@@ -275,6 +278,8 @@ pub struct Elector {
     /// No look or campaign before this.
     look_at_nanos: u64,
     campaign_at_nanos: u64,
+    /// Until then it looks more often.
+    hurry_until_nanos: u64,
     view: View,
     /// The view has not been campaigned on.
     is_view_new: bool,
@@ -361,6 +366,7 @@ impl Elector {
             role: Role::Follower,
             look_at_nanos: 0,
             campaign_at_nanos: 0,
+            hurry_until_nanos: 0,
             view: View::default(),
             is_view_new: false,
             actions: VecDeque::new(),
@@ -428,10 +434,12 @@ impl Elector {
         }
     }
 
-    /// Looks, and if it can be campaigns, at the next tick: the primary has handed over.
+    /// The primary has handed over: looks at the next tick, and for a while as often as it is ticked, and campaigns as soon
+    /// as it can be.
     pub fn hurry(&mut self, now_nanos: u64) {
         self.look_at_nanos = now_nanos;
         self.campaign_at_nanos = now_nanos;
+        self.hurry_until_nanos = now_nanos.saturating_add(self.settings.reply_nanos);
     }
 
     /// Time passes. To be called at least each quarter of the margin, and whenever the situation has changed.
@@ -606,7 +614,8 @@ impl Elector {
 
     fn look(&mut self, now_nanos: u64) {
         if now_nanos >= self.look_at_nanos {
-            self.look_at_nanos = now_nanos + self.settings.poll_nanos;
+            let is_hurried = now_nanos < self.hurry_until_nanos;
+            self.look_at_nanos = now_nanos + if is_hurried { 0 } else { self.settings.poll_nanos };
             self.ask(now_nanos, What::Look, Request::Read);
         }
     }

@@ -28,6 +28,8 @@ pub enum Mutation {
     ForgetsWhatWasLost,
     /// A standby keeps what the primary's seals say of the primary's disk.
     VerbatimSeals,
+    /// A cut is begun without saying so first.
+    CutWithoutIntent,
 }
 
 /// Whether this fault is wanted.

@@ -430,7 +430,9 @@ impl Journal {
     pub(crate) fn truncate_steps(&self, to: u64) -> Vec<Step> {
         let archived = self.bytes_from(to).to_vec();
         let mut steps = put_file(&format!("archive-{to}"), archived);
-        steps.extend(put_file("intent", intent(0, to, 0)));
+        if !mutation::is(Mutation::CutWithoutIntent) {
+            steps.extend(put_file("intent", intent(0, to, 0)));
+        }
         steps.extend(self.cut_steps(to));
         steps
     }

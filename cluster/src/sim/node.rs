@@ -262,6 +262,12 @@ impl Node {
             && lead.primary.remote().is_some_and(|remote| remote.received == end && remote.durable == end)
     }
 
+    /// Whether a client is connected to it as the primary.
+    #[cfg(test)]
+    pub(super) fn is_serving(&self) -> bool {
+        self.lead.as_ref().is_some_and(|lead| !lead.clients.is_empty())
+    }
+
     /// For an operator who looks: the log's last epoch and end, and whether it is whole.
     pub(super) fn standing(&self) -> Option<(Epoch, Position, bool)> {
         let nothing = (Epoch::NONE, Position(0), false);

@@ -16,7 +16,7 @@ fn wanted() -> Option<Mutation> {
     Some(found.unwrap_or_else(|| panic!("MUTATION must be one of {ALL:?}: {name}")))
 }
 
-const ALL: [Mutation; 9] = [
+const ALL: [Mutation; 10] = [
     Mutation::AckBeforeDurable,
     Mutation::MissingFence,
     Mutation::LostTruncation,
@@ -26,6 +26,7 @@ const ALL: [Mutation; 9] = [
     Mutation::AloneBeforeRecorded,
     Mutation::ForgetsWhatWasLost,
     Mutation::VerbatimSeals,
+    Mutation::CutWithoutIntent,
 ];
 
 /// One run; a panic is a failure of the run as well.
@@ -124,4 +125,22 @@ fn who_forgets_what_was_lost_is_found() {
 #[test]
 fn seals_that_speak_of_another_disk_are_found() {
     is_found(Mutation::VerbatimSeals);
+}
+
+#[test]
+fn a_cut_that_nobody_can_finish_is_found() {
+    is_found(Mutation::CutWithoutIntent);
+}
+
+#[test]
+fn a_planned_switch_takes_less_than_two_hundred_milliseconds() {
+    // Of simulated time, with nothing in its way: from the operator's word until the other node takes orders.
+    let mut longest = 0;
+    for seed in 1..=100 {
+        let nanos =
+            world::World::new(seed, true).switch().unwrap_or_else(|what| panic!("SEED={seed}: {what}"));
+        assert!(nanos < 200_000_000, "SEED={seed}: {} ms", nanos / 1_000_000);
+        longest = longest.max(nanos);
+    }
+    println!("the longest of 100 takes {} ms", longest / 1_000_000);
 }

@@ -106,6 +106,8 @@ pub(super) struct World {
     cut: BTreeSet<(usize, usize)>,
     clients: Vec<Client>,
     is_over: bool,
+    /// Nothing is late without a reason.
+    is_calm: bool,
     leaderless_since: Option<u64>,
     /// The newest epoch in which something was released, and by whom it was led last.
     released: (Epoch, Position),
@@ -241,6 +243,7 @@ impl World {
             cut: BTreeSet::new(),
             clients: clients.collect(),
             is_over: false,
+            is_calm: false,
             leaderless_since: None,
             released: (Epoch::NONE, Position(0)),
             last_leader: None,
@@ -283,6 +286,33 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// A planned switch under load, without a fault: how long it takes from the word until the other node is open.
+    #[cfg(test)]
+    pub(super) fn switch(&mut self) -> Result<u64, String> {
+        self.is_calm = true;
+        self.begin();
+        let mut begun = None;
+        while let Some(Reverse(key)) = self.queue.pop() {
+            let Some(event) = self.events.remove(&key) else { continue };
+            self.now = key.0;
+            self.happen(event);
+            if !self.violations.is_empty() || self.now > 20 * SECOND {
+                return Err(self.failure());
+            }
+            match begun {
+                None if self.now > 2 * SECOND => {
+                    begun = Some(self.now);
+                    self.with_node(0, |node, io| node.hand_over(io));
+                }
+                Some(then) if self.machines[1].node.as_ref().is_some_and(|node| node.is_serving()) => {
+                    return Ok(self.now - then);
+                }
+                _ => {}
+            }
+        }
+        Err(self.failure())
     }
 
     fn failure(&self) -> String {
@@ -532,7 +562,7 @@ impl World {
 
     /// Perhaps this node dies within the next milliseconds, and is back some time later.
     fn kill_soon(&mut self, me: usize, one_in: u32) {
-        if self.is_over || self.random.random_range(0..one_in) > 0 {
+        if self.is_over || self.is_calm || self.random.random_range(0..one_in) > 0 {
             return;
         }
         let soon = self.random.random_range(20_000..5 * MS);
@@ -560,7 +590,7 @@ impl World {
 
     fn delay(&mut self) -> u64 {
         match self.random.random_range(0..50) {
-            0 => self.random.random_range(MS..30 * MS),
+            0 if !self.is_calm => self.random.random_range(MS..30 * MS),
             _ => self.random.random_range(20_000..200_000),
         }
     }
@@ -704,7 +734,7 @@ impl World {
         let slow = self.store_slow_until > self.now;
         match self.random.random_range(0..20) {
             0..8 if slow => self.random.random_range(10 * MS..1_500 * MS),
-            0 => self.random.random_range(MS..450 * MS),
+            0 if !self.is_calm => self.random.random_range(MS..450 * MS),
             _ => self.random.random_range(200_000..2 * MS),
         }
     }
@@ -720,7 +750,7 @@ impl World {
             self.trace(|| format!("coordinator: {:?} {:?}", view.state, view.leader));
         }
         // The answer may be lost, or late.
-        if self.random.random_range(0..100) != 0 {
+        if self.is_calm || self.random.random_range(0..100) != 0 {
             let is_slow = self.slow_replies_to.is_some_and(|(to, until)| to == me && until > self.now);
             let delay = match is_slow {
                 true => self.random.random_range(200 * MS..480 * MS),
