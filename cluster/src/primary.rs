@@ -92,7 +92,8 @@ pub enum Action {
     /// Take the newest snapshot in hand, keep what the journal has behind it, and answer with
     /// [`Primary::snapshot_opened`].
     OpenSnapshot,
-    /// Make this promise durable ([`Kept::promised`](crate::Kept)) and call [`Primary::kept`].
+    /// Make this promise durable, with the log as complete ([`Kept`](crate::Kept)), and call [`Primary::kept`]. Under an
+    /// election, [`resign`](crate::election::Elector::resign) with that call.
     Keep {
         /// The epoch.
         promised: Epoch,

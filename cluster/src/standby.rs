@@ -256,13 +256,11 @@ impl Standby {
     /// Of a node that has opened its journal, or has none. `kept` is what is on its disk.
     #[must_use]
     pub fn new(settings: Settings, node: NodeId, log: Option<Log>, kept: Kept) -> Self {
-        // A log may be of a later epoch than the promise says, if it was copied here.
-        let newest = log.as_ref().map_or(Epoch::NONE, |log| log.history.last());
         Self {
             settings,
             node,
             log,
-            kept: Kept { promised: kept.promised.max(newest), ..kept },
+            kept,
             keeping: None,
             link: Link::Down,
             heard_nanos: 0,
@@ -602,10 +600,12 @@ impl Standby {
         self.log.as_ref().map_or(Position(0), |log| log.end.position)
     }
 
-    /// What is promised, be it still on its way to the disk.
+    /// What is promised, be it still on its way to the disk. A log that was copied here may be of a later epoch than any
+    /// promise.
     fn promised(&self) -> Epoch {
         let leading = self.leading.map_or(Epoch::NONE, |leading| leading.epoch);
-        self.keeping.map_or(self.kept.promised, |keeping| keeping.promised).max(leading)
+        let newest = self.log.as_ref().map_or(Epoch::NONE, |log| log.history.last());
+        self.keeping.map_or(self.kept.promised, |keeping| keeping.promised).max(leading).max(newest)
     }
 
     fn on_welcome(&mut self, welcome: &Welcome) {
