@@ -517,7 +517,10 @@ fn decode_fields(kind: Kind, bytes: &[u8]) -> Result<Message<'_>, FrameError> {
             let start = match start {
                 0 => Start::Continue { at: mark },
                 1 => Start::Truncate { to: mark },
-                2 if base.position <= mark.position => Start::Snapshot { mark, from: base, length },
+                2 if base.position <= mark.position && length > 0 => {
+                    Start::Snapshot { mark, from: base, length }
+                }
+                2 if length == 0 => return Err(FrameError::Value { field: "snapshot's length", value: 0 }),
                 2 => return Err(FrameError::Value { field: "snapshot's base", value: base.position.0 }),
                 other => return Err(FrameError::Value { field: "start", value: other.into() }),
             };

@@ -461,7 +461,9 @@ impl Primary {
                 let on_the_way = stream.sent.0 - stream.received.0;
                 let room = self.settings.window_bytes.saturating_sub(on_the_way);
                 let left = self.committed.0 - stream.sent.0;
-                (room > 0 && left > 0).then_some(Ship::Batches { from: stream.sent, bytes: room.min(left) })
+                // A message carries no more than the ring, which is what the standby is ready to take.
+                let bytes = room.min(left).min(self.me.ring_bytes);
+                (room > 0 && left > 0).then_some(Ship::Batches { from: stream.sent, bytes })
             }
             _ => None,
         }

@@ -50,7 +50,7 @@ fn message<'a>(rng: &mut impl Rng, payload: &'a [u8]) -> Message<'a> {
                 _ => {
                     let (a, b) = (mark(rng), mark(rng));
                     let (from, mark) = if a.position <= b.position { (a, b) } else { (b, a) };
-                    Start::Snapshot { mark, from, length: rng.random() }
+                    Start::Snapshot { mark, from, length: rng.random_range(1..=u64::MAX) }
                 }
             },
             history: history(rng),

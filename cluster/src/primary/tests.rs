@@ -4,6 +4,7 @@ use super::*;
 use crate::history::EpochStart;
 
 const MS: u64 = 1_000_000;
+const RING: u64 = 32 << 20;
 const CLUSTER: ClusterId = ClusterId(7);
 
 fn mark(position: u64) -> Mark {
@@ -27,7 +28,7 @@ fn primary() -> Primary {
         cluster: CLUSTER,
         epoch: Epoch(3),
         history: history(&[(1, 0), (3, 400)]),
-        ring_bytes: 64,
+        ring_bytes: RING,
         segment_bytes: 256,
     };
     Primary::new(Settings::default(), me, Position(104), Position(1000), Position(800))
@@ -40,7 +41,7 @@ fn hello(end: Mark, starts: &[(u32, u64)]) -> Hello {
         end,
         promised: Epoch(1),
         complete: true,
-        ring_bytes: 64,
+        ring_bytes: RING,
         segment_bytes: 256,
         history: history(starts),
     }
