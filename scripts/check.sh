@@ -167,6 +167,7 @@ step_smoke() {
     export ITERATIONS=$SMOKE_ITERATIONS
     some_tests cargo test --locked --profile fast-tests -p wire --test it smoke -- --nocapture
     some_tests cargo test --locked --profile fast-tests -p journal --test it fuzz -- --nocapture
+    some_tests cargo test --locked --profile fast-tests -p cluster --lib frame -- --nocapture
     some_tests cargo test --locked --profile fast-tests -p engine --test it fuzz -- --nocapture
 }
 
