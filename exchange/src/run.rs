@@ -246,10 +246,6 @@ impl<'a> Process<'a> {
                 (Some(Election::new(coordinator, node.id(), founds)?), founds)
             }
         };
-        self.voice.say(
-            &format!("node {} follows; it listens for no clients until it leads", node.number),
-            &json!({ "event": "following", "node": node.number }),
-        );
         let following = Following {
             node: node.clone(),
             options: self.choices.config.journal.clone(),
@@ -260,7 +256,13 @@ impl<'a> Process<'a> {
             election,
             founds,
         };
-        let promotion = match following::follow(following)? {
+        let ready = || {
+            self.voice.say(
+                &format!("node {} follows; it listens for no clients until it leads", node.number),
+                &json!({ "event": "following", "node": node.number }),
+            );
+        };
+        let promotion = match following::follow(following, ready)? {
             Outcome::Promoted(promotion) => promotion,
             Outcome::Stopped => {
                 self.voice.say(
@@ -275,8 +277,6 @@ impl<'a> Process<'a> {
         // There is nobody to replicate to: the other node is gone, or it follows soon. With a coordinator, what is on
         // record there counts.
         kept.alone = election.is_none();
-        // From here on this log is all there is.
-        kept.kept.complete = true;
         kept.write(&self.args.data)?;
         let config = &self.choices.config;
         let ready = Ready { appender, follower, found, snapshot: None, epoch: Some(Epoch(epoch.0)) };

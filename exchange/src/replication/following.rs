@@ -48,8 +48,9 @@ const RETRY_NANOS: u64 = 200_000_000;
 const BYTES_MAX: usize = 1 << 30;
 /// Where what is cut or replaced is kept.
 const ARCHIVE: &str = "archive";
-/// A snapshot that is being received.
-const INCOMING: &str = "incoming-snapshot.tmp";
+/// Where a snapshot is received, and its name until it is whole.
+const INCOMING: &str = "incoming";
+const DRAFT: &str = "snapshot.tmp";
 
 /// How a node stopped following.
 pub(crate) enum Outcome {
@@ -118,11 +119,11 @@ struct Driver {
     said: Option<String>,
 }
 
-/// Follows until there is something else to do.
+/// Follows until there is something else to do. `ready` is called when the journal is open and the node can be asked.
 ///
 /// # Errors
 /// When the node's own files or disk do not allow it.
-pub(crate) fn follow(of: Following) -> Result<Outcome, String> {
+pub(crate) fn follow(of: Following, ready: impl FnOnce()) -> Result<Outcome, String> {
     let dir = of.node.data.clone();
     fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let mut kept = KeptFile::read(&dir)?;
@@ -170,6 +171,7 @@ pub(crate) fn follow(of: Following) -> Result<Outcome, String> {
         leads: None,
         said: None,
     };
+    ready();
     let outcome = driver.run();
     drop(control);
     outcome
@@ -398,7 +400,7 @@ impl Driver {
         let differs = self.journal.as_ref().is_none_or(|open| open.differs.is_some());
         let Some(election) = &mut self.of.election else { return };
         let situation = match self.machine.log() {
-            Some(log) if !differs => Situation::Candidate(Candidate {
+            Some(log) if !differs && self.machine.is_fit() => Situation::Candidate(Candidate {
                 is_complete: self.machine.is_complete(),
                 is_durable: log.durable >= log.end.position,
                 epoch: log.history.last(),
@@ -508,8 +510,10 @@ impl Driver {
                     self.machine.truncated(end);
                 }
                 Action::BeginSnapshot { length } => {
-                    let path = self.dir.join(INCOMING);
-                    let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                    let folder = self.dir.join(INCOMING);
+                    let file = fs::create_dir_all(&folder)
+                        .and_then(|()| File::create(folder.join(DRAFT)))
+                        .map_err(|error| format!("{}: {error}", folder.display()))?;
                     info!("receiving a snapshot of {length} bytes");
                     self.incoming = Some(file);
                     self.machine.snapshot_begun();
@@ -603,10 +607,12 @@ impl Driver {
         ring_bytes: u64,
         segment_bytes: u64,
     ) -> Result<bool, String> {
-        let path = self.dir.join(INCOMING);
-        let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
         let Some(file) = self.incoming.take() else { return Ok(false) };
+        // A snapshot's name is part of what is checked.
+        let path = journal::snapshot::path_at(&self.dir.join(INCOMING), mark.position);
+        let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
         file.sync_all().map_err(wrong)?;
+        fs::rename(self.dir.join(INCOMING).join(DRAFT), &path).map_err(wrong)?;
         match journal::snapshot::check(&path, cluster) {
             Ok(header) if header.mark == mark => {}
             Ok(header) => {

@@ -431,7 +431,7 @@ impl Driver {
                 Action::Keep { promised } => {
                     self.kept.kept.promised = promised;
                     match self.kept.write(&self.dir) {
-                        Ok(()) => self.machine.kept(),
+                        Ok(()) => self.machine.kept(boot_nanos()),
                         Err(error) => warn!("replication: {error}: the switch does not happen"),
                     }
                 }

@@ -16,7 +16,7 @@ use wire::ouch::codes;
 use crate::{
     client::{Client, enter},
     party::{Party, Random, parties, trade},
-    venue::{Home, PASSWORD, Settings, Venue, eventually, json, output, printed, seed, text},
+    venue::{HUNG, Home, PASSWORD, Settings, Venue, eventually, json, output, printed, seed, text},
 };
 
 /// Two homes with keys of one pair.
@@ -95,7 +95,16 @@ impl Pair {
     }
 
     pub(crate) fn wait_in_sync(&self, leader: usize) {
-        eventually("the standby is in sync", || self.status(leader)["standby"]["in_sync"] == true);
+        let begun = Instant::now();
+        while self.status(leader)["standby"]["in_sync"] != true {
+            assert!(
+                begun.elapsed() < HUNG,
+                "the standby does not come into sync; node 1:\n{}\nnode 2:\n{}",
+                self.nodes[0].log(),
+                self.nodes[1].log()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Makes a standby lead.
