@@ -23,6 +23,7 @@ mod desk;
 #[cfg(feature = "etcd-tests")]
 mod elected;
 mod faults;
+mod golden;
 mod hostile;
 mod journals;
 mod lobster;
