@@ -117,10 +117,10 @@ pub(crate) struct Drill {
     /// The seed of the load and of the moments at which things break.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,
-    /// For disk-full: take the directory's own disk even where a tmpfs could be mounted.
+    /// For disk-full: take the directory's own disk even where a tmpfs could be mounted. With --data it is taken anyway.
     #[arg(long)]
     pub(crate) no_mount: bool,
-    /// Keep the data directories and put everything there, instead of a temporary directory.
+    /// Keep the data directories and put everything there. Default: a temporary directory, kept when the drill fails.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Print JSON, one object a line: one for each round, and the result.

@@ -24,6 +24,10 @@ mod traffic;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -31,6 +35,7 @@ use loadgen::{User, client::MessageLog};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 use serde_json::{Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use self::client::Client;
 use crate::{
@@ -52,6 +57,9 @@ const ASKING: usize = SESSIONS;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(2);
+/// A signal is noticed within this.
+const PAUSE: Duration = Duration::from_millis(50);
+const INTERRUPTED: &str = "interrupted";
 /// Shards of an exchange, and of the replays that its state is compared with.
 const SHARDS: u16 = 2;
 const SHARDS_REPLAYED: u16 = 3;
@@ -65,12 +73,18 @@ enum Pretended {
     Audit(Canary),
     /// A replay comes to another state.
     OtherState,
+    /// Exchanges are run with a weaker acknowledgement policy than is said.
+    WeakerAck,
 }
 
 /// The command.
 pub(crate) fn drill(args: &cli::Drill) -> Result<(), String> {
+    let ack = ack_of(args)?;
     let mut temporary = None;
     let root: PathBuf = match &args.data {
+        Some(dir) if dir.exists() => {
+            return Err(format!("{} is there already: give --data a new directory", dir.display()));
+        }
         Some(dir) => dir.clone(),
         None => temporary
             .insert(
@@ -82,20 +96,71 @@ pub(crate) fn drill(args: &cli::Drill) -> Result<(), String> {
             .path()
             .to_owned(),
     };
-    if args.data.is_some() && root.exists() {
-        return Err(format!("{} is there already: give --data a new directory", root.display()));
-    }
     std::fs::create_dir_all(&root).map_err(|error| format!("{}: {error}", root.display()))?;
-    let mut scene = Scene::new(args, root)?;
-    let done = match args.what {
+    let mut scene = Scene::new(args, ack, root)?;
+    let mut done = match args.what {
         Disaster::Crash => crash::crash(&mut scene),
         Disaster::Failover => failover::failover(&mut scene),
         Disaster::Partition => partition::partition(&mut scene),
         Disaster::DiskFull => disk_full::disk_full(&mut scene),
         Disaster::SlowDisk => slow_disk::slow_disk(&mut scene),
     };
+    if scene.patience.is_over() {
+        // Whatever else it says: the exchanges heard the signal, too.
+        done = Err(INTERRUPTED.into());
+    }
     scene.say_result(&done);
-    done.map_err(|error| format!("drill {}: {error}", scene.name()))
+    done.map_err(|_| match temporary {
+        Some(dir) if !scene.patience.is_over() => {
+            format!("drill {} failed; its directories are kept in {}", scene.name(), dir.keep().display())
+        }
+        _ => format!("drill {} failed", scene.name()),
+    })
+}
+
+/// Waiting, until a signal says that it is enough.
+#[derive(Clone)]
+struct Patience(Arc<AtomicBool>);
+
+impl Patience {
+    /// The first signal ends the drill, with everything put away; the second the process.
+    fn new() -> Result<Self, String> {
+        let over = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&over))
+                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&over)))
+                .map_err(|error| format!("cannot watch signals: {error}"))?;
+        }
+        Ok(Self(over))
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Looks until it is so.
+    fn eventually(&self, what: &str, mut is: impl FnMut() -> Result<bool, String>) -> Result<(), String> {
+        let begin = Instant::now();
+        while !is()? {
+            if begin.elapsed() > PATIENCE {
+                return Err(format!("waited {} s in vain: {what}", PATIENCE.as_secs()));
+            }
+            self.pause(LOOK)?;
+        }
+        Ok(())
+    }
+
+    /// Lets so much time pass.
+    fn pause(&self, time: Duration) -> Result<(), String> {
+        let begin = Instant::now();
+        while let Some(left) = time.checked_sub(begin.elapsed()) {
+            if self.is_over() {
+                return Err(INTERRUPTED.into());
+            }
+            std::thread::sleep(left.min(PAUSE));
+        }
+        Ok(())
+    }
 }
 
 /// What every drill has: its arguments, and what has been found so far.
@@ -107,6 +172,7 @@ struct Scene<'a> {
     users: Vec<User>,
     root: PathBuf,
     random: Xoshiro256StarStar,
+    patience: Patience,
     pretended: Option<Pretended>,
     /// By session: what it was told. After an audit, all of it in one piece.
     told: Vec<Vec<MessageLog>>,
@@ -120,7 +186,7 @@ struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    fn new(args: &'a cli::Drill, root: PathBuf) -> Result<Self, String> {
+    fn new(args: &'a cli::Drill, ack: &'static str, root: PathBuf) -> Result<Self, String> {
         let config = Config::load(None)?;
         let users: Vec<User> = users(&config).into_iter().take(SESSIONS + 1).collect();
         let pretended = match std::env::var(CANARY).as_deref() {
@@ -128,16 +194,18 @@ impl<'a> Scene<'a> {
             Ok("lost") => Some(Pretended::Audit(Canary::Lost)),
             Ok("duplicated") => Some(Pretended::Audit(Canary::Duplicated)),
             Ok("other-state") => Some(Pretended::OtherState),
+            Ok("weaker-ack") => Some(Pretended::WeakerAck),
             Ok(other) => return Err(format!("{CANARY}: nothing is called \"{other}\"")),
         };
         let scene = Self {
             args,
-            ack: ack_of(args)?,
+            ack,
             config,
             told: vec![Vec::new(); users.len()],
             users,
             root,
             random: Xoshiro256StarStar::seed_from_u64(args.seed),
+            patience: Patience::new()?,
             pretended,
             acknowledged: 0,
             lost: 0,
@@ -172,7 +240,8 @@ impl<'a> Scene<'a> {
 
     /// How an exchange is run here.
     fn arguments(&self) -> Arguments {
-        Arguments { ack: self.ack, status_each: Duration::from_millis(100), ..Arguments::new(SHARDS) }
+        let ack = if matches!(self.pretended, Some(Pretended::WeakerAck)) { "disk" } else { self.ack };
+        Arguments { ack, status_each: Duration::from_millis(100), ..Arguments::new(SHARDS) }
     }
 
     /// A moment of the load at which something breaks.
@@ -259,14 +328,12 @@ impl<'a> Scene<'a> {
     /// The last line.
     fn say_result(&self, done: &Result<(), String>) {
         let Self { acknowledged, lost, duplicated, hashes_equal, .. } = *self;
-        let mut times = self.open_again.clone();
-        times.sort_unstable();
-        let (median, maximum) = (times.get(times.len() / 2), times.last());
+        let (median, maximum) = (median(&self.open_again), self.open_again.iter().max().copied());
         let open = match (median, maximum) {
-            (Some(median), Some(maximum)) if times.len() > 1 => {
-                format!(" · open again in {} ms (at most {})", millis(*median), millis(*maximum))
+            (Some(median), Some(maximum)) if self.open_again.len() > 1 => {
+                format!(" · open again in {} ms (median; at most {} ms)", millis(median), millis(maximum))
             }
-            (Some(one), _) => format!(" · open again in {} ms", millis(*one)),
+            (Some(one), _) => format!(" · open again in {} ms", millis(one)),
             _ => String::new(),
         };
         let end = match done {
@@ -281,8 +348,8 @@ impl<'a> Scene<'a> {
                 "acknowledged": acknowledged,
                 "lost": lost,
                 "duplicated": duplicated,
-                "open_again_ms": median.copied().map(millis),
-                "open_again_ms_max": maximum.copied().map(millis),
+                "open_again_ms": median.map(millis),
+                "open_again_ms_max": maximum.map(millis),
                 "hashes_equal": hashes_equal,
                 "failure": done.as_ref().err(),
             }),
@@ -333,6 +400,15 @@ fn ack_of(args: &cli::Drill) -> Result<&'static str, String> {
     })
 }
 
+/// Of an even number of times, the mean of the two in the middle.
+fn median(times: &[Duration]) -> Option<Duration> {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let upper = *times.get(times.len() / 2)?;
+    let lower = times[(times.len() - 1) / 2];
+    Some((lower + upper) / 2)
+}
+
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -341,21 +417,26 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Looks until it is so.
-fn eventually(what: &str, mut is: impl FnMut() -> Result<bool, String>) -> Result<(), String> {
-    let begin = Instant::now();
-    while !is()? {
-        if begin.elapsed() > PATIENCE {
-            return Err(format!("waited {} s in vain: {what}", PATIENCE.as_secs()));
-        }
-        std::thread::sleep(LOOK);
-    }
-    Ok(())
-}
-
 fn must_equal(what: &str, found: &str, expected_of: &str, expected: &str) -> Result<(), String> {
     if found == expected && !found.is_empty() {
         return Ok(());
     }
     Err(format!("the {what} gives state {found}, and the {expected_of} gave {expected}: they must be equal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_lies_in_the_middle() {
+        let of = |millis: &[u64]| {
+            median(&millis.iter().map(|millis| Duration::from_millis(*millis)).collect::<Vec<_>>())
+                .map(super::millis)
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[7]), Some(7));
+        assert_eq!(of(&[9, 1]), Some(5));
+        assert_eq!(of(&[9, 1, 2]), Some(2));
+    }
 }

@@ -12,7 +12,8 @@ pub(super) fn crash(scene: &mut Scene<'_>) -> Result<(), String> {
     let mut exchange = Exchange::start(&data, &arguments)?;
     for round in 1..=scene.args.rounds {
         let traffic = Traffic::start(scene, &exchange)?;
-        std::thread::sleep(scene.moment());
+        let moment = scene.moment();
+        scene.patience.pause(moment)?;
         let killed = Instant::now();
         exchange.kill()?;
         exchange = Exchange::start(&data, &arguments)?;

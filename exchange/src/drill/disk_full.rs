@@ -47,7 +47,8 @@ pub(super) fn disk_full(scene: &mut Scene<'_>) -> Result<(), String> {
             }
         }
         let traffic = Traffic::start(scene, &exchange)?;
-        std::thread::sleep(scene.moment());
+        let moment = scene.moment();
+        scene.patience.pause(moment)?;
         disk.fill()?;
         // The segment in hand, and the next one, which may be there already, are filled by whoever trades.
         let begin = Instant::now();
@@ -81,7 +82,7 @@ pub(super) fn disk_full(scene: &mut Scene<'_>) -> Result<(), String> {
         let refused = client.until_accepted()?;
         let open_again = room.elapsed();
         let traffic = Traffic::start(scene, &exchange)?;
-        std::thread::sleep(Duration::from_secs(scene.args.seconds) / 4);
+        scene.patience.pause(Duration::from_secs(scene.args.seconds) / 4)?;
         must_be_accepted(&mut client)?;
         scene.hear(traffic.stop()?)?;
         scene.told[ASKING].push(client.leave());
@@ -119,7 +120,8 @@ impl Disk {
         let orders =
             scene.args.rate.saturating_mul(scene.args.seconds).saturating_mul(scene.args.rounds.into());
         let bytes = DISK_BYTES.saturating_add(orders.saturating_mul(ORDER_BYTES));
-        let may_mount = rustix::process::geteuid().is_root() && !scene.args.no_mount;
+        let may_mount =
+            rustix::process::geteuid().is_root() && !scene.args.no_mount && scene.args.data.is_none();
         let (borrowed_bytes, reserve_mib, said) = if may_mount && mount(&at, bytes) {
             (None, RESERVE_MIB, format!("a tmpfs of {} MiB", bytes >> 20))
         } else {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Scene, eventually, millis, pair::Pair, traffic::Traffic};
+use super::{Scene, millis, pair::Pair, traffic::Traffic};
 use crate::replication::control::{Request, ask};
 
 pub(super) fn failover(scene: &mut Scene<'_>) -> Result<(), String> {
@@ -15,10 +15,13 @@ pub(super) fn failover(scene: &mut Scene<'_>) -> Result<(), String> {
     for round in 1..=scene.args.rounds {
         pair.wait_in_sync(leader)?;
         let traffic = Traffic::start(scene, &leading)?;
-        std::thread::sleep(scene.moment());
+        let moment = scene.moment();
+        scene.patience.pause(moment)?;
         let killed = Instant::now();
         leading.kill()?;
-        eventually("the standby follows nobody", || Ok(pair.status(other)?["follows"].is_null()))?;
+        scene
+            .patience
+            .eventually("the standby follows nobody", || Ok(pair.status(other)?["follows"].is_null()))?;
         let promoted = ask(pair.data(other), Request::Promote { force: false })
             .map_err(|error| format!("node {} cannot be promoted: {error}", other + 1))?;
         following.wait_until_ready()?;
@@ -50,7 +53,7 @@ pub(super) fn failover(scene: &mut Scene<'_>) -> Result<(), String> {
     }
     // What is left still does what it is for.
     let traffic = Traffic::start(scene, &leading)?;
-    std::thread::sleep(Duration::from_secs(scene.args.seconds) / 2);
+    scene.patience.pause(Duration::from_secs(scene.args.seconds) / 2)?;
     scene.hear(traffic.stop()?)?;
     scene.audit(leading.address)?;
     pair.end(scene, leader, leading, following)

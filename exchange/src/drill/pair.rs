@@ -12,7 +12,7 @@ use journal::{
 };
 use serde_json::Value;
 
-use super::{Scene, eventually, must_equal, text};
+use super::{Patience, Scene, must_equal, text};
 use crate::{
     child::{Arguments, Exchange, NodeArguments},
     replication::{
@@ -29,6 +29,7 @@ pub(super) struct Pair {
     listen: [SocketAddr; 2],
     /// Where each node is found by the other one.
     found: [SocketAddr; 2],
+    patience: Patience,
 }
 
 impl Pair {
@@ -39,7 +40,7 @@ impl Pair {
             .map_err(|error| error.to_string())?;
         let listen = [free()?, free()?];
         let data = [scene.root.join("node-1"), scene.root.join("node-2")];
-        Ok(Self { data, keys, listen, found: listen })
+        Ok(Self { data, keys, listen, found: listen, patience: scene.patience.clone() })
     }
 
     /// Where a node listens for the other one.
@@ -80,7 +81,7 @@ impl Pair {
 
     /// Waits until the standby has what it needs to take over, and the node that leads counts on it.
     pub(super) fn wait_in_sync(&self, leader: usize) -> Result<(), String> {
-        eventually("the standby is in sync", || {
+        self.patience.eventually("the standby is in sync", || {
             let status = self.status(leader)?;
             Ok(status["standby"]["in_sync"] == true && status["alone"] == false)
         })
@@ -97,7 +98,7 @@ impl Pair {
     ) -> Result<(), String> {
         self.wait_in_sync(leader)?;
         let stopped = leading.stop()?;
-        eventually("the standby has everything", || {
+        self.patience.eventually("the standby has everything", || {
             Ok(self.status(1 - leader)?["last_sequence"] == stopped["last_sequence"])
         })?;
         let differs = self.status(1 - leader)?["differs"].clone();

@@ -8,7 +8,7 @@ use super::{
     ASKING, Scene,
     client::Answer,
     client::Client,
-    eventually, millis,
+    millis,
     pair::Pair,
     relay::{Relay, Way},
     traffic::Traffic,
@@ -30,7 +30,8 @@ pub(super) fn partition(scene: &mut Scene<'_>) -> Result<(), String> {
         pair.wait_in_sync(LEADER)?;
         let traffic = Traffic::start(scene, &leading)?;
         let mut client = scene.asking(leading.address)?;
-        std::thread::sleep(scene.moment());
+        let moment = scene.moment();
+        scene.patience.pause(moment)?;
         must_be_accepted(&mut client)?;
 
         // Both ways to lose a link, in turn.
@@ -49,12 +50,12 @@ pub(super) fn partition(scene: &mut Scene<'_>) -> Result<(), String> {
         std::thread::sleep(SETTLE);
         let waits = client.order()?;
         must_wait(&mut client, waits, SETTLE)?;
-        eventually("the standby is missed", || Ok(!pair.is_in_sync(LEADER)?))?;
+        scene.patience.eventually("the standby is missed", || Ok(!pair.is_in_sync(LEADER)?))?;
         let asked = Instant::now();
         ask(pair.data(LEADER), Request::Alone)?;
         must_be(client.answer(waits)?)?;
         let alone_after = asked.elapsed();
-        std::thread::sleep(half);
+        scene.patience.pause(half)?;
         must_be_accepted(&mut client)?;
         if pair.status(LEADER)?["alone"] != true {
             return Err("the node that leads does not stand alone, and the link is cut".into());
@@ -70,15 +71,15 @@ pub(super) fn partition(scene: &mut Scene<'_>) -> Result<(), String> {
             round,
             open_again,
             &format!(
-                " · silent for {} ms while cut ({:?}); alone in {} ms ({:?}), standby caught up",
+                " · no answer in {} ms of a {} link; alone {} ms after it was asked of a {} one, standby caught up",
                 millis(half),
-                ways[0],
+                ways[0].name(),
                 millis(alone_after),
-                ways[1]
+                ways[1].name()
             ),
             json!({
                 "cut_ms": millis(half),
-                "ways": ways.map(|way| format!("{way:?}").to_lowercase()),
+                "ways": ways.map(|way| way.name()),
                 "alone_ms": millis(alone_after),
             }),
         );

@@ -33,6 +33,16 @@ pub(super) enum Way {
 impl Way {
     const ALL: [Self; 4] = [Self::Open, Self::Silent, Self::Closed, Self::Over];
 
+    /// What a link is in it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Silent => "silent",
+            Self::Closed => "closed",
+            Self::Over => "missing",
+        }
+    }
+
     fn of(way: &AtomicU8) -> Self {
         Self::ALL[usize::from(way.load(Ordering::Acquire))]
     }

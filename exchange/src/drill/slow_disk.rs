@@ -40,7 +40,8 @@ pub(super) fn slow_disk(scene: &mut Scene<'_>) -> Result<(), String> {
         pair.wait_in_sync(0)?;
         let traffic = Traffic::start(scene, &leading)?;
         let mut client = scene.asking(leading.address)?;
-        std::thread::sleep(scene.moment());
+        let moment = scene.moment();
+        scene.patience.pause(moment)?;
         must_be_accepted(&mut client)?;
 
         let stopped_for = scene.moment();
@@ -72,7 +73,7 @@ pub(super) fn slow_disk(scene: &mut Scene<'_>) -> Result<(), String> {
             round,
             open_again,
             &format!(
-                " · silent for {} ms, memory grew by {kib} KiB of {} MiB",
+                " · no answer in {} ms, memory grew by {kib} KiB of {} MiB",
                 millis(stopped_for),
                 bound >> 20
             ),

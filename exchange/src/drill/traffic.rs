@@ -12,7 +12,7 @@ use std::{
 use loadgen::{LoadError, Mode, Outcome, Profile, Source, Stop, client::MessageLog};
 use rand::RngExt;
 
-use super::{PATIENCE, SESSIONS, Scene, eventually};
+use super::{PATIENCE, SESSIONS, Scene};
 use crate::child::Exchange;
 
 /// Load that goes on until it is stopped, or what it goes to is killed.
@@ -42,7 +42,7 @@ impl Traffic {
             .map_err(|error| format!("no thread for the load: {error}"))?;
         let traffic = Self { thread, cancel };
         let before = exchange.status_from_now()?["requests"].as_u64();
-        eventually("the load runs", || {
+        scene.patience.eventually("the load runs", || {
             if traffic.thread.is_finished() {
                 return Ok(true);
             }
