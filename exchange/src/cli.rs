@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// It starts what it needs in a temporary directory, as processes of this program with keys of their own, and loads
     /// it. What clients were told is kept; afterwards every session asks for all of it again, from its first message, and
     /// must be told the same, each acknowledged order once. State hashes of live books and of replays on other numbers of
-    /// shards must be equal. The last line is the result; exit code 1 if anything is not as it must be.
+    /// shards must be equal. The configuration is the embedded one, with segments of 16 MiB. The last line is the result; exit code 1 if anything is not as it must be.
     Drill(Drill),
     /// Run the exchange on a data directory, new or old.
     Run(Run),

@@ -42,7 +42,7 @@ use crate::{
     audit::{Audited, Canary, audit},
     child::Arguments,
     cli::{self, Disaster},
-    config::Config,
+    config::{self, Config},
     front::combined,
     load::users,
     replay::replay_dir,
@@ -63,6 +63,9 @@ const INTERRUPTED: &str = "interrupted";
 /// Shards of an exchange, and of the replays that its state is compared with.
 const SHARDS: u16 = 2;
 const SHARDS_REPLAYED: u16 = 3;
+/// What of the journal's configuration is other than the embedded one: each cut of a journal keeps copies of its
+/// segments, and temporary directories are small.
+const JOURNAL: [(&str, u64); 2] = [("segment_mib", 16), ("tail_mib", 8)];
 /// Names what the drill shall pretend to find wrong, to show that it would say so: see [`Pretended`].
 const CANARY: &str = "EXCHANGE_DRILL_CANARY";
 
@@ -168,6 +171,7 @@ struct Scene<'a> {
     args: &'a cli::Drill,
     ack: &'static str,
     config: Config,
+    config_path: PathBuf,
     /// Those that trade, by session.
     users: Vec<User>,
     root: PathBuf,
@@ -187,7 +191,9 @@ struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     fn new(args: &'a cli::Drill, ack: &'static str, root: PathBuf) -> Result<Self, String> {
-        let config = Config::load(None)?;
+        let config_path = root.join("config.toml");
+        let text = config_text(&JOURNAL)?;
+        let config = Config::parse(&text)?;
         let users: Vec<User> = users(&config).into_iter().take(SESSIONS + 1).collect();
         let pretended = match std::env::var(CANARY).as_deref() {
             Err(_) => None,
@@ -197,10 +203,12 @@ impl<'a> Scene<'a> {
             Ok("weaker-ack") => Some(Pretended::WeakerAck),
             Ok(other) => return Err(format!("{CANARY}: nothing is called \"{other}\"")),
         };
+        std::fs::write(&config_path, text).map_err(|error| format!("{}: {error}", config_path.display()))?;
         let scene = Self {
             args,
             ack,
             config,
+            config_path,
             told: vec![Vec::new(); users.len()],
             users,
             root,
@@ -241,7 +249,12 @@ impl<'a> Scene<'a> {
     /// How an exchange is run here.
     fn arguments(&self) -> Arguments {
         let ack = if matches!(self.pretended, Some(Pretended::WeakerAck)) { "disk" } else { self.ack };
-        Arguments { ack, status_each: Duration::from_millis(100), ..Arguments::new(SHARDS) }
+        Arguments {
+            ack,
+            status_each: Duration::from_millis(100),
+            config: Some(self.config_path.clone()),
+            ..Arguments::new(SHARDS)
+        }
     }
 
     /// A moment of the load at which something breaks.
@@ -400,6 +413,21 @@ fn ack_of(args: &cli::Drill) -> Result<&'static str, String> {
     })
 }
 
+/// The embedded configuration, with other values in its section on the journal.
+fn config_text(values: &[(&str, u64)]) -> Result<String, String> {
+    let error = |error: &dyn std::fmt::Display| format!("the embedded configuration: {error}");
+    let mut config: toml::Table = config::DEFAULT.parse().map_err(|wrong: toml::de::Error| error(&wrong))?;
+    let journal = config
+        .get_mut("journal")
+        .and_then(toml::Value::as_table_mut)
+        .ok_or_else(|| error(&"it has no section [journal]"))?;
+    for (key, value) in values {
+        let value = i64::try_from(*value).map_err(|wrong| error(&wrong))?;
+        journal.insert((*key).into(), value.into());
+    }
+    Ok(config.to_string())
+}
+
 /// Of an even number of times, the mean of the two in the middle.
 fn median(times: &[Duration]) -> Option<Duration> {
     let mut times = times.to_vec();
@@ -427,6 +455,14 @@ fn must_equal(what: &str, found: &str, expected_of: &str, expected: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_drill_has_a_configuration_that_differs_where_it_says() {
+        let of = |values: &[(&str, u64)]| Config::parse(&config_text(values).unwrap()).unwrap().journal;
+        let (default, other) = (of(&[]), of(&[("reserve_mib", 1_234), ("segment_mib", 32)]));
+        assert_eq!((other.reserve_bytes, other.segment_bytes), (1_234 << 20, 32 << 20));
+        assert_eq!((other.tail_bytes, of(&JOURNAL).segment_bytes), (default.tail_bytes, 16 << 20));
+    }
 
     #[test]
     fn a_median_lies_in_the_middle() {

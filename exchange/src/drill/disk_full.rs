@@ -15,18 +15,16 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use serde_json::json;
 
 use super::{
-    ASKING, PATIENCE, Scene, client::Answer, must_equal, partition::must_be_accepted, text, traffic::Traffic,
+    ASKING, PATIENCE, Scene, client::Answer, config_text, must_equal, partition::must_be_accepted, text,
+    traffic::Traffic,
 };
-use crate::{
-    child::{Arguments, Exchange},
-    config,
-};
+use crate::child::{Arguments, Exchange};
 
 /// What the exchange leaves free of its tmpfs.
 const RESERVE_MIB: u64 = 4;
 /// The tmpfs holds this, and so much for each order of the load.
 const DISK_BYTES: u64 = 64 << 20;
-const ORDER_BYTES: u64 = 2 << 10;
+const ORDER_BYTES: u64 = 1 << 10;
 /// The most that the file takes of a disk that is not ours.
 const BORROWED_BYTES_MAX: u64 = 4 << 30;
 /// Orders that are put there to be canceled when there is no room.
@@ -115,7 +113,7 @@ struct Disk {
 
 impl Disk {
     fn new(scene: &Scene<'_>) -> Result<Self, String> {
-        let (at, config) = (scene.root.join("disk"), scene.root.join("config.toml"));
+        let (at, config) = (scene.root.join("disk"), scene.root.join("disk.toml"));
         fs::create_dir(&at).map_err(|error| wrong(&at, &error))?;
         let orders =
             scene.args.rate.saturating_mul(scene.args.seconds).saturating_mul(scene.args.rounds.into());
@@ -137,7 +135,7 @@ impl Disk {
             (Some(borrowed), reserve_mib, said)
         };
         let disk = Self { at, config, borrowed_bytes };
-        let text = config_text(reserve_mib)?;
+        let text = config_text(&[("segment_mib", 1), ("tail_mib", 1), ("reserve_mib", reserve_mib)])?;
         fs::write(&disk.config, text).map_err(|error| wrong(&disk.config, &error))?;
         scene.say(
             &format!("  its disk is {said}"),
@@ -194,34 +192,6 @@ fn free(at: &Path) -> Result<u64, String> {
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// The embedded configuration, with the smallest segments and this reserve.
-fn config_text(reserve_mib: u64) -> Result<String, String> {
-    let error = |error: &dyn std::fmt::Display| format!("the embedded configuration: {error}");
-    let mut config: toml::Table = config::DEFAULT.parse().map_err(|wrong: toml::de::Error| error(&wrong))?;
-    let journal = config
-        .get_mut("journal")
-        .and_then(toml::Value::as_table_mut)
-        .ok_or_else(|| error(&"it has no section [journal]"))?;
-    let reserve = i64::try_from(reserve_mib).map_err(|wrong| error(&wrong))?;
-    for (key, value) in [("segment_mib", 1), ("tail_mib", 1), ("reserve_mib", reserve)] {
-        journal.insert(key.into(), value.into());
-    }
-    Ok(config.to_string())
-}
-
 fn wrong(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}", path.display())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-
-    #[test]
-    fn the_configuration_of_a_full_disk_is_one() {
-        let config = Config::parse(&config_text(1_234).unwrap()).unwrap();
-        assert_eq!(config.journal.reserve_bytes, 1_234 << 20);
-        assert_eq!(config.journal.segment_bytes, 1 << 20);
-    }
 }

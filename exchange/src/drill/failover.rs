@@ -31,23 +31,28 @@ pub(super) fn failover(scene: &mut Scene<'_>) -> Result<(), String> {
         let open_again = open.duration_since(killed);
         scene.audit(following.address)?;
         // The one that was killed follows now.
+        let archived_before = pair.archived(leader);
         let rejoined = pair.follow(scene, leader)?;
         (leading, following) = (following, rejoined);
         (leader, other) = (other, leader);
         pair.wait_in_sync(leader)?;
+        let was_cut = pair.archived(other) > archived_before;
         scene.say_round(
             round,
             open_again,
             &format!(
-                " · node {} leads after {} ms, {refused} orders refused before the first",
+                " · node {} leads after {} ms, {refused} orders refused before the first; node {} is back{}",
                 leader + 1,
                 millis(promoted_after),
+                other + 1,
+                if was_cut { ", what only it had archived" } else { "" },
             ),
             json!({
                 "leads": leader + 1,
                 "epoch": promoted["epoch"],
                 "promoted_ms": millis(promoted_after),
                 "refused": refused,
+                "cut": was_cut,
             }),
         );
     }

@@ -17,6 +17,7 @@ use crate::{
     child::{Arguments, Exchange, NodeArguments},
     replication::{
         control::{Request, ask},
+        following::ARCHIVE,
         name_of,
     },
 };
@@ -119,6 +120,11 @@ impl Pair {
         }
         scene.hashes_equal = true;
         Ok(())
+    }
+
+    /// Segments that a node has put away because they were cut.
+    pub(super) fn archived(&self, node: usize) -> usize {
+        std::fs::read_dir(self.data[node].join(ARCHIVE)).map_or(0, Iterator::count)
     }
 
     pub(super) fn data(&self, node: usize) -> &Path {

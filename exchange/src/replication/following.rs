@@ -45,7 +45,7 @@ const RETRY_NANOS: u64 = 200_000_000;
 /// Bytes of batches that a message may carry: those of a larger ring are refused by their geometry before.
 const BYTES_MAX: usize = 1 << 30;
 /// Where what is cut or replaced is kept.
-const ARCHIVE: &str = "archive";
+pub(crate) const ARCHIVE: &str = "archive";
 /// A snapshot that is being received.
 const INCOMING: &str = "incoming-snapshot.tmp";
 
