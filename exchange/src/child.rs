@@ -1,9 +1,9 @@
-//! An exchange as a child process: started, watched, killed or stopped. For the demonstration and its proof.
+//! An exchange as a child process: started, watched, killed or stopped. For the demonstration, its proof, and drills.
 
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -24,12 +24,36 @@ pub(crate) struct Arguments {
     pub(crate) balance: BalanceMode,
     /// How often it says how it is doing.
     pub(crate) status_each: Duration,
+    /// Its configuration; without one, the embedded default.
+    pub(crate) config: Option<PathBuf>,
+    /// Which node of a pair it is, if it is one.
+    pub(crate) node: Option<NodeArguments>,
+}
+
+/// How a node of a pair is run.
+#[derive(Clone)]
+pub(crate) struct NodeArguments {
+    /// 1 or 2.
+    pub(crate) number: u8,
+    /// Where the pair's keys are.
+    pub(crate) keys: PathBuf,
+    /// Where it listens for the other node while it leads.
+    pub(crate) listen: SocketAddr,
+    /// Where it finds the other node while that one leads.
+    pub(crate) peer: SocketAddr,
 }
 
 impl Arguments {
     /// Acknowledging from the disk, balanced, with a status twice a second.
     pub(crate) const fn new(shards: u16) -> Self {
-        Self { shards, ack: "disk", balance: BalanceMode::Full, status_each: Duration::from_millis(500) }
+        Self {
+            shards,
+            ack: "disk",
+            balance: BalanceMode::Full,
+            status_each: Duration::from_millis(500),
+            config: None,
+            node: None,
+        }
     }
 }
 
@@ -49,14 +73,40 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Starts `exchange run` on a data directory, on a free port of the loopback, and waits until it is ready.
     pub(crate) fn start(data: &Path, arguments: &Arguments) -> Result<Self, String> {
+        let mut exchange = Self::launch("run", data, arguments)?;
+        exchange.wait_until_ready()?;
+        Ok(exchange)
+    }
+
+    /// Starts `exchange standby` on a data directory, and waits until it looks for the node that leads.
+    pub(crate) fn follow(data: &Path, arguments: &Arguments) -> Result<Self, String> {
+        let exchange = Self::launch("standby", data, arguments)?;
+        exchange.expect("following")?;
+        Ok(exchange)
+    }
+
+    fn launch(verb: &str, data: &Path, arguments: &Arguments) -> Result<Self, String> {
         let program =
             std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-        let mut child = Command::new(program)
-            .args(["run", "--soup", "127.0.0.1:0", "--json", "--ack", arguments.ack])
+        let mut command = Command::new(program);
+        command
+            .args([verb, "--soup", "127.0.0.1:0", "--json", "--ack", arguments.ack])
             .args(["--balance", arguments.balance.name(), "--shards", &arguments.shards.to_string()])
             .args(["--status", &arguments.status_each.as_secs_f64().to_string()])
             .arg("--data")
-            .arg(data)
+            .arg(data);
+        if let Some(config) = &arguments.config {
+            command.arg("--config").arg(config);
+        }
+        if let Some(NodeArguments { number, keys, listen, peer }) = &arguments.node {
+            let peer_is = if verb == "standby" { "--primary" } else { "--peer" };
+            command
+                .args(["--node", &number.to_string(), "--listen", &listen.to_string()])
+                .args([peer_is, &peer.to_string()])
+                .arg("--keys")
+                .arg(keys);
+        }
+        let mut child = command
             .env("RUST_LOG", "error")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -80,7 +130,7 @@ impl Exchange {
                         // The one before may not have been waited for.
                         let _ = refresh.try_send(());
                     // The others are what balancing does, move by move: the status counts it.
-                    } else if ["recovered", "ready", "stopped"].contains(&event)
+                    } else if ["following", "recovered", "ready", "stopped"].contains(&event)
                         && sender.send(value).is_err()
                     {
                         return;
@@ -88,19 +138,41 @@ impl Exchange {
                 }
             })
             .map_err(|error| format!("no thread for the exchange's output: {error}"))?;
-        let mut exchange = Self {
+        Ok(Self {
             child,
             lines,
             status,
             fresh,
             recovered: Value::Null,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
-        };
-        exchange.recovered = exchange.expect("recovered")?;
-        let ready = exchange.expect("ready")?;
+        })
+    }
+
+    /// Waits until clients may come: at its start, or when it was promoted.
+    pub(crate) fn wait_until_ready(&mut self) -> Result<(), String> {
+        self.recovered = self.expect("recovered")?;
+        let ready = self.expect("ready")?;
         let address = ready["soup"].as_str().unwrap_or_default();
-        exchange.address = address.parse().map_err(|error| format!("ready at \"{address}\": {error}"))?;
-        Ok(exchange)
+        self.address = address.parse().map_err(|error| format!("ready at \"{address}\": {error}"))?;
+        Ok(())
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {
+        kill_process(self.pid(), signal).map_err(|error| format!("cannot signal the exchange: {error}"))
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Fails if it has ended.
+    pub(crate) fn must_run(&mut self) -> Result<(), String> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(format!("the exchange ended with {status}; see its error above")),
+            Err(error) => Err(format!("nothing is known of the exchange: {error}")),
+        }
     }
 
     /// A status of a moment after this call.
@@ -122,8 +194,7 @@ impl Exchange {
 
     /// Asks it to stop, and gives what it says at the end.
     pub(crate) fn stop(mut self) -> Result<Value, String> {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).map_err(|error| format!("cannot stop the exchange: {error}"))?;
+        self.signal(Signal::TERM)?;
         let stopped = self.expect("stopped")?;
         let status = self.child.wait().map_err(|error| format!("the exchange does not end: {error}"))?;
         if !status.success() {

@@ -24,6 +24,13 @@ pub(crate) enum Command {
     /// Everything at once, on loopback, in a temporary directory: static against balanced, load, a kill, a recovery, and
     /// the proof.
     Demo(Demo),
+    /// Break an exchange on purpose, under load, on loopback; bring it back, and audit that nothing is lost.
+    ///
+    /// It starts what it needs in a temporary directory, as processes of this program with keys of their own, and loads
+    /// it. What clients were told is kept; afterwards every session asks for all of it again, from its first message, and
+    /// must be told the same, each acknowledged order once. State hashes of live books and of replays on other numbers of
+    /// shards must be equal. The configuration is the embedded one, with segments of 16 MiB. The last line is the result; exit code 1 if anything is not as it must be.
+    Drill(Drill),
     /// Run the exchange on a data directory, new or old.
     Run(Run),
     /// Run the second exchange of a pair: it follows the one that leads, and can take over.
@@ -87,6 +94,63 @@ pub(crate) struct Demo {
     /// The seed of the load and of the moment of the kill.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Drill {
+    /// What happens.
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: Disaster,
+    /// Orders a second that are asked of the exchange.
+    #[arg(long, default_value_t = 5_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) rate: u64,
+    /// Seconds of load in each round, before it is broken or while it is.
+    #[arg(long, default_value_t = 3, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) seconds: u64,
+    /// How often it is broken.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) rounds: u32,
+    /// When reports may leave: see `exchange run --help`. Default: disk+replica for failover and partition, two-disks for
+    /// slow-disk, else disk.
+    #[arg(long, value_name = "POLICY", value_parser = ["memory", "disk", "disk+replica", "two-disks"])]
+    pub(crate) ack: Option<String>,
+    /// The seed of the load and of the moments at which things break.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// For disk-full: take the directory's own disk even where a tmpfs could be mounted. With --data it is taken anyway.
+    #[arg(long)]
+    pub(crate) no_mount: bool,
+    /// Keep the data directories and put everything there. Default: a temporary directory, kept when the drill fails.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Print JSON, one object a line: one for each round, and the result.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a drill does to an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Disaster {
+    /// A pair, of which the node that leads is killed (SIGKILL) under load. The other one is promoted as soon as it
+    /// follows nobody, clients go on there where they were, and the killed one comes back as its standby; what only it
+    /// had is cut off. Roles alternate. Open again: from the kill to the first order that is accepted after it.
+    Failover,
+    /// One exchange, killed (SIGKILL) under load and started again on its directory. Open again: from the kill to the
+    /// first order that is accepted after it.
+    Crash,
+    /// One exchange whose disk runs short of room: orders are refused, cancels taken, until there is room again. Its disk
+    /// is a small tmpfs where one can be mounted, which takes root; else the directory's own, of which
+    /// journal.reserve_mib and a file that is removed again leave too little. Open again: from when room was made to the
+    /// first order that is accepted.
+    DiskFull,
+    /// A pair whose standby is slow: stopped (SIGSTOP) for a while, which is what a disk that does not answer looks like
+    /// from the node that leads; no disk is slowed. Nothing may be acknowledged meanwhile, and the leading node's memory
+    /// stays bounded. Open again: from SIGCONT to the answer that waited.
+    SlowDisk,
+    /// A pair whose link is cut, by a relay between the nodes that goes silent or closes. Nothing may be acknowledged
+    /// meanwhile; when it heals, all goes on. It is cut again and standing alone is put on record: all goes on without the
+    /// standby, which catches up when the link heals. Open again: from when it heals to the answer that waited.
+    Partition,
 }
 
 #[derive(Args, Debug)]

@@ -7,21 +7,18 @@
 mod compare;
 
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
-use loadgen::{
-    LoadError, Mode, Outcome, Profile, Progress, Snapshot, Source, Stop, User,
-    client::{Connection, MessageLog},
-};
+use loadgen::{LoadError, Mode, Outcome, Profile, Progress, Snapshot, Source, Stop, client::MessageLog};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 use serde_json::Value;
 
 use crate::{
+    audit::{Audited, audit},
     child::{Arguments, Exchange},
     cli,
     config::Config,
@@ -33,8 +30,6 @@ use crate::{
 
 /// Sessions of the load.
 const SESSIONS: usize = 4;
-/// How long one answer of the exchange may take before it counts as missing.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Shows the load as it runs, with what the exchange says of its shards.
 struct Live {
@@ -128,7 +123,9 @@ pub(crate) fn demo(args: &cli::Demo) -> Result<(), String> {
     let replayed = combined(&replay_dir(&data, other)?.books).to_string();
     must_equal("replay after the kill", &replayed, "recovery", text(&recovered["state"]))?;
     say!("  a replay on {other} shards gives the same state");
-    let audited = audit(&exchange, &users(&config)[..SESSIONS], logs)?;
+    let told = logs.into_iter().map(|log| vec![log]).collect();
+    let audited = audit(exchange.address, &users(&config)[..SESSIONS], told, None)?;
+    audited.must_be_whole()?;
     say!(
         "  every one of the {} acknowledged orders is there exactly once; {} messages, no gap, none changed\n",
         audited.orders,
@@ -247,61 +244,6 @@ fn load_config(
     load.report = report;
     load.cancel = Arc::new(AtomicBool::new(false));
     load
-}
-
-/// What an audit went through.
-struct Audited {
-    /// Orders that had been acknowledged.
-    orders: usize,
-    /// Of those, not in the history.
-    lost: usize,
-    /// Acknowledgements in the history beyond one for each order.
-    duplicated: usize,
-    messages: u64,
-}
-
-/// Every session logs in again from its first message. What it had been told must stand there unchanged, and each
-/// acknowledged order once.
-fn audit(exchange: &Exchange, users: &[User], logs: Vec<MessageLog>) -> Result<Audited, String> {
-    let mut audited = Audited { orders: 0, lost: 0, duplicated: 0, messages: 0 };
-    for (user, told) in users.iter().zip(logs) {
-        let name = &user.name;
-        let say = |error: &dyn std::fmt::Display| format!("audit of {name}: {error}");
-        let seen = told.next_sequence();
-        let acknowledged: Vec<_> = told.acknowledged().to_vec();
-        let mut history = MessageLog::new();
-        let mut compared = told;
-        let mut connection = Connection::open(exchange.address, PATIENCE).map_err(|error| say(&error))?;
-        connection.login(user, "", 1, PATIENCE).map_err(|error| say(&error))?;
-        // The answer to a question asked now comes behind everything that was said before.
-        connection.send(&wire::ouch::Inbound::AccountQuery).map_err(|error| say(&error))?;
-        loop {
-            let message = connection
-                .receive(PATIENCE)
-                .map_err(|error| say(&error))?
-                .ok_or_else(|| say(&"the history does not come to its end"))?;
-            history.observe(&message).map_err(|error| say(&error))?;
-            compared.observe(&message).map_err(|error| say(&error))?;
-            if matches!(message.message, wire::ouch::Outbound::AccountQueryResponse(_))
-                && message.sequence >= seen
-            {
-                break;
-            }
-        }
-        let there: Vec<u32> = history.acknowledged().iter().map(|order| order.user_ref).collect();
-        let once: BTreeSet<u32> = there.iter().copied().collect();
-        let lost = acknowledged.iter().filter(|order| !once.contains(&order.user_ref)).count();
-        let duplicated = there.len() - once.len();
-        if lost + duplicated > 0 {
-            return Err(say(&format!("acknowledged orders: {lost} lost, {duplicated} duplicated")));
-        }
-        audited.lost += lost;
-        audited.duplicated += duplicated;
-        audited.orders += acknowledged.len();
-        audited.messages += history.next_sequence() - 1;
-        connection.logout().map_err(|error| say(&error))?;
-    }
-    Ok(audited)
 }
 
 fn text(value: &Value) -> &str {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod agenda;
+mod audit;
 mod balance_events;
 mod books;
 mod child;
@@ -9,6 +10,7 @@ mod cli;
 mod clock;
 mod config;
 mod demo;
+mod drill;
 mod follower;
 mod front;
 mod hints;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         .init();
     let result = match &args.command {
         cli::Command::Demo(demo) => demo::demo(demo),
+        cli::Command::Drill(args) => drill::drill(args),
         cli::Command::Run(run) => run::run(run),
         cli::Command::Standby(standby) => run::standby(standby),
         cli::Command::Promote(promote) => ask(&promote.data, Request::Promote { force: promote.force }),

@@ -42,23 +42,37 @@ pub(crate) struct Replayed {
 
 /// Runs a journal through new books on so many shards.
 pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed, String> {
+    replay_first(dir, shards, u64::MAX)
+}
+
+/// Runs the first so many commands of a journal through new books.
+pub(crate) fn replay_first(
+    dir: &std::path::Path,
+    shards: u16,
+    commands_max: u64,
+) -> Result<Replayed, String> {
     let started = Instant::now();
     let reader = Reader::open(dir).map_err(|error| error.to_string())?;
     from_its_start(dir, &reader)?;
     // Instruments are defined when an exchange starts, so as a rule all of them before the first order. A journal
     // of which that is not true is read once more.
     let mut instruments = definitions(&reader, Extent::BeforeOrders)?;
-    let mut done = run(&reader, &instruments, shards)?;
+    let mut done = run(&reader, &instruments, shards, commands_max)?;
     if done.is_none() {
         instruments = definitions(&reader, Extent::All)?;
-        done = run(&reader, &instruments, shards)?;
+        done = run(&reader, &instruments, shards, commands_max)?;
     }
     let done = done.ok_or("an instrument is defined that the journal did not define a moment ago")?;
     Ok(Replayed { instruments, seconds: started.elapsed().as_secs_f64(), ..done })
 }
 
 /// Runs the commands through new books of these instruments; `None` when the journal defines another one.
-fn run(reader: &Reader, instruments: &[Instrument], shards: u16) -> Result<Option<Replayed>, String> {
+fn run(
+    reader: &Reader,
+    instruments: &[Instrument],
+    shards: u16,
+    commands_max: u64,
+) -> Result<Option<Replayed>, String> {
     let count = u32::try_from(instruments.len()).map_err(|error| error.to_string())?;
     let placement = Placement::new(PlacementPolicy::RoundRobin, count, shards);
     let shared_cores = usize::from(shards) + 1 > engine::runtime::cores().len();
@@ -77,6 +91,9 @@ fn run(reader: &Reader, instruments: &[Instrument], shards: u16) -> Result<Optio
         let record = record.map_err(|error| error.to_string())?;
         if !record.kind.is_command() {
             continue;
+        }
+        if commands == commands_max {
+            break;
         }
         let command =
             record.command().map_err(|error| format!("at position {}: {error}", record.position))?;

@@ -55,7 +55,7 @@ use crate::{
 };
 
 /// The one trading session's name on the wire. A roll-over to another day will change it.
-const SESSION_NAME: &str = "1";
+pub(crate) const SESSION_NAME: &str = "1";
 /// Balance events that may wait for the main thread; what comes on top is lost, and counted.
 const EVENTS_MAX: usize = 8_192;
 

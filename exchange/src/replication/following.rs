@@ -47,7 +47,7 @@ const RETRY_NANOS: u64 = 200_000_000;
 /// Bytes of batches that a message may carry: those of a larger ring are refused by their geometry before.
 const BYTES_MAX: usize = 1 << 30;
 /// Where what is cut or replaced is kept.
-const ARCHIVE: &str = "archive";
+pub(crate) const ARCHIVE: &str = "archive";
 /// Where a snapshot is received, and its name until it is whole.
 const INCOMING: &str = "incoming";
 const DRAFT: &str = "snapshot.tmp";

@@ -125,7 +125,7 @@ fn what_fails_exits_with_1_and_says_what_and_where() {
 
 #[test]
 fn help_names_every_option() {
-    let subcommands: [(&[&str], &[&str]); 20] = [
+    let subcommands: [(&[&str], &[&str]); 21] = [
         (&["keys"], &["--dir", "--node", "--json"]),
         (&["snapshot"], &["--data", "--json"]),
         (&["standby"], &["--primary", "--node", "--keys", "--listen", "--peer", "--data", "--ack"]),
@@ -134,6 +134,24 @@ fn help_names_every_option() {
         (&["alone"], &["--data"]),
         (&["node"], &["--data"]),
         (&["top"], &["--data", "--once"]),
+        (
+            &["drill"],
+            &[
+                "failover",
+                "crash",
+                "disk-full",
+                "slow-disk",
+                "partition",
+                "--rate",
+                "--seconds",
+                "--rounds",
+                "--ack",
+                "--seed",
+                "--no-mount",
+                "--data",
+                "--json",
+            ],
+        ),
         (&["demo"], &["--data", "--rate", "--profile", "--shards", "--seconds", "--seed"]),
         (
             &["run"],

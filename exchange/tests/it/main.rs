@@ -2,6 +2,7 @@
 //!
 //! * `conversations` and `hostile`: what clients say, rightly and wrongly, and what they are answered.
 //! * `resume`, `crash` and `faults`: what must survive the death of the process and the whims of a disk.
+//! * `pair` and `drill`: two exchanges, one of which takes over; drills that break exchanges and audit them.
 //! * `snapshot`: starts that need not replay everything, and come to the same.
 //! * `journals`: what can be done with data directories: compared, exported, repaired, started without their past.
 //! * `special`: special orders, put into journals as commands.
@@ -20,6 +21,7 @@ mod commands;
 mod conversations;
 mod crash;
 mod desk;
+mod drill;
 #[cfg(feature = "etcd-tests")]
 mod elected;
 mod faults;
