@@ -138,6 +138,8 @@ pub(crate) struct Front {
     pub(crate) replica: Option<Arc<Replica>>,
     /// Until when only cancels are taken: this node has just taken over.
     pub(crate) cancel_only_until: Option<Instant>,
+    /// For a switch no more input is taken, and it has been said where the journal ends: nothing is sequenced behind it.
+    pub(crate) input_stopped: bool,
 }
 
 impl Front {
@@ -149,7 +151,6 @@ impl Front {
         let mut backoff = Backoff::new(self.idle, self.shared_cores);
         let mut stopping = None;
         let mut cancel_only = false;
-        let mut input_stopped = false;
         loop {
             let worked = self.turn()?;
             if let Some(epoch) =
@@ -157,7 +158,7 @@ impl Front {
             {
                 return Ok(self.give_up(epoch));
             }
-            self.stop_input(&mut input_stopped);
+            self.stop_input();
             if self.cancel_only_until.is_some_and(|until| Instant::now() >= until) {
                 self.cancel_only_until = None;
                 self.sequencer.cancel_only = false;
@@ -226,31 +227,30 @@ impl Front {
 
     /// For a switch: takes no more input, and says where what had been taken ends, once all of it is committed. Or takes
     /// input again, when the switch is off.
-    fn stop_input(&mut self, stopped: &mut bool) {
+    fn stop_input(&mut self) {
         let Some(replica) = &self.replica else { return };
-        match (replica.wants_input_stopped(), *stopped) {
+        match (replica.wants_input_stopped(), self.input_stopped) {
             (true, false) => {
                 self.gateway.stop_receiving();
                 if !self.gateway.is_holding()
                     && self.sequencer.books.runtime.is_quiescent()
                     && !self.sequencer.is_open()
                 {
-                    *stopped = true;
+                    self.input_stopped = true;
                     replica.input_stopped(self.sequencer.appender().mark());
                 }
             }
             (false, true) => {
-                *stopped = false;
+                self.input_stopped = false;
                 self.gateway.receive_again();
             }
             _ => {}
         }
     }
 
-    /// Another node leads: nothing more is said to anyone. The journal is left as it is, and nothing is added to its end,
-    /// which the other one may not have.
-    fn give_up(mut self, epoch: u32) -> Ended {
-        self.gateway.shut_down(&self.sequencer);
+    /// Another node leads: nothing more is said to anyone, not even that the session ends, for it goes on there. The
+    /// journal is left as it is, and nothing is added to its end, which the other one may not have.
+    fn give_up(self, epoch: u32) -> Ended {
         Ended {
             books: Vec::new(),
             last_sequence: self.sequencer.last_sequence(),
@@ -263,7 +263,9 @@ impl Front {
 
     /// Everything but waiting. Says whether anything was done.
     fn turn(&mut self) -> Result<bool, String> {
-        if let Some(day_end) = &mut self.day_end {
+        if let Some(day_end) = &mut self.day_end
+            && !self.input_stopped
+        {
             let now = self.sequencer.now();
             if self.sequencer.has_room(None)
                 && self.sequencer.books.runtime.accepts_command(&Command::EndOfDay)
@@ -273,7 +275,7 @@ impl Front {
             }
         }
         self.balance();
-        let mut worked = self.sequencer.advance_due() > 0;
+        let mut worked = !self.input_stopped && self.sequencer.advance_due() > 0;
         worked |= self.gateway.receive(&mut self.sequencer);
         self.sequencer.books.runtime.publish();
         worked |= self.drain() > 0;

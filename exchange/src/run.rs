@@ -500,6 +500,7 @@ fn assemble(
         outside,
         replica: None,
         cancel_only_until: None,
+        input_stopped: false,
     };
     Ok((front, address))
 }
