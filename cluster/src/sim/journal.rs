@@ -533,6 +533,10 @@ pub(crate) fn recover(disk: &dyn Storage, tail: Option<&Tail>) -> Recovered {
         damage: None,
     };
     let intent = disk.read("intent").map(|bytes| [0, 8, 16].map(|at| u64_at(bytes, at).unwrap_or(0)));
+    if intent.is_some() {
+        // It may be there for the kernel only; nothing that follows from it may reach the disk before it.
+        found.steps.push(Step::SyncDirectory);
+    }
     if let Some([cluster, position, chain]) = intent
         && cluster != 0
     {
