@@ -43,7 +43,7 @@ readonly STEPS=(
     "smoke:seeded mutations against the decoders, random bytes as commands"
     "fuzz:coverage-guided fuzzing, shortly"
     "deny:licences, sources and versions of dependencies"
-    "etcd:the client of etcd against three members of a real one; leaders killed, all down"
+    "etcd:the client of etcd, and pairs that it decides about, with three members of a real one; leaders killed, all down"
     "interop:other people's SoupBinTCP client and dissector"
     "bench:every benchmark runs, on a small workload (no time is judged)"
     "demo:load, kill, recovery and proof, as the README shows it"
@@ -167,6 +167,7 @@ step_smoke() {
     export ITERATIONS=$SMOKE_ITERATIONS
     some_tests cargo test --locked --profile fast-tests -p wire --test it smoke -- --nocapture
     some_tests cargo test --locked --profile fast-tests -p journal --test it fuzz -- --nocapture
+    some_tests cargo test --locked --profile fast-tests -p cluster --lib frame -- --nocapture
     some_tests cargo test --locked --profile fast-tests -p engine --test it fuzz -- --nocapture
 }
 
@@ -202,6 +203,7 @@ step_etcd() {
         systemctl disable --quiet --now etcd >/dev/null 2>&1 || true
     fi
     some_tests cargo test --locked --profile fast-tests -p coordinator --features etcd-tests --test etcd
+    some_tests cargo test --locked --profile fast-tests -p exchange --features etcd-tests --test it elected
 }
 
 step_interop() {

@@ -23,6 +23,9 @@
 //!    the version of the record, and the one whose (epoch, end) is not less than that of every other in the set leads.
 //!    Each may have lost what the other has on disk; the longer log has everything that was released.
 //!
+//! The elector, the primary and the gate belong to one thread: what [`Elector::mode`] says holds for the release that comes
+//! next, and not longer.
+//!
 //! The lease is for liveness: it says when a standby may try. That nothing is acknowledged by two rests on the in-sync
 //! set and on the fence ([`standby`](crate::standby)): under the replicated policies a leader acknowledges nothing
 //! without the standby unless the standby can no longer be elected.
@@ -275,8 +278,8 @@ pub struct Elector {
     /// No look or campaign before this.
     look_at_nanos: u64,
     campaign_at_nanos: u64,
-    /// What this node has announced.
-    announced: Option<Announcement>,
+    /// Until then it looks more often.
+    hurry_until_nanos: u64,
     view: View,
     /// The view has not been campaigned on.
     is_view_new: bool,
@@ -312,7 +315,7 @@ enum What {
         with: Option<NodeId>,
         lease: LeaseId,
     },
-    Announce(Announcement),
+    Announce,
     Resign,
 }
 
@@ -363,7 +366,7 @@ impl Elector {
             role: Role::Follower,
             look_at_nanos: 0,
             campaign_at_nanos: 0,
-            announced: None,
+            hurry_until_nanos: 0,
             view: View::default(),
             is_view_new: false,
             actions: VecDeque::new(),
@@ -380,6 +383,17 @@ impl Elector {
     pub fn may_ack(&self, now_nanos: u64) -> bool {
         let (Role::Leader { lease: held, .. }, Some(lease)) = (self.role, self.lease) else { return false };
         held == lease.id && now_nanos.saturating_add(self.settings.margin_nanos) < lease.until_nanos
+    }
+
+    /// Until when [`may_ack`](Self::may_ack) says yes; 0 while it says no. For a thread that reads its clock itself.
+    #[must_use]
+    pub fn ack_until_nanos(&self) -> u64 {
+        match (self.role, self.lease) {
+            (Role::Leader { lease: held, .. }, Some(lease)) if held == lease.id => {
+                lease.until_nanos.saturating_sub(self.settings.margin_nanos)
+            }
+            _ => 0,
+        }
     }
 
     /// Who must hold what is released.
@@ -431,10 +445,12 @@ impl Elector {
         }
     }
 
-    /// Looks, and if it can be campaigns, at the next tick: the primary has handed over.
+    /// The primary has handed over: looks at the next tick, and for a while as often as it is ticked, and campaigns as soon
+    /// as it can be.
     pub fn hurry(&mut self, now_nanos: u64) {
         self.look_at_nanos = now_nanos;
         self.campaign_at_nanos = now_nanos;
+        self.hurry_until_nanos = now_nanos.saturating_add(self.settings.reply_nanos);
     }
 
     /// Time passes. To be called at least each quarter of the margin, and whenever the situation has changed.
@@ -498,7 +514,6 @@ impl Elector {
                     if mutation::is(Mutation::LeaseFromReply) { now_nanos } else { pending.sent_nanos };
                 self.lease = Some(Lease { id: lease, until_nanos: from + self.settings.lease_nanos });
                 self.keepalive_sent_nanos = Some(pending.sent_nanos);
-                self.announced = None;
                 self.look_at_nanos = now_nanos;
             }
             (What::Look, Reply::View(view)) => self.see(view),
@@ -511,10 +526,7 @@ impl Elector {
                     *set = with.map_or(Set::Alone, Set::With);
                 }
             }
-            (What::Announce(announcement), Reply::Written { .. }) => {
-                self.announced = Some(announcement);
-                self.look_at_nanos = now_nanos;
-            }
+            (What::Announce, Reply::Written { .. }) => self.look_at_nanos = now_nanos,
             (What::Resign, Reply::Written { .. }) => self.role = Role::Follower,
             (_, Reply::LeaseGone) => {
                 self.doubt();
@@ -574,7 +586,7 @@ impl Elector {
                 }
             }
             Role::Resigning => {
-                if !view.leader.is_some_and(|(leader, ..)| leader.node == self.node) {
+                if view.leader.is_none_or(|(leader, ..)| leader.node != self.node) {
                     self.role = Role::Follower;
                 }
             }
@@ -585,7 +597,6 @@ impl Elector {
 
     fn win(&mut self, epoch: Epoch, lease: LeaseId, state: Version, leader: Version) {
         self.role = Role::Leader { epoch, lease, state, leader, set: Set::Alone, behind_since_nanos: None };
-        self.announced = None;
         self.actions.push_back(Action::Won(epoch));
     }
 
@@ -614,7 +625,8 @@ impl Elector {
 
     fn look(&mut self, now_nanos: u64) {
         if now_nanos >= self.look_at_nanos {
-            self.look_at_nanos = now_nanos + self.settings.poll_nanos;
+            let is_hurried = now_nanos < self.hurry_until_nanos;
+            self.look_at_nanos = now_nanos + if is_hurried { 0 } else { self.settings.poll_nanos };
             self.ask(now_nanos, What::Look, Request::Read);
         }
     }
@@ -746,10 +758,12 @@ impl Elector {
         Some(versions)
     }
 
-    /// Says where this node's log ends, unless it has; whether something was asked.
+    /// Says where this node's log ends, unless that is there; whether something was asked.
     fn announce(&mut self, now_nanos: u64, lease: LeaseId, candidate: &Candidate, version: Version) -> bool {
         let announcement = Announcement { version, epoch: candidate.epoch, end: candidate.end };
-        if self.announced == Some(announcement) {
+        // Seen there, and not only written once: a write of this node's last life may have come after it.
+        let ours = (self.node, announcement);
+        if self.view.announcements.iter().any(|(node, said, _)| (*node, *said) == ours) {
             return false;
         }
         let write = Write {
@@ -757,7 +771,8 @@ impl Elector {
             announce: Some((self.node, announcement, lease)),
             ..Write::nothing()
         };
-        self.ask(now_nanos, What::Announce(announcement), Request::Write(write));
+        self.is_view_new = false;
+        self.ask(now_nanos, What::Announce, Request::Write(write));
         true
     }
 

@@ -30,8 +30,8 @@ pub const BATCH_HEADER_BYTES: usize = HEADER_BYTES + 16;
 /// Bytes of a piece of a snapshot before what it carries.
 pub const SNAPSHOT_PIECE_HEADER_BYTES: usize = HEADER_BYTES + 16;
 
-/// Bytes of batches, or of a piece of a snapshot, that one message carries at most unless the two sides have agreed on
-/// a ring, and no more than any ring: a batch never crosses a lap of it.
+/// Bytes of batches, or of a piece of a snapshot, in one message at the very most. No ring is larger, and a batch never
+/// crosses a lap of its ring.
 pub const BYTES_MAX: usize = 1 << 30;
 
 /// Bytes of a refusal's text.
@@ -517,7 +517,10 @@ fn decode_fields(kind: Kind, bytes: &[u8]) -> Result<Message<'_>, FrameError> {
             let start = match start {
                 0 => Start::Continue { at: mark },
                 1 => Start::Truncate { to: mark },
-                2 if base.position <= mark.position => Start::Snapshot { mark, from: base, length },
+                2 if base.position <= mark.position && length > 0 => {
+                    Start::Snapshot { mark, from: base, length }
+                }
+                2 if length == 0 => return Err(FrameError::Value { field: "snapshot's length", value: 0 }),
                 2 => return Err(FrameError::Value { field: "snapshot's base", value: base.position.0 }),
                 other => return Err(FrameError::Value { field: "start", value: other.into() }),
             };

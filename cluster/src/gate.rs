@@ -79,8 +79,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// At the start of an epoch, whose first record is at `start`. What is before it was released by this policy, or
-    /// is now this epoch's to release.
+    /// At the start of an epoch. Nothing has been released in it; what earlier ones released is released again, since it
+    /// is behind the same gate.
     #[must_use]
     pub const fn new(policy: Policy) -> Self {
         Self { policy, released: Position(0) }

@@ -14,6 +14,20 @@
 //! and says when they are done. Times are nanoseconds of the machine's monotonic clock that goes on while it sleeps
 //! (`CLOCK_BOOTTIME`); the wall clock has no say.
 //!
+//! **A driver**, one thread of a node:
+//!
+//! 1. reads [`Kept`], opens the journal, and if the tail was lost writes `complete: false` before it goes on; makes a
+//!    [`standby::Standby`], and with a coordinator an [`election::Elector`];
+//! 2. hands in what comes: `link_up`, `on_message` for what [`frame::decode`] cuts off the link, `link_down`, `reply`, and
+//!    `tick` every few milliseconds; then carries out what `poll` gives until it gives nothing;
+//! 3. on [`standby::Action::Lead`] appends the epoch's start, makes a [`primary::Primary`] and a [`gate::Gate`], and takes
+//!    clients; ships what [`primary::Primary::next`] says; before each release asks
+//!    [`may_ack`](election::Elector::may_ack) with the time that it is, and then
+//!    [`advance`](gate::Gate::advance) with [`mode`](election::Elector::mode);
+//! 4. on [`primary::Action::StepDown`] or [`election::Action::Lost`] drops the clients and is a standby again.
+//!
+//! The simulator's `node` is such a driver.
+//!
 //! What it rests on: one primary an epoch; each batch is sealed and chained, so a [`journal::Mark`] identifies all that
 //! is before it; two logs that have an epoch in common agree up to where the shorter of them leaves it. The protocol,
 //! the states and what each policy promises are in `docs/replication.md`.
@@ -31,6 +45,8 @@ mod mutation;
 pub mod primary;
 #[cfg(test)]
 mod random;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod standby;
 
 pub use id::{Epoch, Kept, NodeId};

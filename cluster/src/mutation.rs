@@ -7,7 +7,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(any(test, feature = "sim")),
-    expect(dead_code, reason = "some are made by the simulator only")
+    expect(dead_code, unreachable_pub, reason = "some are made by the simulator only, which exports them")
 )]
 pub enum Mutation {
     /// The journal calls durable what it has written and not synced.
@@ -26,6 +26,10 @@ pub enum Mutation {
     AloneBeforeRecorded,
     /// A standby acknowledges, and promotes itself, as if nothing had been lost when its machine stopped.
     ForgetsWhatWasLost,
+    /// A standby keeps what the primary's seals say of the primary's disk.
+    VerbatimSeals,
+    /// A cut is begun without saying so first.
+    CutWithoutIntent,
 }
 
 /// Whether this fault is wanted.

@@ -92,7 +92,8 @@ pub enum Action {
     /// Take the newest snapshot in hand, keep what the journal has behind it, and answer with
     /// [`Primary::snapshot_opened`].
     OpenSnapshot,
-    /// Make this promise durable ([`Kept::promised`](crate::Kept)) and call [`Primary::kept`].
+    /// Make this promise durable, with the log as complete ([`Kept`](crate::Kept)), and call [`Primary::kept`]. Under an
+    /// election, [`resign`](crate::election::Elector::resign) with that call.
     Keep {
         /// The epoch.
         promised: Epoch,
@@ -240,6 +241,7 @@ enum Switch {
     /// *Hand-over* is sent, or was lost with its link: this epoch is over.
     Over {
         next: Epoch,
+        since_nanos: u64,
     },
 }
 
@@ -335,9 +337,29 @@ impl Primary {
         (self.committed, self.durable) = (committed, durable);
     }
 
+    /// From where on the standby that is connected still needs the journal. Retention keeps that; one that does not
+    /// costs the standby its link, and it begins again from a snapshot.
+    #[must_use]
+    pub const fn needs_from(&self) -> Option<Position> {
+        match &self.link {
+            Link::Greeted { start, .. } => Some(match start {
+                Start::Continue { at: mark }
+                | Start::Truncate { to: mark }
+                | Start::Snapshot { from: mark, .. } => mark.position,
+            }),
+            Link::Seeding { snapshot, .. } => Some(snapshot.from.position),
+            Link::Streaming(stream) => Some(stream.sent),
+            Link::Down | Link::Up | Link::Locating { .. } | Link::Opening { .. } => None,
+        }
+    }
+
     /// The journal has let go of what is before `first`.
     pub fn retained(&mut self, first: Position) {
         self.first = first;
+        if let Some(needed) = self.needs_from().filter(|needed| *needed < first) {
+            let text = format!("the journal begins at {first} now, and {needed} was needed next");
+            self.refuse(Reason::Failed, text);
+        }
     }
 
     /// A standby has connected. What there was of another link is forgotten.
@@ -390,6 +412,12 @@ impl Primary {
     /// The journal's mark at the position that was asked for; `None` when no batch ends there.
     pub fn mark_found(&mut self, now_nanos: u64, position: Position, found: Option<Mark>) {
         let Link::Locating { hello } = &self.link else { return };
+        if position < self.first {
+            // It has been let go of meanwhile.
+            self.link = Link::Opening { hello: hello.clone() };
+            self.actions.push_back(Action::OpenSnapshot);
+            return;
+        }
         let standby = hello.node;
         let at_end = hello.cluster.is_some() && hello.end.position == position;
         let same_chain = found.is_some_and(|mark| mark.chain == hello.end.chain);
@@ -433,7 +461,9 @@ impl Primary {
                 let on_the_way = stream.sent.0 - stream.received.0;
                 let room = self.settings.window_bytes.saturating_sub(on_the_way);
                 let left = self.committed.0 - stream.sent.0;
-                (room > 0 && left > 0).then_some(Ship::Batches { from: stream.sent, bytes: room.min(left) })
+                // A message carries no more than the ring, which is what the standby is ready to take.
+                let bytes = room.min(left).min(self.me.ring_bytes);
+                (room > 0 && left > 0).then_some(Ship::Batches { from: stream.sent, bytes })
             }
             _ => None,
         }
@@ -485,7 +515,8 @@ impl Primary {
         self.give_up_switch(now_nanos);
     }
 
-    /// Begins a planned switch to the standby.
+    /// Begins a planned switch to the standby. Under an election the caller has seen first that the standby is on record
+    /// as in sync ([`Mode::Replicated`](crate::gate::Mode::Replicated)); else it could not be elected.
     ///
     /// # Errors
     /// When there is nobody to switch to, or one is under way.
@@ -514,9 +545,9 @@ impl Primary {
     }
 
     /// The promise that was asked for is on the disk.
-    pub fn kept(&mut self) {
+    pub fn kept(&mut self, now_nanos: u64) {
         let Switch::Promising { end, next } = self.switch else { return };
-        self.switch = Switch::Over { next };
+        self.switch = Switch::Over { next, since_nanos: now_nanos };
         self.deposed = Some(next);
         // If the link is gone meanwhile, the switch is over all the same: whoever is promoted next takes a higher epoch.
         if matches!(self.link, Link::Streaming(_)) {
@@ -690,6 +721,12 @@ impl Primary {
                     self.switch = Switch::No;
                 }
             }
+            // It cannot be taken back. Whether the standby leads is for it, or for whoever promotes next, to say.
+            Switch::Over { next, since_nanos }
+                if now_nanos.saturating_sub(since_nanos) > self.settings.hand_over_nanos =>
+            {
+                self.step_down(next);
+            }
             Switch::No | Switch::Promising { .. } | Switch::Over { .. } => {}
         }
     }
@@ -723,7 +760,7 @@ impl Primary {
 
     fn forget_link(&mut self) {
         self.link = Link::Down;
-        if let Switch::Over { next } = self.switch {
+        if let Switch::Over { next, .. } = self.switch {
             // Nobody will say any more that it was taken.
             self.step_down(next);
         }

@@ -256,13 +256,11 @@ impl Standby {
     /// Of a node that has opened its journal, or has none. `kept` is what is on its disk.
     #[must_use]
     pub fn new(settings: Settings, node: NodeId, log: Option<Log>, kept: Kept) -> Self {
-        // A log may be of a later epoch than the promise says, if it was copied here.
-        let newest = log.as_ref().map_or(Epoch::NONE, |log| log.history.last());
         Self {
             settings,
             node,
             log,
-            kept: Kept { promised: kept.promised.max(newest), ..kept },
+            kept,
             keeping: None,
             link: Link::Down,
             heard_nanos: 0,
@@ -311,6 +309,14 @@ impl Standby {
     pub fn is_complete(&self) -> bool {
         mutation::is(Mutation::ForgetsWhatWasLost)
             || self.kept.complete && self.keeping.is_none_or(|keeping| keeping.complete)
+    }
+
+    /// Whether it could begin to lead: it has a journal, which is not being made, cut or seeded, and it does not lead.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        self.log.is_some()
+            && self.leading.is_none()
+            && matches!(self.link, Link::Down | Link::Greeting | Link::Following { .. })
     }
 
     /// Whether it had, when a primary last spoke, all that was committed then.
@@ -442,7 +448,7 @@ impl Standby {
                 let cancel_only_nanos = self.settings.cancel_only_nanos;
                 self.actions.push_back(Action::Lead { epoch, cancel_only_nanos });
             } else {
-                self.keep(Kept { promised: epoch, ..self.kept });
+                self.keep_for(epoch);
             }
         }
         if let Link::Promising(welcome) = &self.link {
@@ -555,9 +561,11 @@ impl Standby {
         if epoch <= promised || self.leading.is_some() {
             return Err(CannotPromote::EpochIsOver { asked: epoch, promised });
         }
-        let is_busy = !matches!(self.link, Link::Down | Link::Greeting | Link::Following { .. });
+        if !self.is_fit() && authority != (Authority::Operator { force: true }) {
+            return Err(CannotPromote::Incomplete { end });
+        }
         if !force {
-            if !self.is_complete() || is_busy {
+            if !self.is_complete() {
                 return Err(CannotPromote::Incomplete { end });
             }
             if let Some((_, committed)) = self.contact
@@ -583,7 +591,7 @@ impl Standby {
         }
         // Another promise may be on its way to the disk; this one follows it.
         if self.keeping.is_none() {
-            self.keep(Kept { promised: epoch, ..self.kept });
+            self.keep_for(epoch);
         }
         Ok(epoch)
     }
@@ -592,10 +600,12 @@ impl Standby {
         self.log.as_ref().map_or(Position(0), |log| log.end.position)
     }
 
-    /// What is promised, be it still on its way to the disk.
+    /// What is promised, be it still on its way to the disk. A log that was copied here may be of a later epoch than any
+    /// promise.
     fn promised(&self) -> Epoch {
         let leading = self.leading.map_or(Epoch::NONE, |leading| leading.epoch);
-        self.keeping.map_or(self.kept.promised, |keeping| keeping.promised).max(leading)
+        let newest = self.log.as_ref().map_or(Epoch::NONE, |log| log.history.last());
+        self.keeping.map_or(self.kept.promised, |keeping| keeping.promised).max(leading).max(newest)
     }
 
     fn on_welcome(&mut self, welcome: &Welcome) {
@@ -753,6 +763,11 @@ impl Standby {
         let Some(log) = &self.log else { return };
         let (received, durable) = (log.end.position, log.durable);
         self.send(Message::Ack(Ack { epoch, received, durable, echo_nanos }));
+    }
+
+    /// The promise of a node that is to lead. What it has is from then on all there is: its log is complete.
+    fn keep_for(&mut self, epoch: Epoch) {
+        self.keep(Kept { promised: epoch, complete: true });
     }
 
     fn keep(&mut self, kept: Kept) {

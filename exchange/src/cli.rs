@@ -219,6 +219,13 @@ pub(crate) struct Pair {
     /// Where the other node listens while that one leads: when this one must give up, it follows.
     #[arg(long, value_name = "ADDR,…", value_delimiter = ',', requires = "node")]
     pub(crate) peer: Vec<SocketAddr>,
+    /// An etcd that decides which node leads, as http://10.0.0.1:2379,http://10.0.0.2:2379,http://10.0.0.3:2379: the
+    /// other node then takes over by itself. Both nodes need it, and a replicated ack policy.
+    #[arg(long, value_name = "URL,…", value_delimiter = ',', requires = "node")]
+    pub(crate) coordinator: Vec<String>,
+    /// What the pair is called there.
+    #[arg(long, value_name = "NAME", default_value = "exchange")]
+    pub(crate) cluster: String,
 }
 
 #[derive(Args, Debug)]
@@ -455,6 +462,25 @@ pub(crate) enum JournalCommand {
     Diff(DiffArgs),
     /// Write every record with all its fields, as a flat table or as JSON.
     Export(ExportArgs),
+    /// Remove the oldest segments: those that no start needs, because both snapshots lie behind them. What sessions were
+    /// told in them cannot be told again. An exchange may be running on the directory.
+    Retire(RetireArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RetireArgs {
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Copy each segment there first, checked and synced. Together with the directory's own it is the whole journal.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: Option<PathBuf>,
+    /// Keep what lies at this position and behind it, whatever may go.
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) keep: Option<u64>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

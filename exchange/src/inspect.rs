@@ -1,4 +1,4 @@
-//! `exchange journal`: looks at a journal and changes nothing.
+//! `exchange journal`: looks at a journal, and changes nothing but what [`retire`] says.
 
 mod diff;
 mod export;
@@ -6,15 +6,19 @@ mod fields;
 
 use std::{
     io::{BufWriter, Write},
+    sync::atomic::AtomicBool,
     time::{Duration, UNIX_EPOCH},
 };
 
 use domain::{Command, Nanos};
 use engine::hash::StateHash;
-use journal::{Reader, Record, inspect};
+use journal::{
+    Position, Reader, Record, inspect,
+    retention::{Retained, Retention},
+};
 use serde_json::{Value, json};
 
-use crate::cli::{DumpArgs, Journal, JournalArgs, JournalCommand};
+use crate::cli::{DumpArgs, Journal, JournalArgs, JournalCommand, RetireArgs};
 use crate::say::say;
 use crate::snapshot;
 
@@ -26,7 +30,24 @@ pub(crate) fn journal(args: &Journal) -> Result<(), String> {
         JournalCommand::Dump(args) => dump(args),
         JournalCommand::Diff(args) => diff::diff(args),
         JournalCommand::Export(args) => export::export(args),
+        JournalCommand::Retire(args) => retire(args),
     }
+}
+
+/// The one that changes something: it removes segments that no start needs.
+fn retire(args: &RetireArgs) -> Result<(), String> {
+    let needed: Vec<Position> = args.keep.into_iter().map(Position).collect();
+    let retention = Retention::new(args.data.clone(), args.archive.clone());
+    let Retained { removed, archived, bytes, begin, .. } =
+        retention.run(&needed, &AtomicBool::new(false)).map_err(|error| error.to_string())?;
+    if args.json {
+        say!("{}", json!({ "removed": removed, "archived": archived, "bytes": bytes, "begin": begin.0 }));
+    } else {
+        say!(
+            "{removed} segments removed ({bytes} bytes), {archived} of them archived now; the journal begins at {begin}"
+        );
+    }
+    Ok(())
 }
 
 fn info(args: &JournalArgs) -> Result<(), String> {

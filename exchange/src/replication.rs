@@ -11,6 +11,7 @@
 //! forget is in [`kept`], and what an operator asks of it comes through [`control`].
 
 pub(crate) mod control;
+pub(crate) mod electing;
 pub(crate) mod following;
 pub(crate) mod kept;
 pub(crate) mod leading;
@@ -21,7 +22,10 @@ use std::{net::SocketAddr, path::PathBuf, time::SystemTime};
 
 use cluster::NodeId;
 use link::{Identity, identity::Files};
+
 use rustix::time::{ClockId, clock_gettime};
+
+use self::electing::Coordinator;
 
 /// Nanoseconds of the clock that goes on while the machine sleeps, and that nobody sets.
 pub(crate) fn boot_nanos() -> u64 {
@@ -43,6 +47,8 @@ pub(crate) struct Node {
     pub(crate) peers: Vec<SocketAddr>,
     /// The data directory.
     pub(crate) data: PathBuf,
+    /// Who decides which node leads; an operator, if there is none.
+    pub(crate) coordinator: Option<Coordinator>,
 }
 
 impl Node {
@@ -56,11 +62,12 @@ impl Node {
         listen: Option<SocketAddr>,
         peers: Vec<SocketAddr>,
         data: PathBuf,
+        coordinator: Option<Coordinator>,
     ) -> Result<Self, String> {
         let name = name_of(number);
         let identity = Identity::load(&Files::of(keys, &name), &name, SystemTime::now())
             .map_err(|error| format!("keys of {name} in {}: {error}", keys.display()))?;
-        Ok(Self { number, identity, listen, peers, data })
+        Ok(Self { number, identity, listen, peers, data, coordinator })
     }
 
     pub(crate) fn id(&self) -> NodeId {

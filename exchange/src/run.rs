@@ -43,6 +43,7 @@ use crate::{
     recovery::{Ready, Recovered, recover, take_over},
     replication::{
         Node,
+        electing::{Coordinator, Election},
         following::{self, Following, Outcome, Promotion},
         kept::KeptFile,
     },
@@ -99,7 +100,9 @@ fn node(args: &cli::Run, number: u8, peers: Vec<std::net::SocketAddr>) -> Result
         .keys
         .as_deref()
         .ok_or("--keys says where the keys of the pair are (exchange keys makes them)")?;
-    Node::load(number, keys, args.pair.listen, peers, args.data.clone())
+    let coordinator = (!args.pair.coordinator.is_empty())
+        .then(|| Coordinator { endpoints: args.pair.coordinator.clone(), name: args.pair.cluster.clone() });
+    Node::load(number, keys, args.pair.listen, peers, args.data.clone(), coordinator)
 }
 
 /// What a node does.
@@ -135,6 +138,14 @@ impl<'a> Process<'a> {
                 config::ack_name(choices.config.ack)
             ));
         }
+        if !choices.config.ack.is_replicated() && node.as_ref().is_some_and(|node| node.coordinator.is_some())
+        {
+            return Err(format!(
+                "under ack policy {} a node that takes over may lack what was acknowledged: with a coordinator use \
+                 disk+replica or two-disks",
+                config::ack_name(choices.config.ack)
+            ));
+        }
         let voice = Voice { json: args.json };
         Ok(Self { args, node, choices, voice, stop: Arc::default(), awake: Arc::default() })
     }
@@ -165,13 +176,18 @@ impl<'a> Process<'a> {
         result.and_then(|()| if joined { Ok(()) } else { Err("a thread died".into()) })
     }
 
-    fn roles(&mut self, mut role: Role) -> Result<(), String> {
+    fn roles(&mut self, first: Role) -> Result<(), String> {
+        let mut role = first;
+        if self.node.as_ref().is_some_and(|node| node.coordinator.is_some()) {
+            // Who leads is not ours to say.
+            role = Role::Follows;
+        }
         loop {
             let wake = Arc::new(FrontWake::default());
             *self.awake.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&wake));
             let (recovered, leads) = match role {
                 Role::Leads => self.recover(&wake)?,
-                Role::Follows => match self.follow(&wake)? {
+                Role::Follows => match self.follow(&wake, first)? {
                     Some(promoted) => promoted,
                     None => return Ok(()),
                 },
@@ -215,12 +231,21 @@ impl<'a> Process<'a> {
     }
 
     /// Follows the other node. Gives what there is to lead with; nothing when it was told to stop.
-    fn follow(&self, wake: &Arc<FrontWake>) -> Result<Option<(Recovered, Option<Leads>)>, String> {
+    fn follow(
+        &self,
+        wake: &Arc<FrontWake>,
+        first: Role,
+    ) -> Result<Option<(Recovered, Option<Leads>)>, String> {
         let Some(node) = &self.node else { return Err("a node that follows has a number".into()) };
-        self.voice.say(
-            &format!("node {} follows; it listens for no clients until it leads", node.number),
-            &json!({ "event": "following", "node": node.number }),
-        );
+        let may_found = first == Role::Leads;
+        let (election, founds) = match &node.coordinator {
+            None => (None, false),
+            Some(coordinator) => {
+                // A node that has lost its disk must not found a second cluster in the place of the first.
+                let founds = may_found && self.is_unfounded(coordinator)?;
+                (Some(Election::new(coordinator, node.id(), founds)?), founds)
+            }
+        };
         let following = Following {
             node: node.clone(),
             options: self.choices.config.journal.clone(),
@@ -228,8 +253,16 @@ impl<'a> Process<'a> {
             wake: Arc::clone(wake),
             settings: cluster::standby::Settings::default(),
             stop: Arc::clone(&self.stop),
+            election,
+            founds,
         };
-        let promotion = match following::follow(following)? {
+        let ready = || {
+            self.voice.say(
+                &format!("node {} follows; it listens for no clients until it leads", node.number),
+                &json!({ "event": "following", "node": node.number }),
+            );
+        };
+        let promotion = match following::follow(following, ready)? {
             Outcome::Promoted(promotion) => promotion,
             Outcome::Stopped => {
                 self.voice.say(
@@ -239,16 +272,31 @@ impl<'a> Process<'a> {
                 return Ok(None);
             }
         };
-        let Promotion { appender, follower, found, epoch, cancel_only, mut kept, history, asked } =
+        let Promotion { appender, follower, found, epoch, cancel_only, mut kept, history, asked, election } =
             *promotion;
-        // There is nobody to replicate to: the other node is gone, or it follows soon.
-        kept.alone = true;
+        // There is nobody to replicate to: the other node is gone, or it follows soon. With a coordinator, what is on
+        // record there counts.
+        kept.alone = election.is_none();
         kept.write(&self.args.data)?;
         let config = &self.choices.config;
         let ready = Ready { appender, follower, found, snapshot: None, epoch: Some(Epoch(epoch.0)) };
         let recovered = take_over(ready, config, config.ack, std::time::Instant::now())?;
-        let leads = Leads { kept, history, epoch, cancel_only, asked };
+        let leads = Leads { kept, history, epoch, cancel_only, asked, election };
         Ok(Some((recovered, Some(leads))))
+    }
+
+    /// Whether nothing is on record of the cluster; asked until the coordinator answers.
+    fn is_unfounded(&self, coordinator: &Coordinator) -> Result<bool, String> {
+        loop {
+            match Election::is_unfounded(coordinator) {
+                Ok(unfounded) => return Ok(unfounded),
+                Err(error) if self.stop.load(Ordering::Acquire) => return Err(error),
+                Err(error) => {
+                    warn!("coordinator: {error}");
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+            }
+        }
     }
 
     /// Trades until it is told to stop. Gives the epoch that has begun on the other node, if that is why it ended.

@@ -213,6 +213,11 @@ impl Venue for Sequencer {
         self.appender.read_report(position)
     }
 
+    fn oldest(&self) -> Position {
+        // Read anew: retention works beside the exchange, and logins that ask for the past are few.
+        journal::first_position(&self.appender.dir()).unwrap_or(Position(0))
+    }
+
     #[inline]
     fn gate(&self) -> Position {
         let mut gate = self.gate.get();
@@ -221,7 +226,14 @@ impl Venue for Sequencer {
             None => gate.advance(local, None, Mode::Alone),
             // A node that has been told of a higher epoch says nothing more.
             Some(replica) if replica.deposed() != 0 => gate.released(),
-            Some(replica) => gate.advance(local, replica.remote(), replica.mode()),
+            Some(replica) => {
+                let (remote, mode) = (replica.remote(), replica.mode());
+                if replica.may_ack() {
+                    gate.advance(local, remote, mode);
+                    replica.set_released(gate.released());
+                }
+                gate.released()
+            }
         };
         self.gate.set(gate);
         released

@@ -553,12 +553,18 @@ impl Gateway {
 
     fn log_in<V: Venue>(&mut self, token: usize, login: &LoginRequest, venue: &V) -> Result<(), Close> {
         let now = Instant::now();
-        let (answer, what) = match self.users.check(login) {
+        let user = self.users.check(login);
+        let gone = user.and_then(|id| self.gone(id, login.sequence, venue));
+        let (answer, what) = match user {
             None => (LoginRejected::NotAuthorized, format!("user {}", login.username)),
             Some(_) if !login.session.is_blank() && login.session != self.session_name => {
                 (LoginRejected::SessionNotAvailable, format!("session {}", login.session))
             }
-            Some(id) => return self.open_session(token, id, login.sequence, now),
+            Some(id) => match gone {
+                // A client that got less than it asked for could not know that there was more.
+                Some(what) => (LoginRejected::SessionNotAvailable, what),
+                None => return self.open_session(token, id, login.sequence, now),
+            },
         };
         if let Some(connection) = self.connections[token].as_mut() {
             answer.encode(connection.outbox.buffer());
@@ -567,6 +573,24 @@ impl Gateway {
             let _ = connection.flush(venue.gate(), now);
         }
         Err(Close::Refused(what))
+    }
+
+    /// Says so when a session's message lies in what the log has let go of.
+    fn gone<V: Venue>(&self, id: SessionId, wanted: u64, venue: &V) -> Option<String> {
+        let session = self.sessions.get(id)?;
+        if wanted == 0 || wanted >= session.next_number() {
+            return None;
+        }
+        let oldest = venue.oldest();
+        let is_there = |number: u64| session.position_of(number).is_some_and(|position| position >= oldest);
+        if is_there(wanted) {
+            return None;
+        }
+        let first = (wanted..session.next_number()).find(|number| is_there(*number));
+        Some(format!(
+            "session {id} asks for message {wanted}, and the log has them from {} on",
+            first.unwrap_or(session.next_number())
+        ))
     }
 
     /// The connection becomes its session's, from message `wanted` on.

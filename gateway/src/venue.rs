@@ -35,6 +35,9 @@ pub trait Venue {
     /// When the log cannot be read there.
     fn logged(&mut self, position: Position) -> Result<Report, ReadError>;
 
+    /// The first position that the log still has: what was said before it cannot be said again.
+    fn oldest(&self) -> Position;
+
     /// What lies below this in the log may be sent: it has reached what the ack policy asks.
     fn gate(&self) -> Position;
 

@@ -228,9 +228,6 @@ impl Reader {
         if position.0 > self.end {
             return Err(ReadError::PastEnd(position));
         }
-        if position < self.begin() {
-            return Err(self.gone(position));
-        }
         if position.0 == self.end
             && let Some(chain) = self.chain
             && chain != mark.chain

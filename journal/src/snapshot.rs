@@ -399,7 +399,7 @@ mod tests {
             assert_eq!(read(&path, ClusterId(7), 1000).unwrap(), (header(position), vec![1; 1000]));
         }
         // 800 is beyond 24, so it is of another history; of those before, one is kept.
-        let names = |at: u64| path_at(dir.path(), at);
+        let names = |at: u64| path_at(dir.path(), Position(at));
         assert_eq!(list(dir.path()).unwrap(), [names(24), names(16)]);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
     }
@@ -427,7 +427,7 @@ mod tests {
         }
         fs::write(&path, [&good[..], b"more"].concat()).unwrap();
         assert!(matches!(read(&path, ClusterId(7), 1 << 40), Err(SnapshotError::Length { .. })));
-        let elsewhere = path_at(dir.path(), 72);
+        let elsewhere = path_at(dir.path(), Position(72));
         fs::write(&elsewhere, &good).unwrap();
         assert!(matches!(read(&elsewhere, ClusterId(7), 1 << 40), Err(SnapshotError::Misnamed(64))));
     }

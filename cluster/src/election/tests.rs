@@ -222,7 +222,8 @@ fn of_two_that_lost_something_the_one_with_more_leads() {
             epoch: Epoch(theirs.0),
             end: Position(theirs.1),
         };
-        let announcements = vec![(OTHER, said(4), Version(3))];
+        let mine = (ME, ours, Version(6));
+        let announcements = vec![mine, (OTHER, said(4), Version(3))];
         elector.reply(
             2 * MS,
             id,
@@ -232,7 +233,7 @@ fn of_two_that_lost_something_the_one_with_more_leads() {
         assert!(is_quiet(&mut elector));
         elector.tick(300 * MS, &situation);
         let (id, _) = asked(&mut elector);
-        let announcements = vec![(OTHER, said(5), Version(7))];
+        let announcements = vec![mine, (OTHER, said(5), Version(7))];
         elector.reply(
             301 * MS,
             id,

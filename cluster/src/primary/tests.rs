@@ -4,6 +4,7 @@ use super::*;
 use crate::history::EpochStart;
 
 const MS: u64 = 1_000_000;
+const RING: u64 = 32 << 20;
 const CLUSTER: ClusterId = ClusterId(7);
 
 fn mark(position: u64) -> Mark {
@@ -27,7 +28,7 @@ fn primary() -> Primary {
         cluster: CLUSTER,
         epoch: Epoch(3),
         history: history(&[(1, 0), (3, 400)]),
-        ring_bytes: 64,
+        ring_bytes: RING,
         segment_bytes: 256,
     };
     Primary::new(Settings::default(), me, Position(104), Position(1000), Position(800))
@@ -40,7 +41,7 @@ fn hello(end: Mark, starts: &[(u32, u64)]) -> Hello {
         end,
         promised: Epoch(1),
         complete: true,
-        ring_bytes: 64,
+        ring_bytes: RING,
         segment_bytes: 256,
         history: history(starts),
     }
@@ -170,7 +171,7 @@ fn who_does_not_belong_here_is_refused() {
         (Hello { cluster: Some(ClusterId(8)), ..good.clone() }, Reason::ForeignCluster),
         (Hello { ring_bytes: 128, ..good.clone() }, Reason::Geometry),
         (Hello { node: NodeId(1), ..good.clone() }, Reason::Protocol),
-        (Hello { history: history(&[(1, 0), (3, 408)]), ..good.clone() }, Reason::Diverged),
+        (Hello { history: history(&[(1, 0), (3, 408)]), ..good }, Reason::Diverged),
     ] {
         let mut primary = primary();
         primary.link_up(0);
@@ -257,7 +258,7 @@ fn a_switch_goes_step_by_step() {
     assert_eq!(actions(&mut primary), [], "it must be on the standby's disk");
     primary.on_message(3 * MS, &ack(1200, 1200));
     assert_eq!(actions(&mut primary), [Action::Keep { promised: Epoch(4) }]);
-    primary.kept();
+    primary.kept(3 * MS);
     let switch = HandOver { epoch: Epoch(3), next: Epoch(4), at: mark(1200) };
     assert_eq!(actions(&mut primary), [Action::Send(Message::HandOver(switch))]);
     primary.on_message(4 * MS, &Message::Taken { epoch: Epoch(4) });
@@ -288,7 +289,18 @@ fn after_its_own_promise_a_primary_does_not_come_back() {
     primary.on_message(MS, &ack(1000, 1000));
     primary.link_down();
     actions(&mut primary);
-    primary.kept();
+    primary.kept(3 * MS);
     assert_eq!(actions(&mut primary), [Action::StepDown { epoch: Epoch(4) }]);
     assert!(!primary.takes_input());
+}
+
+#[test]
+fn retention_that_takes_what_is_needed_next_costs_the_link() {
+    let mut primary = streaming();
+    assert_eq!(primary.needs_from(), Some(Position(1000)));
+    primary.retained(Position(1000));
+    assert_eq!(actions(&mut primary), []);
+    primary.advanced(Position(3000), Position(3000));
+    primary.retained(Position(1024));
+    assert_eq!(refusal(&mut primary), Reason::Failed);
 }

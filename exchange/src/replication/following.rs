@@ -19,6 +19,7 @@ use std::{
 };
 
 use cluster::{
+    election::{Candidate, Situation},
     history::{EpochStart, History},
     standby::{Action, Authority, Log, Settings, Standby, Work},
 };
@@ -31,6 +32,7 @@ use serde_json::json;
 use super::{
     Node, boot_nanos,
     control::{Asked, Control, Request},
+    electing::{Election, Verdict},
     kept::KeptFile,
     wire::Wire,
 };
@@ -46,8 +48,9 @@ const RETRY_NANOS: u64 = 200_000_000;
 const BYTES_MAX: usize = 1 << 30;
 /// Where what is cut or replaced is kept.
 pub(crate) const ARCHIVE: &str = "archive";
-/// A snapshot that is being received.
-const INCOMING: &str = "incoming-snapshot.tmp";
+/// Where a snapshot is received, and its name until it is whole.
+const INCOMING: &str = "incoming";
+const DRAFT: &str = "snapshot.tmp";
 
 /// How a node stopped following.
 pub(crate) enum Outcome {
@@ -68,6 +71,8 @@ pub(crate) struct Promotion {
     pub(crate) history: History,
     /// Whoever asked for it.
     pub(crate) asked: Option<Asked>,
+    /// The election that was won.
+    pub(crate) election: Option<Election>,
 }
 
 /// What following takes.
@@ -78,6 +83,9 @@ pub(crate) struct Following {
     pub(crate) wake: Arc<FrontWake>,
     pub(crate) settings: Settings,
     pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) election: Option<Election>,
+    /// Nothing is on record of this cluster, and this node founds it: it begins a journal if it has none.
+    pub(crate) founds: bool,
 }
 
 /// The journal, open, with what follows it.
@@ -111,11 +119,11 @@ struct Driver {
     said: Option<String>,
 }
 
-/// Follows until there is something else to do.
+/// Follows until there is something else to do. `ready` is called when the journal is open and the node can be asked.
 ///
 /// # Errors
 /// When the node's own files or disk do not allow it.
-pub(crate) fn follow(of: Following) -> Result<Outcome, String> {
+pub(crate) fn follow(of: Following, ready: impl FnOnce()) -> Result<Outcome, String> {
     let dir = of.node.data.clone();
     fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let mut kept = KeptFile::read(&dir)?;
@@ -163,6 +171,7 @@ pub(crate) fn follow(of: Following) -> Result<Outcome, String> {
         leads: None,
         said: None,
     };
+    ready();
     let outcome = driver.run();
     drop(control);
     outcome
@@ -175,7 +184,7 @@ fn open(
     waker: &Arc<Waker>,
     begin: Option<(Begin, journal::Options)>,
 ) -> Result<Option<Open>, String> {
-    if begin.is_none() && !journal::is_there(dir) {
+    if begin.is_none() && !journal::is_there(dir) && !of.founds {
         return Ok(None);
     }
     let options = match begin {
@@ -243,6 +252,7 @@ impl Driver {
             more = self.listen()?;
             self.hear_wishes();
             self.tell_durable()?;
+            self.elect();
             self.machine.tick(boot_nanos());
             self.act()?;
             self.flush();
@@ -325,8 +335,7 @@ impl Driver {
             self.machine.link_up(now);
             self.act()?;
         }
-        loop {
-            let Self { link: Some(wire), machine, journal, incoming, .. } = self else { break };
+        while let Self { link: Some(wire), machine, journal, incoming, .. } = self {
             let bytes = match wire.peek() {
                 Ok(None) => {
                     if let Some(why) = wire.ended().map(ToOwned::to_owned) {
@@ -386,6 +395,33 @@ impl Driver {
         Ok(())
     }
 
+    /// Stands for election, where a coordinator decides.
+    fn elect(&mut self) {
+        let differs = self.journal.as_ref().is_none_or(|open| open.differs.is_some());
+        let Some(election) = &mut self.of.election else { return };
+        let situation = match self.machine.log() {
+            Some(log) if !differs && self.machine.is_fit() => Situation::Candidate(Candidate {
+                is_complete: self.machine.is_complete(),
+                is_durable: log.durable >= log.end.position,
+                epoch: log.history.last(),
+                end: log.end.position,
+                promised: self.machine.on_disk().promised,
+            }),
+            _ => Situation::Unfit,
+        };
+        let now = boot_nanos();
+        for verdict in election.turn(now, &situation) {
+            let Verdict::Won(epoch) = verdict else { continue };
+            match self.machine.promote(now, Authority::Election { epoch }) {
+                Ok(epoch) => info!("elected to lead in epoch {epoch}"),
+                Err(error) => {
+                    error!("elected, and not able to lead: {error}");
+                    election.elector_mut().resign(now);
+                }
+            }
+        }
+    }
+
     fn flush(&mut self) {
         if let Some(wire) = &mut self.link
             && let Err(why) = wire.flush()
@@ -402,6 +438,9 @@ impl Driver {
                 Request::Status => asked.done(self.status()),
                 Request::Switch => asked.refused("this node does not lead: ask the one that does to switch"),
                 Request::Alone => asked.refused("this node does not lead"),
+                Request::Promote { .. } if self.of.election.is_some() => {
+                    asked.refused("the coordinator decides who leads; to hand over on purpose, ask the one that leads to switch");
+                }
                 Request::Promote { force } => {
                     let differs = self.journal.as_ref().and_then(|open| open.differs.clone());
                     if let Some(differs) = differs {
@@ -471,8 +510,10 @@ impl Driver {
                     self.machine.truncated(end);
                 }
                 Action::BeginSnapshot { length } => {
-                    let path = self.dir.join(INCOMING);
-                    let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                    let folder = self.dir.join(INCOMING);
+                    let file = fs::create_dir_all(&folder)
+                        .and_then(|()| File::create(folder.join(DRAFT)))
+                        .map_err(|error| format!("{}: {error}", folder.display()))?;
                     info!("receiving a snapshot of {length} bytes");
                     self.incoming = Some(file);
                     self.machine.snapshot_begun();
@@ -491,12 +532,15 @@ impl Driver {
                 }
                 Action::HandedOver { next } => {
                     let differs = self.journal.as_ref().and_then(|open| open.differs.clone());
-                    match differs {
-                        Some(why) => error!("handed over to, and not able to lead: {why}"),
-                        None => match self.machine.promote(boot_nanos(), Authority::HandOver { next }) {
-                            Ok(epoch) => info!("the other node hands over: epoch {epoch}"),
-                            Err(error) => error!("handed over to, and not able to lead: {error}"),
-                        },
+                    match (differs, &mut self.of.election) {
+                        (Some(why), _) => error!("handed over to, and not able to lead: {why}"),
+                        (None, Some(election)) => election.elector_mut().hurry(boot_nanos()),
+                        (None, None) => {
+                            match self.machine.promote(boot_nanos(), Authority::HandOver { next }) {
+                                Ok(epoch) => info!("the other node hands over: epoch {epoch}"),
+                                Err(error) => error!("handed over to, and not able to lead: {error}"),
+                            }
+                        }
                     }
                 }
                 Action::Lead { epoch, cancel_only_nanos } => {
@@ -507,6 +551,7 @@ impl Driver {
                     };
                     let cancel_only = Duration::from_nanos(cancel_only_nanos);
                     let (kept, asked) = (self.kept, self.promoting.take());
+                    let election = self.of.election.take();
                     self.leads = Some(Promotion {
                         appender,
                         follower,
@@ -516,6 +561,7 @@ impl Driver {
                         kept,
                         history,
                         asked,
+                        election,
                     });
                 }
             }
@@ -561,10 +607,12 @@ impl Driver {
         ring_bytes: u64,
         segment_bytes: u64,
     ) -> Result<bool, String> {
-        let path = self.dir.join(INCOMING);
-        let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
         let Some(file) = self.incoming.take() else { return Ok(false) };
+        // A snapshot's name is part of what is checked.
+        let path = journal::snapshot::path_at(&self.dir.join(INCOMING), mark.position);
+        let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
         file.sync_all().map_err(wrong)?;
+        fs::rename(self.dir.join(INCOMING).join(DRAFT), &path).map_err(wrong)?;
         match journal::snapshot::check(&path, cluster) {
             Ok(header) if header.mark == mark => {}
             Ok(header) => {

@@ -6,7 +6,9 @@
 use std::{fs::File, os::unix::fs::FileExt, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
 use cluster::{
+    election::{Leading as Standing, Situation},
     frame::{Message, Reason, Refused},
+    gate::Mode,
     primary::{Action, Identity as Leader, Primary, Settings, Ship, Snapshot},
 };
 use journal::{Batches, Mark, Position, Progress, mark_at};
@@ -18,6 +20,7 @@ use serde_json::json;
 use super::{
     Node, boot_nanos,
     control::{Asked, Request},
+    electing::{Election, Verdict},
     kept::KeptFile,
     replica::Replica,
     wire::Wire,
@@ -45,6 +48,7 @@ pub(crate) struct Leading {
     pub(crate) first: Position,
     pub(crate) kept: KeptFile,
     pub(crate) wake: Arc<FrontWake>,
+    pub(crate) election: Option<Election>,
 }
 
 /// A connection whose peer may not be known yet.
@@ -76,6 +80,7 @@ struct Driver {
     progress: Progress,
     kept: KeptFile,
     wake: Arc<FrontWake>,
+    election: Option<Election>,
     guests: Vec<Guest>,
     /// The standby's connection, and whether it is to be closed when all is sent.
     standby: Option<(Guest, bool)>,
@@ -98,7 +103,7 @@ struct Driver {
 impl Leading {
     /// Listens and starts the thread. Gives the address, and the thread.
     pub(crate) fn spawn(self) -> Result<(std::net::SocketAddr, JoinHandle<()>), String> {
-        let Self { node, leader, settings, replica, progress, first, kept, wake } = self;
+        let Self { node, leader, settings, replica, progress, first, kept, wake, election } = self;
         let listen = node.listen.ok_or("a node that leads needs an address to listen at for its standby")?;
         let wrong = |error: std::io::Error| format!("replication at {listen}: {error}");
         let poll = Poll::new().map_err(wrong)?;
@@ -121,6 +126,7 @@ impl Leading {
             progress,
             kept,
             wake,
+            election,
             guests: Vec::new(),
             standby: None,
             next_token: FIRST,
@@ -193,6 +199,7 @@ impl Driver {
         self.hear_wishes();
         more |= self.ship();
         self.machine.tick(boot_nanos());
+        self.elect();
         self.look_up_mark();
         self.act();
         self.show();
@@ -204,7 +211,7 @@ impl Driver {
             match self.listener.accept(boot_nanos()) {
                 Ok(None) => return,
                 Ok(Some(Accepted::Refused { address, why })) => {
-                    warn!("replication: {address} is not let in: {why}")
+                    warn!("replication: {address} is not let in: {why}");
                 }
                 Ok(Some(Accepted::Stream(mut stream))) => {
                     let token = Token(self.next_token);
@@ -268,6 +275,10 @@ impl Driver {
         self.drop_standby("replaced by a new connection");
         info!("replication: {peer} has come from {address}");
         self.standby = Some((guest, false));
+        // Retention works beside the exchange.
+        if let Some(first) = journal::first_position(&self.dir) {
+            self.machine.retained(first);
+        }
         self.machine.link_up(boot_nanos());
     }
 
@@ -420,7 +431,7 @@ impl Driver {
                 Action::Keep { promised } => {
                     self.kept.kept.promised = promised;
                     match self.kept.write(&self.dir) {
-                        Ok(()) => self.machine.kept(),
+                        Ok(()) => self.machine.kept(boot_nanos()),
                         Err(error) => warn!("replication: {error}: the switch does not happen"),
                     }
                 }
@@ -508,6 +519,12 @@ impl Driver {
                     Err(error) => asked.refused(&error.to_string()),
                 },
                 Request::Alone => {
+                    if self.election.is_some() {
+                        asked.refused(
+                            "the coordinator has that on record, as soon as the standby is gone for a while",
+                        );
+                        continue;
+                    }
                     if self.machine.is_in_sync() {
                         asked.refused("a standby is in sync: stop it first");
                         continue;
@@ -516,7 +533,7 @@ impl Driver {
                     self.kept.alone = true;
                     match self.kept.write(&self.dir) {
                         Ok(()) => {
-                            self.replica.set_alone(true);
+                            self.replica.set_mode(Mode::Alone);
                             self.wake.on_progress();
                             warn!("replication: this node leads alone from here on, which is on record");
                             asked.done(self.status());
@@ -542,17 +559,48 @@ impl Driver {
                 "durable": remote.durable.0,
                 "in_sync": self.machine.is_in_sync(),
             })),
-            "alone": self.kept.alone,
+            "alone": self.replica.mode() == Mode::Alone,
+            "may_ack": self.replica.may_ack(),
         })
+    }
+
+    /// Keeps the lead, and who may have it next, on record with the coordinator.
+    fn elect(&mut self) {
+        let Some(election) = &mut self.election else { return };
+        let now = boot_nanos();
+        if self.machine.deposed().is_some() {
+            // Whoever leads next must not have to wait for the lease to end.
+            election.elector_mut().resign(now);
+        }
+        let standing = Standing {
+            in_sync: self.machine.standby().filter(|_| self.machine.is_in_sync()),
+            received: self.machine.remote().map_or(Position(0), |remote| remote.received),
+            released: self.replica.released(),
+            durable: self.progress.durable(),
+        };
+        for verdict in election.turn(now, &Situation::Leading(standing)) {
+            match verdict {
+                Verdict::Lost(epoch) => {
+                    warn!("coordinator: epoch {epoch} has begun");
+                    self.machine.heard_of(epoch);
+                }
+                Verdict::Won(_) => {}
+            }
+        }
+        // Gates are told of what binds more first.
+        self.replica.set_mode(election.elector().mode());
+        if self.replica.set_ack_until(election.elector().ack_until_nanos()) {
+            self.wake.on_progress();
+        }
     }
 
     /// Lets the front know how far the standby is.
     fn show(&mut self) {
         let in_sync = self.machine.is_in_sync();
-        if in_sync && self.kept.alone {
+        if in_sync && self.kept.alone && self.election.is_none() {
             // From here on the standby must have what is released. That binds more than what is on record, so it may be
             // acted upon before.
-            self.replica.set_alone(false);
+            self.replica.set_mode(Mode::Replicated);
             self.kept.alone = false;
             if let Err(error) = self.kept.write(&self.dir) {
                 warn!("replication: {error}");

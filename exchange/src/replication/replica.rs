@@ -9,13 +9,18 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
 };
 
 use cluster::gate::{Mode, Remote};
 use journal::{Mark, OnBatch, Position};
 use mio::Waker;
+
+// Modes, as an atomic holds them.
+const REPLICATED: u8 = 0;
+const EITHER: u8 = 1;
+const ALONE: u8 = 2;
 
 /// A batch as the front committed it.
 pub(super) struct Chunk {
@@ -46,7 +51,12 @@ pub(crate) struct Replica {
     received: AtomicU64,
     durable: AtomicU64,
     is_up: AtomicBool,
-    alone: AtomicBool,
+    /// Who must hold what is released: see `mode_of`.
+    mode: AtomicU8,
+    /// Nothing is acknowledged at or after this time, on the boot-time clock; all ones without an election.
+    ack_until_nanos: AtomicU64,
+    /// Up to where the front has released.
+    released: AtomicU64,
     /// The front shall take no more input, commit what is under way, and say where that ends.
     stop_input: AtomicBool,
     ended: Mutex<Option<Mark>>,
@@ -59,7 +69,8 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// `tail_bytes` is how far the disk may be behind.
-    pub(crate) fn new(tail_bytes: u64, alone: bool, end: Mark) -> Arc<Self> {
+    /// `elected`: a coordinator says how long this node may acknowledge anything.
+    pub(crate) fn new(tail_bytes: u64, alone: bool, elected: bool, end: Mark) -> Arc<Self> {
         Arc::new(Self {
             queue: Mutex::new(Queue { end: Some(end), ..Queue::default() }),
             bytes_max: usize::try_from(tail_bytes.saturating_mul(2)).unwrap_or(usize::MAX),
@@ -68,7 +79,9 @@ impl Replica {
             received: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             is_up: AtomicBool::new(false),
-            alone: AtomicBool::new(alone),
+            mode: AtomicU8::new(if alone { ALONE } else { REPLICATED }),
+            ack_until_nanos: AtomicU64::new(if elected { 0 } else { u64::MAX }),
+            released: AtomicU64::new(0),
             stop_input: AtomicBool::new(false),
             ended: Mutex::new(None),
             deposed: AtomicU32::new(0),
@@ -126,7 +139,24 @@ impl Replica {
     /// Who must hold something before it is released.
     #[inline]
     pub(crate) fn mode(&self) -> Mode {
-        if self.alone.load(Ordering::Acquire) { Mode::Alone } else { Mode::Replicated }
+        match self.mode.load(Ordering::Acquire) {
+            ALONE => Mode::Alone,
+            EITHER => Mode::Either,
+            _ => Mode::Replicated,
+        }
+    }
+
+    /// Whether anything may be acknowledged now. Whoever asks reads the clock for this and not before.
+    #[inline]
+    pub(crate) fn may_ack(&self) -> bool {
+        let until = self.ack_until_nanos.load(Ordering::Acquire);
+        until == u64::MAX || super::boot_nanos() < until
+    }
+
+    /// The front has released up to here.
+    #[inline]
+    pub(crate) fn set_released(&self, released: Position) {
+        self.released.store(released.0, Ordering::Release);
     }
 
     /// Whether input is to be stopped, for a switch.
@@ -235,8 +265,22 @@ impl Replica {
         before != now
     }
 
-    pub(super) fn set_alone(&self, alone: bool) {
-        self.alone.store(alone, Ordering::Release);
+    pub(super) fn set_mode(&self, mode: Mode) {
+        let mode = match mode {
+            Mode::Replicated => REPLICATED,
+            Mode::Either => EITHER,
+            Mode::Alone => ALONE,
+        };
+        self.mode.store(mode, Ordering::Release);
+    }
+
+    /// Says how long acknowledging is allowed; whether that lets anything move.
+    pub(super) fn set_ack_until(&self, nanos: u64) -> bool {
+        self.ack_until_nanos.swap(nanos, Ordering::AcqRel) == 0 && nanos != 0
+    }
+
+    pub(super) fn released(&self) -> Position {
+        Position(self.released.load(Ordering::Acquire))
     }
 
     pub(super) fn set_stop_input(&self, stop: bool) {
@@ -282,7 +326,7 @@ mod tests {
 
     #[test]
     fn batches_are_queued_while_somebody_follows_and_the_oldest_fall_out() {
-        let replica = Replica::new(500, false, mark(100));
+        let replica = Replica::new(500, false, false, mark(100));
         let mut feed = replica.feed();
         feed(&[1; 100], mark(200));
         assert_eq!(ends(replica.take(Position(100), 1_000)), Err(None));
@@ -307,14 +351,28 @@ mod tests {
 
     #[test]
     fn what_the_standby_has_shows_while_it_is_there() {
-        let replica = Replica::new(500, true, mark(0));
+        let replica = Replica::new(500, true, false, mark(0));
         assert_eq!((replica.remote(), replica.mode()), (None, Mode::Alone));
         let remote = Remote { received: Position(64), durable: Position(32) };
         assert!(replica.show(Some(remote)));
         assert!(!replica.show(Some(remote)));
         assert_eq!(replica.remote(), Some(remote));
         assert!(replica.show(None));
-        replica.set_alone(false);
-        assert_eq!((replica.remote(), replica.mode()), (None, Mode::Replicated));
+        for mode in [Mode::Replicated, Mode::Either, Mode::Alone] {
+            replica.set_mode(mode);
+            assert_eq!((replica.remote(), replica.mode()), (None, mode));
+        }
+    }
+
+    #[test]
+    fn under_an_election_nothing_is_acknowledged_beyond_the_lease() {
+        assert!(Replica::new(500, false, false, mark(0)).may_ack());
+        let replica = Replica::new(500, false, true, mark(0));
+        assert!(!replica.may_ack());
+        let now = super::super::boot_nanos();
+        assert!(replica.set_ack_until(now + 3_600_000_000_000));
+        assert!(replica.may_ack());
+        assert!(!replica.set_ack_until(now), "it was allowed before");
+        assert!(!replica.may_ack());
     }
 }

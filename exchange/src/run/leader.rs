@@ -14,6 +14,7 @@ use crate::{
     replication::{
         Node,
         control::{Asked, Control},
+        electing::Election,
         following::history_of,
         kept::KeptFile,
         leading::Leading,
@@ -32,6 +33,8 @@ pub(super) struct Leads {
     pub(super) cancel_only: Duration,
     /// Who promoted it, and waits for an answer.
     pub(super) asked: Option<Asked>,
+    /// The election that was won.
+    pub(super) election: Option<Election>,
 }
 
 impl Leads {
@@ -42,6 +45,7 @@ impl Leads {
             epoch: Epoch::NONE.next_for(node.id()),
             cancel_only: Duration::ZERO,
             asked: None,
+            election: None,
         }
     }
 
@@ -86,12 +90,12 @@ impl Leader {
         recovered: &mut Recovered,
         wake: &Arc<FrontWake>,
     ) -> Result<Self, String> {
-        let Leads { kept, mut history, epoch, .. } = leads;
+        let Leads { kept, mut history, epoch, election, .. } = leads;
         let position = recovered.epoch_at.ok_or("an epoch begins with a record of its own")?;
         history.begin(EpochStart { epoch, position }).map_err(|error| error.to_string())?;
         let sequencer = &mut recovered.sequencer;
         let (ring_bytes, segment_bytes) = sequencer.appender().geometry();
-        let replica = Replica::new(ring_bytes, kept.alone, sequencer.appender().mark());
+        let replica = Replica::new(ring_bytes, kept.alone, election.is_some(), sequencer.appender().mark());
         sequencer.replicate(Arc::clone(&replica));
         let leader = Identity {
             node: node.id(),
@@ -110,6 +114,7 @@ impl Leader {
             first: journal::first_position(&node.data).unwrap_or(Position(0)),
             kept,
             wake: Arc::clone(wake),
+            election,
         };
         let (address, thread) = leading.spawn()?;
         let control = {

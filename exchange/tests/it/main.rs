@@ -22,7 +22,10 @@ mod conversations;
 mod crash;
 mod desk;
 mod drill;
+#[cfg(feature = "etcd-tests")]
+mod elected;
 mod faults;
+mod golden;
 mod hostile;
 mod journals;
 mod lobster;

@@ -14,17 +14,19 @@ use serde_json::Value;
 use wire::ouch::codes;
 
 use crate::{
-    client::enter,
+    client::{Client, enter},
     party::{Party, Random, parties, trade},
-    venue::{Home, Settings, Venue, eventually, json, output, printed, seed, text},
+    venue::{HUNG, Home, PASSWORD, Settings, Venue, eventually, json, output, printed, seed, text},
 };
 
 /// Two homes with keys of one pair.
-struct Pair {
-    nodes: [Home; 2],
+pub(crate) struct Pair {
+    pub(crate) nodes: [Home; 2],
     keys: PathBuf,
     /// Where each node listens for the other.
     links: [SocketAddr; 2],
+    /// Arguments of every start.
+    pub(crate) more: Vec<String>,
     _dir: tempfile::TempDir,
 }
 
@@ -35,15 +37,15 @@ fn free() -> SocketAddr {
 }
 
 impl Pair {
-    fn new(ack: &'static str) -> Self {
+    pub(crate) fn new(ack: &'static str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let keys = dir.path().join("keys");
         printed(&["keys", "--dir", &keys.display().to_string(), "--node", "node-1", "--node", "node-2"]);
         let nodes = [1, 2].map(|_| Home::new(Settings { ack, segment_mib: 1, ..Settings::default() }));
-        Self { nodes, keys, links: [free(), free()], _dir: dir }
+        Self { nodes, keys, links: [free(), free()], more: Vec::new(), _dir: dir }
     }
 
-    fn prepare(&mut self, node: usize, verb: &'static str, more: &[&str]) {
+    fn prepare(&mut self, node: usize, verb: &'static str) {
         let mut args = vec!["--shards".to_owned(), (node + 1).to_string()];
         let other = self.links[1 - node].to_string();
         for (flag, value) in [
@@ -54,36 +56,55 @@ impl Pair {
         ] {
             args.extend([flag.to_owned(), value]);
         }
-        args.extend(more.iter().map(ToString::to_string));
+        args.extend(self.more.iter().cloned());
         self.nodes[node].settings.verb = verb;
         self.nodes[node].settings.args = args;
     }
 
     /// Starts a node as the one that leads.
     fn lead(&mut self, node: usize) -> Venue {
-        self.prepare(node, "run", &[]);
+        self.prepare(node, "run");
         self.nodes[node].start()
     }
 
-    /// Starts a node as the one that follows.
-    fn follow(&mut self, node: usize) -> Venue {
-        self.prepare(node, "standby", &[]);
+    /// The same where a coordinator must agree: it is not ready yet.
+    #[cfg(feature = "etcd-tests")]
+    pub(crate) fn found(&mut self, node: usize) -> Venue {
+        self.prepare(node, "run");
         let mut venue = self.nodes[node].launch();
         venue.line("following");
         venue
     }
 
-    fn data(&self, node: usize) -> String {
+    /// Starts a node as the one that follows.
+    pub(crate) fn follow(&mut self, node: usize) -> Venue {
+        self.prepare(node, "standby");
+        let mut venue = self.nodes[node].launch();
+        venue.line("following");
+        venue
+    }
+
+    pub(crate) fn data(&self, node: usize) -> String {
         self.nodes[node].data().display().to_string()
     }
 
-    /// What a node says of itself.
-    fn status(&self, node: usize) -> Value {
-        json(&["node", "--data", &self.data(node)])
+    /// What a node says of itself; nothing while it goes from one role to the other.
+    pub(crate) fn status(&self, node: usize) -> Value {
+        let output = output(&["node", "--data", &self.data(node)]);
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 
-    fn wait_in_sync(&self, leader: usize) {
-        eventually("the standby is in sync", || self.status(leader)["standby"]["in_sync"] == true);
+    pub(crate) fn wait_in_sync(&self, leader: usize) {
+        let begun = Instant::now();
+        while self.status(leader)["standby"]["in_sync"] != true {
+            assert!(
+                begun.elapsed() < HUNG,
+                "the standby does not come into sync; node 1:\n{}\nnode 2:\n{}",
+                self.nodes[0].log(),
+                self.nodes[1].log()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Makes a standby lead.
@@ -94,7 +115,7 @@ impl Pair {
     }
 }
 
-fn hear(parties: &[Party], venue: &Venue) {
+pub(crate) fn hear(parties: &[Party], venue: &Venue) {
     for party in parties {
         party.hear_again(venue);
     }
@@ -228,6 +249,51 @@ fn without_its_standby_a_replicated_primary_acknowledges_nothing_until_that_is_o
     assert_eq!(pair.nodes[1].replay(2)["state"], text(&stopped, "state"));
 }
 
+/// What the leader has let go of comes as a snapshot, while it trades.
+#[test]
+fn a_fresh_standby_begins_with_a_snapshot_when_the_past_is_gone() {
+    let mut random = Random::seed_from_u64(seed());
+    let mut pair = Pair::new("disk");
+    let mut parties = parties();
+    let data = pair.data(0);
+    let archive = pair.nodes[0].file("archive").display().to_string();
+    let mut venue = pair.lead(0);
+    // Two snapshots behind several segments.
+    for segments in [2, 4] {
+        while journal::inspect::info(&data).expect("a journal").segments.len() < segments {
+            trade(&venue, &mut parties, &mut random);
+        }
+        venue.stop();
+        venue = pair.lead(0);
+    }
+    let retired = json(&["journal", "retire", "--json", "--data", &data, "--archive", &archive]);
+    assert!(retired["removed"].as_u64().is_some_and(|removed| removed > 0), "{retired}");
+    assert_eq!(retired["removed"], retired["archived"]);
+    trade(&venue, &mut parties, &mut random);
+    // What is gone cannot be said again, which is said; what is there can.
+    let user = parties[0].user;
+    assert!(Client::try_log_in(venue.address, user, PASSWORD, "", 1).is_err());
+    eventually("it is said", || pair.nodes[0].log_lines("and the log has them from").len() == 1);
+
+    let standby = pair.follow(1);
+    trade(&venue, &mut parties, &mut random);
+    pair.wait_in_sync(0);
+    trade(&venue, &mut parties, &mut random);
+    assert_eq!(pair.nodes[1].log_lines("begins with the snapshot at position").len(), 1);
+    let stopped = venue.stop();
+    eventually("the standby has all", || pair.status(1)["last_sequence"] == stopped["last_sequence"]);
+    // A copy that begins in the middle opens again, too.
+    standby.stop();
+    let mut standby = pair.follow(1);
+    pair.promote(1, &mut standby);
+    assert_eq!(standby.recovered_state(), text(&stopped, "state"));
+    for party in &parties {
+        let last = party.told.len() as u64;
+        let again = standby.client_from(party.user, last - 10).up_to(last);
+        assert_eq!(again, party.told[party.told.len() - 11..]);
+    }
+}
+
 #[test]
 fn a_node_leads_only_when_it_may() {
     let mut pair = Pair::new("disk+replica");
@@ -252,7 +318,7 @@ fn a_node_leads_only_when_it_may() {
     standby.ready();
     let mut venue = venue;
     assert_eq!(venue.line("deposed")["epoch"], promoted["epoch"]);
-    assert_eq!(pair.status(0)["role"], "standby");
+    eventually("the first follows", || pair.status(0)["role"] == "standby");
     pair.wait_in_sync(1);
     standby.client_from("ALICE", 1).up_to(2);
 }

@@ -136,6 +136,10 @@ impl Venue for Paused {
         Ok(self.reports[usize::try_from(position.0 / 64).expect("few") - 1])
     }
 
+    fn oldest(&self) -> Position {
+        Position(0)
+    }
+
     fn gate(&self) -> Position {
         Position(u64::MAX)
     }

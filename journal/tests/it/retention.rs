@@ -203,7 +203,8 @@ fn a_gap_and_a_beginning_that_says_nothing_are_refused() {
     drain(&journal);
     let next = indexes(dir.path()).len() as u64;
     let spare = dir.path().join(format!("spare-{next:010}.tmp"));
-    wait("a spare", || fs::read(&spare).is_ok_and(|bytes| bytes.len() as u64 > SEGMENT && bytes[0] == b'F'));
+    // Its header is written last. In a hurry it is left without its zeros.
+    wait("a spare", || fs::read(&spare).is_ok_and(|bytes| bytes.first() == Some(&b'F')));
     journal.close().expect("closes");
 
     let gap = tempfile::tempdir().expect("a directory");
