@@ -1,7 +1,7 @@
 //! An audit over the wire: whether an exchange still says everything that it has said.
 //!
-//! 1. Each session logs in again, from its first message, and asks something: the answer comes behind everything that was
-//!    said before.
+//! 1. Each session logs in again, from its first message, and asks something: the answer comes behind everything that
+//!    was said before.
 //! 2. What it is told must be, number by number, what was kept of it when it happened.
 //! 3. Each order that was acknowledged must be acknowledged there once.
 

@@ -8,8 +8,8 @@
 //! 3. a client finds out when that is over ([`client`]): the first order accepted, or the answer that had to wait;
 //! 4. every session is audited from its first message ([`audit`](crate::audit)).
 //!
-//! At the end live books, replays of every directory and a recovery must have the same state. A drill in which nothing was
-//! acknowledged before it broke has shown nothing, and fails.
+//! At the end live books, a replay of every directory and, where there is one exchange, a recovery must have the same
+//! state. A drill in which nothing was acknowledged before it broke has shown nothing, and fails.
 
 mod client;
 mod crash;
@@ -274,8 +274,8 @@ impl<'a> Scene<'a> {
         Client::come_back(address, &self.users[session], symbol.padded(), told)
     }
 
-    /// The sessions of the load come back, each where it was, and the first of them orders until it is accepted. Returns
-    /// when that was, and how many orders were refused before.
+    /// The sessions of the load come back, each where it was, and the first of them orders until it is accepted.
+    /// Returns when that was, and how many orders were refused before.
     fn come_back(&mut self, address: SocketAddr) -> Result<(Instant, u32), String> {
         let mut accepted = None;
         for session in 0..SESSIONS {

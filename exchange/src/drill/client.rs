@@ -40,7 +40,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Logs in for what comes behind what it was told, and hears all of it. What it is told, and was, must fit together.
+    /// Logs in for what comes behind what it was told, and hears all of it. What it is told and what it was told must fit
+    /// together.
     pub(super) fn come_back(
         address: SocketAddr,
         user: &User,

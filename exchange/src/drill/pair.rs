@@ -88,8 +88,8 @@ impl Pair {
         })
     }
 
-    /// Stops both nodes, and compares what they have: hashes of the live books and of a replay of each directory, and the
-    /// two journals.
+    /// Stops both nodes, and compares what they have: hashes of the live books and of a replay of each directory, and
+    /// the two journals.
     pub(super) fn end(
         &self,
         scene: &mut Scene<'_>,

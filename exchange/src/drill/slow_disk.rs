@@ -1,7 +1,7 @@
 //! `exchange drill slow-disk`: a pair whose standby does not answer for a while.
 //!
-//! The standby is stopped with SIGSTOP: from the node that leads, that is a disk under the standby which takes that long.
-//! No disk is slowed.
+//! The standby is stopped with SIGSTOP: from the node that leads, that is a disk under the standby which takes that
+//! long. No disk is slowed.
 
 use std::{
     sync::{
