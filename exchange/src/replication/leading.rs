@@ -514,6 +514,9 @@ impl Driver {
             match asked.request {
                 Request::Status => asked.done(self.status()),
                 Request::Promote { .. } => asked.refused("this node leads already"),
+                Request::Switch if self.replica.mode() != Mode::Replicated => {
+                    asked.refused("no standby is on record as having everything");
+                }
                 Request::Switch => match self.machine.hand_over(boot_nanos()) {
                     Ok(()) => self.switching = Some(asked),
                     Err(error) => asked.refused(&error.to_string()),
