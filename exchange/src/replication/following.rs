@@ -114,6 +114,8 @@ struct Driver {
     next_try_nanos: u64,
     wishes: Arc<Mutex<VecDeque<Asked>>>,
     promoting: Option<Asked>,
+    /// The other node has handed over on purpose: what clients know of their orders is what is so.
+    handed_over: bool,
     /// The rules have said that this node leads.
     leads: Option<Promotion>,
     said: Option<String>,
@@ -168,6 +170,7 @@ pub(crate) fn follow(of: Following, ready: impl FnOnce()) -> Result<Outcome, Str
         next_try_nanos: 0,
         wishes,
         promoting: None,
+        handed_over: false,
         leads: None,
         said: None,
     };
@@ -332,6 +335,7 @@ impl Driver {
             let address = wire.stream.address();
             self.said = None;
             info!("replication: {} answers at {address}", self.of.node.peer());
+            self.handed_over = false;
             self.machine.link_up(now);
             self.act()?;
         }
@@ -531,6 +535,7 @@ impl Driver {
                     }
                 }
                 Action::HandedOver { next } => {
+                    self.handed_over = true;
                     let differs = self.journal.as_ref().and_then(|open| open.differs.clone());
                     match (differs, &mut self.of.election) {
                         (Some(why), _) => error!("handed over to, and not able to lead: {why}"),
@@ -549,7 +554,11 @@ impl Driver {
                     let Some(Open { appender, found, follower, .. }) = self.journal.take() else {
                         return Err("told to lead without a journal".into());
                     };
-                    let cancel_only = Duration::from_nanos(cancel_only_nanos);
+                    let cancel_only = if self.handed_over {
+                        Duration::ZERO
+                    } else {
+                        Duration::from_nanos(cancel_only_nanos)
+                    };
                     let (kept, asked) = (self.kept, self.promoting.take());
                     let election = self.of.election.take();
                     self.leads = Some(Promotion {

@@ -199,9 +199,7 @@ fn a_switch_hands_over_and_back_without_losing_anything() {
         assert_eq!(deposed["epoch"], switched["epoch"]);
         hear(&parties, &venues[to]);
         let archive = pair.nodes[from].data().join("archive");
-        eventually("clients may order again", || {
-            pair.nodes[to].log_lines("new orders are taken from now on").len() > round / 2
-        });
+        // Orders are taken at once: nobody's orders are in another state than they think.
         trade(&venues[to], &mut parties, &mut random);
         assert!(!archive.exists(), "nothing had to be cut");
     }
