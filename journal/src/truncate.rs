@@ -66,6 +66,16 @@ pub struct Truncated {
 /// # Errors
 /// When the mark is not this journal's, the directory is in use, or the filesystem refuses.
 pub fn truncate(dir: &Path, to: Mark, archive: &Path) -> Result<Truncated, TruncateError> {
+    truncate_with(dir, to, archive, || Ok(()))
+}
+
+/// The same, asking before each step whether to go on: tests stop there.
+fn truncate_with(
+    dir: &Path,
+    to: Mark,
+    archive: &Path,
+    mut go_on: impl FnMut() -> Result<(), OpenError>,
+) -> Result<Truncated, TruncateError> {
     let _lock = DirLock::take(dir)?;
     if fs::symlink_metadata(dir.join(tail::LINK)).is_ok() {
         return Err(TruncateError::Tail(dir.to_path_buf()));
@@ -102,13 +112,16 @@ pub fn truncate(dir: &Path, to: Mark, archive: &Path) -> Result<Truncated, Trunc
         .collect();
     fs::create_dir_all(archive).map_err(|error| io_error("create", archive, error))?;
     for (path, header) in &beyond {
+        go_on()?;
         truncated.archived.push(keep(path, header, to, archive)?);
     }
     // A spare was made to follow the last segment; it may have another to follow now.
     for spare in &found.spares {
+        go_on()?;
         fs::remove_file(spare).map_err(|error| io_error("remove", spare, error))?;
     }
     for (path, header) in beyond.iter().rev() {
+        go_on()?;
         // Segment 0 stays, or there would be no journal; before another first one nothing is cut.
         if header.base() >= to.position.0 && header.index > 0 {
             fs::remove_file(path).map_err(|error| io_error("remove", path, error))?;
@@ -147,4 +160,96 @@ fn keep(path: &Path, header: &SegmentHeader, to: Mark, archive: &Path) -> Result
     };
     written().map_err(|error| io_error("keep a copy as", &kept, error))?;
     Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::{Command, Epoch, Nanos, Sequence, Sequenced};
+
+    use super::*;
+    use crate::{Appender, Journal, Options, Reader};
+
+    fn open(dir: &Path) -> Appender {
+        let options = Options { segment_bytes: 32 << 10, tail_bytes: 8 << 10, ..Options::small() };
+        Journal::open(dir, &options, Arc::new(|| {})).expect("opens").0
+    }
+
+    /// Commands one behind the other, each its own batch; gives the marks where batches end.
+    fn write(journal: &mut Appender, commands: u64) -> Vec<Mark> {
+        let mut marks = vec![journal.mark()];
+        while marks.len() as u64 <= commands {
+            let (sequence, nanos) = (journal.last_sequence().next(), journal.last_nanos());
+            let nanos = Nanos(nanos.0 + 1);
+            if journal.append_command(&Sequenced { sequence, nanos, command: Command::EndOfDay }).is_ok() {
+                journal.commit();
+                marks.push(journal.mark());
+            }
+        }
+        marks
+    }
+
+    fn sequences(dir: &Path) -> Vec<Sequence> {
+        let reader = Reader::open(dir).expect("opens for reading");
+        reader.records().map(|record| record.expect("a good record").sequence).collect()
+    }
+
+    /// Whatever step is the last before a stop: the journal opens, has at least what stays and at most what was there, and
+    /// the cut can be made again; what was cut is in the archive.
+    #[test]
+    fn a_cut_that_stops_anywhere_can_be_made_again() {
+        let whole = tempfile::tempdir().expect("a directory");
+        let mut journal = open(whole.path());
+        let marks = write(&mut journal, 1_200);
+        journal.close().expect("closes");
+        let all = sequences(whole.path());
+        let to = marks[300];
+        let mut stops = 0;
+        for last in 0.. {
+            let dir = tempfile::tempdir().expect("a directory");
+            for entry in fs::read_dir(whole.path()).expect("lists") {
+                let path = entry.expect("an entry").path();
+                if path.extension().is_some_and(|extension| extension == "seg") {
+                    fs::copy(&path, dir.path().join(path.file_name().expect("a name"))).expect("copies");
+                }
+            }
+            let archive = dir.path().join("archive");
+            let mut steps = 0;
+            let stopped = truncate_with(dir.path(), to, &archive, || {
+                steps += 1;
+                let stop = || io_error("stop at", dir.path(), std::io::ErrorKind::Other.into());
+                if steps > last { Err(stop()) } else { Ok(()) }
+            });
+            if stopped.is_ok() {
+                break;
+            }
+            stops += 1;
+            // It opens as a journal that was closed there, and its process dies again.
+            let left = sequences(dir.path());
+            assert!(left.len() >= 300 && all.starts_with(&left), "{last} steps leave {}", left.len());
+            drop(open(dir.path()));
+            open(dir.path()).close().expect("closes");
+            let truncated = truncate(dir.path(), to, &archive).expect("cut");
+            assert!(truncated.bytes > 0, "{last} steps");
+            assert_eq!(sequences(dir.path()), all[..300], "after {last} steps");
+            // All that is not in the journal any more is in the archive, segment by segment.
+            for entry in fs::read_dir(whole.path()).expect("lists") {
+                let path = entry.expect("an entry").path();
+                let index = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+                let Some(index) = index.filter(|index| (index + 1) * (32 << 10) > to.position.0) else {
+                    continue;
+                };
+                let name = format!("cut-at-{:020}-{:016x}-{index:010}.seg", to.position, to.chain);
+                assert!(archive.join(&name).exists(), "{name} after {last} steps");
+            }
+            // Another history goes on from there.
+            let mut journal = open(dir.path());
+            journal.begin_epoch(Epoch(2));
+            write(&mut journal, 50);
+            journal.close().expect("closes");
+            assert_eq!(sequences(dir.path()).len(), 350);
+        }
+        assert!(stops > 4, "{stops} steps");
+    }
 }
