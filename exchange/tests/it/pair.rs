@@ -204,7 +204,10 @@ fn a_switch_hands_over_and_back_without_losing_anything() {
         assert!(!archive.exists(), "nothing had to be cut");
     }
     let [first, second] = venues;
+    // Who has just taken over is alone until the other one follows, and may stop before that.
+    pair.wait_in_sync(1);
     let stopped = second.stop();
+    eventually("the other one has all", || pair.status(0)["last_sequence"] == stopped["last_sequence"]);
     first.stop();
     assert_eq!(pair.nodes[0].replay(1)["state"], text(&stopped, "state"));
     assert_eq!(pair.nodes[1].replay(4)["state"], text(&stopped, "state"));
