@@ -208,12 +208,7 @@ impl<'a> Process<'a> {
         let (dir, config) = (&self.args.data, &self.choices.config);
         let mut leads = None;
         if let Some(node) = &self.node {
-            let mut kept = KeptFile::read(dir)?;
-            if kept.kept.complete && journal::lost_its_tail(dir) {
-                kept.kept.complete = false;
-                kept.write(dir)?;
-            }
-            leads = Some(Leads { kept, ..Leads::of(node) });
+            leads = Some(Leads { kept: KeptFile::read_before_opening(dir)?, ..Leads::of(node) });
         }
         let recovered = recover(
             dir,

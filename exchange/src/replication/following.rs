@@ -128,23 +128,14 @@ struct Driver {
 pub(crate) fn follow(of: Following, ready: impl FnOnce()) -> Result<Outcome, String> {
     let dir = of.node.data.clone();
     fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    let mut kept = KeptFile::read(&dir)?;
-    if kept.kept.complete && journal::lost_its_tail(&dir) {
-        // What only the tail held may have been acknowledged as received. On record before the journal is opened,
-        // which makes a new tail.
-        warn!("this machine was restarted without a clean stop: what only the tail held is lost");
-        kept.kept.complete = false;
-        kept.write(&dir)?;
-    }
+    let mut kept = KeptFile::read_before_opening(&dir)?;
     let poll = Poll::new().map_err(|error| format!("no poll: {error}"))?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(|error| format!("no waker: {error}"))?);
     let journal = open(&dir, &of, &waker, None)?;
     if let Some(open) = &journal
         && open.found.cut.is_some()
-        && kept.kept.complete
     {
-        kept.kept.complete = false;
-        kept.write(&dir)?;
+        kept.doubt(&dir)?;
     }
     let log = journal.as_ref().map(log_of).transpose()?;
     let machine = Standby::new(of.settings, of.node.id(), log, kept.kept);
@@ -194,14 +185,7 @@ fn open(
         Some((begin, options)) => journal::Options { begin: Some(begin), ..options },
         None => of.options.clone(),
     };
-    let options = journal::Options { ack: AckPolicy::Disk, ..options };
-    let on_progress = {
-        let waker = Arc::clone(waker);
-        Arc::new(move || {
-            let _ = waker.wake();
-        })
-    };
-    let (appender, found) = match Journal::open(dir, &options, on_progress) {
+    let (appender, found) = match open_journal(dir, options, waker) {
         Ok(opened) => opened,
         Err(OpenError::NoBeginning { file }) => {
             warn!("{}: a copy that had not begun: it is put away", file.display());
@@ -213,6 +197,20 @@ fn open(
     let (follower, mark) = recovery::follow(dir, &found, &of.how, true, &of.wake)?;
     let apply_from = mark.map_or(Position(0), |(mark, _)| mark.position);
     Ok(Some(Open { appender, found, follower, apply_from, differs: None }))
+}
+
+/// Opens the journal as a follower does: what it says it has is on its disk.
+fn open_journal(
+    dir: &Path,
+    options: journal::Options,
+    waker: &Arc<Waker>,
+) -> Result<(Appender, Recovery), OpenError> {
+    let options = journal::Options { ack: AckPolicy::Disk, ..options };
+    let waker = Arc::clone(waker);
+    let on_progress = Arc::new(move || {
+        let _ = waker.wake();
+    });
+    Journal::open(dir, &options, on_progress)
 }
 
 /// The epochs of a journal that has been opened.
@@ -646,13 +644,9 @@ impl Driver {
         let loaded = snapshot::load(&place, cluster)?;
         let options = journal::Options { tail_bytes: ring_bytes, segment_bytes, ..self.of.options.clone() };
         let begin = Begin { cluster, mark: from, last_sequence: None };
-        let options = journal::Options { begin: Some(begin), ack: AckPolicy::Disk, ..options };
-        let waker = Arc::clone(&self.waker);
-        let on_progress = Arc::new(move || {
-            let _ = waker.wake();
-        });
+        let options = journal::Options { begin: Some(begin), ..options };
         let (appender, found) =
-            Journal::open(&self.dir, &options, on_progress).map_err(|error| error.to_string())?;
+            open_journal(&self.dir, options, &self.waker).map_err(|error| error.to_string())?;
         let follower = Follower::begin(Arc::clone(&self.of.how), &self.of.wake, Some(loaded))?;
         info!("begins with the snapshot at position {}", mark.position);
         self.journal = Some(Open { appender, found, follower, apply_from: mark.position, differs: None });

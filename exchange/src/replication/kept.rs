@@ -12,6 +12,7 @@ use std::{
 };
 
 use cluster::{Epoch, Kept};
+use log::warn;
 
 const NAME: &str = "pair";
 
@@ -39,6 +40,26 @@ impl KeptFile {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self { kept: Kept::NEW, alone: false }),
             Err(error) => Err(format!("{}: {error}", path.display())),
         }
+    }
+
+    /// Reads it before the journal in `dir` is opened, which makes a new tail: what only a lost tail held may have been
+    /// acknowledged as received, and that goes on record first.
+    pub(crate) fn read_before_opening(dir: &Path) -> Result<Self, String> {
+        let mut kept = Self::read(dir)?;
+        if kept.kept.complete && journal::lost_its_tail(dir) {
+            warn!("this machine was restarted without a clean stop: what only the tail held is lost");
+            kept.doubt(dir)?;
+        }
+        Ok(kept)
+    }
+
+    /// Puts on record, if it is not yet, that this node may lack what it has acknowledged.
+    pub(crate) fn doubt(&mut self, dir: &Path) -> Result<(), String> {
+        if !self.kept.complete {
+            return Ok(());
+        }
+        self.kept.complete = false;
+        self.write(dir)
     }
 
     /// Writes it, durably.

@@ -54,9 +54,8 @@ impl Leads {
     /// # Errors
     /// When the node must not lead.
     pub(super) fn begin(&mut self, node: &Node, found: &Recovery) -> Result<domain::Epoch, String> {
-        if found.cut.is_some() && self.kept.kept.complete {
-            self.kept.kept.complete = false;
-            self.kept.write(&node.data)?;
+        if found.cut.is_some() {
+            self.kept.doubt(&node.data)?;
         }
         if !self.kept.kept.complete {
             return Err(format!(
