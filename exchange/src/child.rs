@@ -41,6 +41,8 @@ pub(crate) struct NodeArguments {
     pub(crate) listen: SocketAddr,
     /// Where it finds the other node while that one leads.
     pub(crate) peer: SocketAddr,
+    /// The etcd that decides who leads, if one does, as `--coordinator` takes it.
+    pub(crate) coordinator: Option<String>,
 }
 
 impl Arguments {
@@ -98,13 +100,16 @@ impl Exchange {
         if let Some(config) = &arguments.config {
             command.arg("--config").arg(config);
         }
-        if let Some(NodeArguments { number, keys, listen, peer }) = &arguments.node {
+        if let Some(NodeArguments { number, keys, listen, peer, coordinator }) = &arguments.node {
             let peer_is = if verb == "standby" { "--primary" } else { "--peer" };
             command
                 .args(["--node", &number.to_string(), "--listen", &listen.to_string()])
                 .args([peer_is, &peer.to_string()])
                 .arg("--keys")
                 .arg(keys);
+            if let Some(endpoints) = coordinator {
+                command.args(["--coordinator", endpoints]);
+            }
         }
         let mut child = command
             .env("RUST_LOG", "error")
@@ -130,7 +135,7 @@ impl Exchange {
                         // The one before may not have been waited for.
                         let _ = refresh.try_send(());
                     // The others are what balancing does, move by move: the status counts it.
-                    } else if ["following", "recovered", "ready", "stopped"].contains(&event)
+                    } else if ["following", "recovered", "ready", "deposed", "stopped"].contains(&event)
                         && sender.send(value).is_err()
                     {
                         return;
@@ -155,6 +160,11 @@ impl Exchange {
         let address = ready["soup"].as_str().unwrap_or_default();
         self.address = address.parse().map_err(|error| format!("ready at \"{address}\": {error}"))?;
         Ok(())
+    }
+
+    /// Waits until it knows that another node leads in its stead.
+    pub(crate) fn wait_until_deposed(&self) -> Result<(), String> {
+        self.expect("deposed").map(|_| ())
     }
 
     /// Sends it a signal.

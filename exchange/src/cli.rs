@@ -114,6 +114,10 @@ pub(crate) struct Drill {
     /// slow-disk, else disk.
     #[arg(long, value_name = "POLICY", value_parser = ["memory", "disk", "disk+replica", "two-disks"])]
     pub(crate) ack: Option<String>,
+    /// For failover and partition: let an etcd decide who leads. The drill starts one of three members, from the `etcd` on
+    /// the PATH (Debian: etcd-server).
+    #[arg(long)]
+    pub(crate) etcd: bool,
     /// The seed of the load and of the moments at which things break.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,
@@ -132,8 +136,8 @@ pub(crate) struct Drill {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Disaster {
     /// A pair, of which the node that leads is killed (SIGKILL) under load. The other one is promoted as soon as it
-    /// follows nobody, clients go on there where they were, and the killed one comes back as its standby; what only it
-    /// had is cut off. Roles alternate. Open again: from the kill to the first order that is accepted after it.
+    /// follows nobody, or with --etcd takes over when the lease is gone; clients go on there where they were, and the
+    /// killed one comes back as its standby; what only it had is cut off. Roles alternate. Open again: from the kill to the first order that is accepted after it.
     Failover,
     /// One exchange, killed (SIGKILL) under load and started again on its directory. Open again: from the kill to the
     /// first order that is accepted after it.
@@ -150,6 +154,9 @@ pub(crate) enum Disaster {
     /// A pair whose link is cut, by a relay between the nodes that goes silent or closes. Nothing may be acknowledged
     /// meanwhile; when it heals, all goes on. It is cut again and standing alone is put on record: all goes on without the
     /// standby, which catches up when the link heals. Open again: from when it heals to the answer that waited.
+    /// With --etcd: standing alone is put on record by itself; then the node that leads is cut off from the etcd, too, the
+    /// other one takes over, and what the first is asked is never acknowledged. Roles alternate. Open again: from the cut to the
+    /// first order that the other one accepts.
     Partition,
 }
 

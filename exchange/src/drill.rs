@@ -15,6 +15,7 @@ mod client;
 mod crash;
 mod disk_full;
 mod failover;
+mod isolation;
 mod pair;
 mod partition;
 mod relay;
@@ -83,6 +84,9 @@ enum Pretended {
 /// The command.
 pub(crate) fn drill(args: &cli::Drill) -> Result<(), String> {
     let ack = ack_of(args)?;
+    if args.etcd && !matches!(args.what, Disaster::Failover | Disaster::Partition) {
+        return Err(format!("--etcd: nobody is elected in drill {}", name_of(args.what)));
+    }
     let mut temporary = None;
     let root: PathBuf = match &args.data {
         Some(dir) if dir.exists() => {
@@ -104,6 +108,7 @@ pub(crate) fn drill(args: &cli::Drill) -> Result<(), String> {
     let mut done = match args.what {
         Disaster::Crash => crash::crash(&mut scene),
         Disaster::Failover => failover::failover(&mut scene),
+        Disaster::Partition if args.etcd => isolation::isolation(&mut scene),
         Disaster::Partition => partition::partition(&mut scene),
         Disaster::DiskFull => disk_full::disk_full(&mut scene),
         Disaster::SlowDisk => slow_disk::slow_disk(&mut scene),
@@ -223,11 +228,12 @@ impl<'a> Scene<'a> {
         };
         scene.say(
             &format!(
-                "drill {}: {} rounds, {} orders/s from {SESSIONS} sessions, ack {}, seed {}",
+                "drill {}: {} rounds, {} orders/s from {SESSIONS} sessions, ack {}{}, seed {}",
                 scene.name(),
                 args.rounds,
                 args.rate,
                 scene.ack,
+                if args.etcd { ", an etcd decides who leads" } else { "" },
                 args.seed
             ),
             json!({
@@ -236,6 +242,7 @@ impl<'a> Scene<'a> {
                 "rounds": args.rounds,
                 "rate": args.rate,
                 "ack": scene.ack,
+                "etcd": args.etcd,
                 "seed": args.seed,
             }),
         );
@@ -399,6 +406,7 @@ fn ack_of(args: &cli::Drill) -> Result<&'static str, String> {
     const REPLICATED: &[&str] = &["disk+replica", "two-disks"];
     let (default, sensible): (&str, &[&str]) = match args.what {
         Disaster::Crash | Disaster::DiskFull => ("disk", &["memory", "disk"]),
+        Disaster::Failover if args.etcd => ("disk+replica", REPLICATED),
         Disaster::Failover => ("disk+replica", &ALL),
         Disaster::Partition => ("disk+replica", REPLICATED),
         Disaster::SlowDisk => ("two-disks", REPLICATED),

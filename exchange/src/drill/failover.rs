@@ -19,11 +19,13 @@ pub(super) fn failover(scene: &mut Scene<'_>) -> Result<(), String> {
         scene.patience.pause(moment)?;
         let killed = Instant::now();
         leading.kill()?;
-        scene
-            .patience
-            .eventually("the standby follows nobody", || Ok(pair.status(other)?["follows"].is_null()))?;
-        let promoted = ask(pair.data(other), Request::Promote { force: false })
-            .map_err(|error| format!("node {} cannot be promoted: {error}", other + 1))?;
+        if !pair.is_elected() {
+            scene
+                .patience
+                .eventually("the standby follows nobody", || Ok(pair.status(other)?["follows"].is_null()))?;
+            ask(pair.data(other), Request::Promote { force: false })
+                .map_err(|error| format!("node {} cannot be promoted: {error}", other + 1))?;
+        }
         following.wait_until_ready()?;
         let promoted_after = killed.elapsed();
         scene.hear(traffic.killed()?)?;
@@ -49,7 +51,7 @@ pub(super) fn failover(scene: &mut Scene<'_>) -> Result<(), String> {
             ),
             json!({
                 "leads": leader + 1,
-                "epoch": promoted["epoch"],
+                "epoch": pair.status(leader)?["epoch"],
                 "promoted_ms": millis(promoted_after),
                 "refused": refused,
                 "cut": was_cut,

@@ -6,6 +6,7 @@ use std::{
     time::SystemTime,
 };
 
+use coordinator::local::{LocalEtcd, LocalOptions};
 use journal::{
     Reader,
     compare::{Then, compare},
@@ -30,18 +31,46 @@ pub(super) struct Pair {
     listen: [SocketAddr; 2],
     /// Where each node is found by the other one.
     found: [SocketAddr; 2],
+    /// Where each node finds the members of the etcd that decides who leads, if one does.
+    coordinator: [Vec<String>; 2],
+    /// That etcd; it ends with this pair.
+    etcd: Option<LocalEtcd>,
     patience: Patience,
 }
 
+/// Members of the etcd of a drill: one may be lost.
+const MEMBERS: usize = 3;
+
 impl Pair {
-    /// Makes keys, and chooses places.
+    /// Makes keys, chooses places, and starts an etcd if the drill shall have one.
     pub(super) fn new(scene: &Scene<'_>) -> Result<Self, String> {
         let keys = scene.root.join("keys");
         link::identity::create(&keys, &[name_of(1), name_of(2)], SystemTime::now())
             .map_err(|error| error.to_string())?;
         let listen = [free()?, free()?];
         let data = [scene.root.join("node-1"), scene.root.join("node-2")];
-        Ok(Self { data, keys, listen, found: listen, patience: scene.patience.clone() })
+        let etcd = (scene.args.etcd)
+            .then(|| LocalEtcd::start(&scene.root.join("etcd"), LocalOptions::new(MEMBERS)))
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        let endpoints = etcd.as_ref().map(LocalEtcd::endpoints).unwrap_or_default();
+        let coordinator = [endpoints.clone(), endpoints];
+        Ok(Self { data, keys, listen, found: listen, coordinator, etcd, patience: scene.patience.clone() })
+    }
+
+    /// Whether an etcd decides who leads.
+    pub(super) const fn is_elected(&self) -> bool {
+        self.etcd.is_some()
+    }
+
+    /// Where a node finds the members of the etcd.
+    pub(super) fn members(&self, node: usize) -> &[String] {
+        &self.coordinator[node]
+    }
+
+    /// Lets a node find them elsewhere.
+    pub(super) fn find_members_at(&mut self, node: usize, endpoints: Vec<String>) {
+        self.coordinator[node] = endpoints;
     }
 
     /// Where a node listens for the other one.
@@ -67,7 +96,11 @@ impl Pair {
     fn arguments(&self, scene: &Scene<'_>, node: usize) -> Arguments {
         let number = if node == 0 { 1 } else { 2 };
         let (keys, listen, peer) = (self.keys.clone(), self.listen[node], self.found[1 - node]);
-        Arguments { node: Some(NodeArguments { number, keys, listen, peer }), ..scene.arguments() }
+        let coordinator = self.is_elected().then(|| self.coordinator[node].join(","));
+        Arguments {
+            node: Some(NodeArguments { number, keys, listen, peer, coordinator }),
+            ..scene.arguments()
+        }
     }
 
     /// What a node says of itself.
@@ -84,7 +117,7 @@ impl Pair {
     pub(super) fn wait_in_sync(&self, leader: usize) -> Result<(), String> {
         self.patience.eventually("the standby is in sync", || {
             let status = self.status(leader)?;
-            Ok(status["standby"]["in_sync"] == true && status["alone"] == false)
+            Ok(status["standby"]["in_sync"] == true && status["alone"] == false && status["may_ack"] == true)
         })
     }
 

@@ -100,6 +100,28 @@ fn drill_partition_is_silent_while_the_link_is_cut() {
     Drilled::run(&["partition", "--seconds", "3", "--rounds", "2"], None).must_pass(2);
 }
 
+/// With a real etcd: it runs where one is (see scripts/check.sh, step etcd).
+#[cfg(feature = "etcd-tests")]
+mod elected {
+    use super::Drilled;
+
+    #[test]
+    fn drill_failover_needs_nobody_where_an_etcd_decides() {
+        Drilled::run(&["failover", "--etcd", "--seconds", "1", "--rounds", "2"], None).must_pass(2);
+    }
+
+    #[test]
+    fn drill_partition_goes_alone_on_record_and_takes_over_from_who_is_cut_off() {
+        Drilled::run(&["partition", "--etcd", "--seconds", "1", "--rounds", "2"], None).must_pass(2);
+    }
+
+    #[test]
+    fn drill_partition_with_an_etcd_says_what_is_lost() {
+        let drilled = Drilled::run(&["partition", "--etcd", "--seconds", "1", "--rounds", "1"], Some("lost"));
+        drilled.must_fail("1 lost, 0 duplicated");
+    }
+}
+
 #[test]
 fn drill_slow_disk_waits_for_a_standby_that_does_not_answer() {
     Drilled::run(&["slow-disk", "--seconds", "2", "--rounds", "1"], None).must_pass(1);
@@ -157,6 +179,8 @@ fn drill_refuses_what_makes_no_sense() {
     let there = dir.path().display().to_string();
     for (args, canary, says) in [
         (&["partition", "--ack", "disk"][..], None, "drill partition takes disk+replica or two-disks"),
+        (&["failover", "--etcd", "--ack", "disk"], None, "drill failover takes disk+replica or two-disks"),
+        (&["crash", "--etcd"], None, "nobody is elected in drill crash"),
         (&["crash", "--ack", "two-disks"], None, "drill crash takes memory or disk"),
         (&["crash", "--data", &there], None, "is there already"),
         (&["crash"], Some("gold"), "nothing is called \"gold\""),
