@@ -34,13 +34,13 @@ use core::fmt;
 use core::str::FromStr;
 use std::collections::VecDeque;
 
-use journal::Position;
+use domain::{Epoch, Position};
 
 #[cfg(doc)]
 use crate::Kept;
+use crate::NodeId;
 use crate::gate::Mode;
 use crate::mutation::{self, Mutation};
-use crate::{Epoch, NodeId};
 
 /// Times.
 #[derive(Clone, Copy, Debug)]
@@ -726,7 +726,7 @@ impl Elector {
             return false;
         }
         self.is_view_new = false;
-        let epoch = newest.max(candidate.promised).next_for(self.node);
+        let epoch = self.node.epoch_after(newest.max(candidate.promised));
         let write = Write {
             if_state: Some(state),
             if_leader: Some(leader),

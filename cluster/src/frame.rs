@@ -13,10 +13,10 @@
 
 use std::borrow::Cow;
 
-use journal::{ClusterId, Mark, Position};
+use domain::{ClusterId, Epoch, EpochStart, Mark, Position};
 
-use crate::history::{EpochStart, History};
-use crate::{Epoch, NodeId};
+use crate::NodeId;
+use crate::history::History;
 
 /// The version of these messages. A hello of another version is answered by a refusal.
 pub const VERSION: u32 = 1;

@@ -18,7 +18,7 @@
 //! that came back with less knows so ([`Kept::complete`](crate::Kept)), and does not promote itself until it has caught
 //! up. And nothing *new* is released until it has.
 
-use journal::Position;
+use domain::Position;
 
 /// What must be true of a report before a client may see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

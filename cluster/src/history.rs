@@ -16,18 +16,7 @@
 //! chains differ the two are not copies of one journal, whatever they say: nothing is truncated and the follower needs
 //! a fresh copy.
 
-use journal::Position;
-
-use crate::Epoch;
-
-/// Where an epoch begins: at the position of its first record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EpochStart {
-    /// The epoch.
-    pub epoch: Epoch,
-    /// Where its first record is.
-    pub position: Position,
-}
+use domain::{Epoch, EpochStart, Position};
 
 /// The newest epochs of a log, with the exact place where each begins. Older ones fall out; what stands before the
 /// first entry is of an epoch that is not told.

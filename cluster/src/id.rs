@@ -1,39 +1,27 @@
-//! What names a node and a term, and what a node keeps besides its journal.
+//! What names a node and gives it its epochs, and what a node keeps besides its journal.
 
 use core::fmt;
 
-/// A term of one primary. A new journal begins with epoch 1; each promotion takes a higher one; records never go back.
+use domain::Epoch;
+
+/// One of the exchanges of a cluster; the operator numbers them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
-pub struct Epoch(pub u32);
+pub struct NodeId(pub u64);
 
-impl Epoch {
-    /// Before any primary: what a node without a journal has promised.
-    pub const NONE: Self = Self(0);
-
-    /// The first epoch after this one that is this node's to begin. The two nodes of a cluster have an odd and an even
+impl NodeId {
+    /// The first epoch after `epoch` that is this node's to begin. The two nodes of a cluster have an odd and an even
     /// number, and begin odd and even epochs: so no epoch ever has two primaries, whoever promotes them, and whether or
     /// not there is a coordinator to ask.
     ///
     /// # Panics
     /// When 2^32 epochs have been, which is a programmer's error.
     #[must_use]
-    pub const fn next_for(self, node: NodeId) -> Self {
-        let step = if (self.0 as u64 + 1) % 2 == node.0 % 2 { 1 } else { 2 };
-        Self(self.0.checked_add(step).expect("epoch space exhausted"))
+    pub const fn epoch_after(self, epoch: Epoch) -> Epoch {
+        let step = if (epoch.0 as u64 + 1) % 2 == self.0 % 2 { 1 } else { 2 };
+        Epoch(epoch.0.checked_add(step).expect("epoch space exhausted"))
     }
 }
-
-impl fmt::Display for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-/// One of the exchanges of a cluster; the operator numbers them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(transparent)]
-pub struct NodeId(pub u64);
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,7 +54,7 @@ mod tests {
     fn no_epoch_is_both_nodes() {
         let (one, two) = (NodeId(1), NodeId(2));
         for epoch in 0..10 {
-            let (odd, even) = (Epoch(epoch).next_for(one), Epoch(epoch).next_for(two));
+            let (odd, even) = (one.epoch_after(Epoch(epoch)), two.epoch_after(Epoch(epoch)));
             assert!(odd.0 % 2 == 1 && even.0 % 2 == 0, "{odd} and {even}");
             assert!(odd > Epoch(epoch) && even > Epoch(epoch) && odd.0.abs_diff(even.0) == 1);
         }

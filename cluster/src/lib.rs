@@ -28,7 +28,7 @@
 //!
 //! The simulator's `node` is such a driver.
 //!
-//! What it rests on: one primary an epoch; each batch is sealed and chained, so a [`journal::Mark`] identifies all that
+//! What it rests on: one primary an epoch; each batch is sealed and chained, so a [`domain::Mark`] identifies all that
 //! is before it; two logs that have an epoch in common agree up to where the shorter of them leaves it. The protocol,
 //! the states and what each policy promises are in `docs/replication.md`.
 //!
@@ -49,4 +49,4 @@ mod random;
 pub mod sim;
 pub mod standby;
 
-pub use id::{Epoch, Kept, NodeId};
+pub use id::{Kept, NodeId};

@@ -19,12 +19,12 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use journal::{ClusterId, Mark, Position};
+use domain::{ClusterId, Epoch, Mark, Position};
 
+use crate::NodeId;
 use crate::frame::{Ack, HandOver, Heartbeat, Hello, Message, Reason, Refused, Start, Welcome};
 use crate::gate::Remote;
 use crate::history::{Divergence, History};
-use crate::{Epoch, NodeId};
 
 /// Times and bounds.
 #[derive(Clone, Copy, Debug)]
@@ -700,7 +700,7 @@ impl Primary {
         let Switch::Draining { end, .. } = self.switch else { return };
         let Link::Streaming(stream) = &self.link else { return };
         if stream.durable >= end.position {
-            let next = self.me.epoch.next_for(stream.standby);
+            let next = stream.standby.epoch_after(self.me.epoch);
             self.switch = Switch::Promising { end, next };
             self.actions.push_back(Action::Keep { promised: next });
         }

@@ -19,12 +19,12 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use journal::{ClusterId, Mark, Position};
+use domain::{ClusterId, Epoch, EpochStart, Mark, Position};
 
 use crate::frame::{Ack, Batch, HandOver, Heartbeat, Hello, Message, Reason, Refused, Start, Welcome};
-use crate::history::{EpochStart, History};
+use crate::history::History;
 use crate::mutation::{self, Mutation};
-use crate::{Epoch, Kept, NodeId};
+use crate::{Kept, NodeId};
 
 /// Times.
 #[derive(Clone, Copy, Debug)]
@@ -552,7 +552,7 @@ impl Standby {
         let end = log.end.position;
         let promised = self.promised();
         let (epoch, force) = match authority {
-            Authority::Operator { force } => (promised.next_for(self.node), force),
+            Authority::Operator { force } => (self.node.epoch_after(promised), force),
             // What speaks against it was asked before the epoch was competed for.
             Authority::Election { epoch } => (epoch, true),
             Authority::HandOver { next } if self.handed_over == Some(next) => (next, false),

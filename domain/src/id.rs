@@ -55,6 +55,11 @@ id! {
     ClientRef(u32)
 }
 
+impl Epoch {
+    /// Before any primary.
+    pub const NONE: Self = Self(0);
+}
+
 impl Sequence {
     /// The sequence after this one.
     ///

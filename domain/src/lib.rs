@@ -14,6 +14,7 @@ mod order;
 mod price;
 mod reject;
 mod report;
+mod stream;
 mod time;
 
 pub use command::{
@@ -31,4 +32,5 @@ pub use order::{OrderType, Side, TimeInForce};
 pub use price::{Price, Quantity};
 pub use reject::RejectReason;
 pub use report::{Echo, Liquidity, Report, ReportKind, SystemCode};
+pub use stream::{ClusterId, EpochStart, Mark, Position};
 pub use time::Nanos;

@@ -16,7 +16,6 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, bounded};
-use domain::Epoch;
 use engine::runtime::{PinOutcome, pin_current_thread};
 use gateway::{Gateway, Users, Venue};
 use log::warn;
@@ -274,7 +273,7 @@ impl<'a> Process<'a> {
         kept.alone = election.is_none();
         kept.write(&self.args.data)?;
         let config = &self.choices.config;
-        let ready = Ready { appender, follower, found, snapshot: None, epoch: Some(Epoch(epoch.0)) };
+        let ready = Ready { appender, follower, found, snapshot: None, epoch: Some(epoch) };
         let recovered = take_over(ready, config, config.ack, std::time::Instant::now())?;
         let leads = Leads { kept, history, epoch, cancel_only, asked, election };
         Ok(Some((recovered, Some(leads))))

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use domain::{Command, Epoch, Nanos, Report, Sequence, Sequenced};
+use domain::{ClusterId, Command, Epoch, Mark, Nanos, Position, Report, Sequence, Sequenced};
 
 pub use self::copy::{CopyError, whole_batches};
 use crate::codec;
@@ -24,8 +24,8 @@ use crate::error::{CloseError, Full, ReadError, StorageFailure};
 use crate::open::DirLock;
 use crate::options::AckPolicy;
 use crate::reader::SegmentCache;
-use crate::record::{self, HEADER, Header, Mark, Position, RecordKind, SEAL, STRETCH, Seal};
-use crate::segment::{ClusterId, SegmentHeader};
+use crate::record::{self, HEADER, Header, RecordKind, SEAL, STRETCH, Seal};
+use crate::segment::SegmentHeader;
 use crate::shared::{Shared, StorageState};
 use crate::tail::{TailFile, TailWriter};
 use crate::walk;

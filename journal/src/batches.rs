@@ -6,11 +6,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use domain::{ClusterId, Mark, Position};
+
 use crate::error::{Damage, ReadError};
 use crate::map::Map;
-use crate::record::{Mark, Position};
 use crate::recovery;
-use crate::segment::{self, ClusterId, HEADER_BYTES, SegmentHeader};
+use crate::segment::{self, HEADER_BYTES, SegmentHeader};
 use crate::walk::{self, Fault};
 
 /// A way through a journal's batches.

@@ -10,10 +10,10 @@
 
 use std::fmt;
 
+use domain::{ClusterId, Mark, Position};
+
 use crate::error::ReadError;
 use crate::reader::{Reader, Record, Records};
-use crate::record::{Mark, Position};
-use crate::segment::ClusterId;
 use crate::walk::{self, Batch, Piece};
 
 /// Which of two journals.

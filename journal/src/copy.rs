@@ -6,8 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use domain::Position;
+
 use crate::error::{Damage, OpenError};
-use crate::record::Position;
 use crate::recovery::{Scan, Segment};
 use crate::segment::{self, FILL_BYTES, HEADER_BYTES, SegmentHeader, io_error};
 use crate::storage::{Storage, write_all};

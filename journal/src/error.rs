@@ -1,9 +1,9 @@
 //! What can go wrong: one enum per family of operations, each saying its numbers.
 
+use domain::Position;
+
 use std::io;
 use std::path::PathBuf;
-
-use crate::record::Position;
 
 /// There is no room for this record now: the disk is behind by a whole tail, or full. Nothing was appended;
 /// the caller holds its input back and tries again later.

@@ -1,10 +1,12 @@
 //! What a fuzzer calls. Arbitrary bytes must neither panic nor allocate without bound, and what decodes must
 //! encode back to the same bytes.
 
+use domain::ClusterId;
+
 use crate::codec;
 use crate::record::{self, HEADER, Header, RecordKind};
 use crate::recovery::Scan;
-use crate::segment::{ClusterId, SegmentHeader};
+use crate::segment::SegmentHeader;
 use crate::walk::{self, Piece};
 
 /// Takes `data` for everything that the journal reads: a segment's header, a record as it lies there, a

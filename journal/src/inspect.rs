@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use domain::{Nanos, Sequence, SessionId};
+use domain::{ClusterId, Nanos, Position, Sequence, SessionId};
 
 use crate::codec;
 use crate::error::{Damage, OpenError};
 use crate::reader::Reader;
-use crate::record::{Header, Position, RecordKind};
+use crate::record::{Header, RecordKind};
 use crate::recovery::{self, Beyond, Cut, Scan, Verdict};
-use crate::segment::{ClusterId, HEADER_BYTES};
+use crate::segment::HEADER_BYTES;
 use crate::snapshot;
 use crate::tail;
 use crate::walk::{self, Batch, Piece};
@@ -427,13 +427,14 @@ fn snapshots(dir: &Path, cluster: ClusterId) -> Vec<SnapshotInfo> {
 mod tests {
     use super::*;
     use crate::recovery::tests::batch;
+    use crate::segment::genesis;
 
     #[test]
     fn the_history_of_epochs_is_kept() {
         const COMMAND: RecordKind = RecordKind::EndOfDay;
         const REPORT: RecordKind = RecordKind::ReportSystem;
         let mut bytes = Vec::new();
-        let chain = batch(&mut bytes, 0, 5, ClusterId(3).genesis(), &[(REPORT, 0, 1), (COMMAND, 1, 1)]);
+        let chain = batch(&mut bytes, 0, 5, genesis(ClusterId(3)), &[(REPORT, 0, 1), (COMMAND, 1, 1)]);
         let second = bytes.len() as u64 + 32;
         let chain = batch(&mut bytes, 0, 5, chain, &[(COMMAND, 2, 1), (COMMAND, 3, 4)]);
         let third = bytes.len() as u64;

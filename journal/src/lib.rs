@@ -53,13 +53,15 @@ mod walk;
 pub use appender::{Appender, CopyError, OnBatch, Progress, Stats, whole_batches};
 pub use batches::{Batches, mark_at};
 pub use codec::report::PackedReport;
+// Places and ids that every interface here speaks of.
+pub use domain::{ClusterId, EpochStart, Mark, Position};
 pub use error::{CloseError, Damage, DecodeError, Full, OpenError, ReadError, StorageFailure};
 pub use open::Journal;
 pub use options::{AckPolicy, Begin, Options};
 pub use reader::{Reader, Record, Records};
-pub use record::{Mark, Position, RecordKind};
-pub use recovery::{Cut, CutCause, EpochStart, Recovery};
-pub use segment::{ClusterId, FORMAT_VERSION, first_position, is_there};
+pub use record::RecordKind;
+pub use recovery::{Cut, CutCause, Recovery};
+pub use segment::{FORMAT_VERSION, first_position, is_there};
 pub use shared::StorageState;
 pub use tail::lost_its_tail;
 pub use truncate::{TruncateError, Truncated, truncate};

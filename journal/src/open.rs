@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::{Epoch, Nanos, Sequence};
+use domain::{Epoch, Nanos, Position, Sequence};
 
 use crate::appender::{Appender, Parts};
 use crate::direct::{BlockWriter, DataFile};
@@ -13,9 +13,9 @@ use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::options::{Begin, Options};
 use crate::preparer::Preparer;
-use crate::record::{Position, STRETCH};
+use crate::record::STRETCH;
 use crate::recovery::{self, Found, Recovery, Scan};
-use crate::segment::{self, ClusterId, FORMAT_VERSION, HEADER_BYTES, SegmentHeader, Spare, io_error};
+use crate::segment::{self, FORMAT_VERSION, HEADER_BYTES, SegmentHeader, Spare, io_error};
 use crate::shared::{OnProgress, Shared};
 use crate::storage::{self, Files, Storage, write_all};
 use crate::tail::{self, TailHeader};
@@ -169,7 +169,7 @@ fn open(
         tail: writer,
         tail_file,
         segment,
-        chain: scan.chain.unwrap_or_else(|| segment.cluster.genesis()),
+        chain: scan.chain.unwrap_or_else(|| segment::genesis(segment.cluster)),
         last_sequence: scan.last_sequence,
         last_nanos: scan.last_nanos,
         epoch: recovery.epoch,
@@ -207,7 +207,7 @@ fn check(options: &Options) -> Result<(), OpenError> {
 fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened, OpenError> {
     let cluster = match options.begin {
         Some(begin) => begin.cluster,
-        None => ClusterId::draw().map_err(|e| io_error("draw an id for", dir, e))?,
+        None => segment::draw_cluster().map_err(|e| io_error("draw an id for", dir, e))?,
     };
     let begin = options.begin.unwrap_or_else(|| Begin::from_start(cluster));
     if !begin.mark.position.0.is_multiple_of(options.segment_bytes) {

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use domain::Sequence;
+use domain::{ClusterId, Mark, Position, Sequence};
 
-use crate::record::{Mark, Position};
-use crate::segment::ClusterId;
+use crate::segment;
 
 /// What a record must have reached before anyone is told of it. The journal does not hold answers back
 /// itself; the policy tells it how soon anyone waits for the disk.
@@ -34,7 +33,7 @@ impl Begin {
     /// The beginning of a journal.
     #[must_use]
     pub fn from_start(cluster: ClusterId) -> Self {
-        let mark = Mark { position: Position(0), chain: cluster.genesis() };
+        let mark = Mark { position: Position(0), chain: segment::genesis(cluster) };
         Self { cluster, mark, last_sequence: Some(Sequence(0)) }
     }
 }

@@ -12,14 +12,14 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use domain::{Command, Epoch, Nanos, Report, Sequence, Sequenced};
+use domain::{ClusterId, Command, Epoch, Mark, Nanos, Position, Report, Sequence, Sequenced};
 
 use crate::codec;
 use crate::error::{Damage, DecodeError, OpenError, ReadError};
 use crate::map::Map;
-use crate::record::{Header, Mark, Position, RecordKind};
+use crate::record::{Header, RecordKind};
 use crate::recovery::{self, Beyond, Scan, Segment, Verdict};
-use crate::segment::{self, ClusterId, HEADER_BYTES, SegmentHeader};
+use crate::segment::{self, HEADER_BYTES, SegmentHeader};
 use crate::tail;
 use crate::walk::{self, Piece};
 
@@ -269,7 +269,7 @@ impl Reader {
     /// The chain before the batch at the segment boundary `at`, or at the end.
     pub(crate) fn chain_before(&self, at: u64) -> Result<Option<u64>, ReadError> {
         if at == 0 {
-            return Ok(Some(self.cluster().genesis()));
+            return Ok(Some(segment::genesis(self.cluster())));
         }
         match self.batch(at, None)? {
             Some((_, batch)) => Ok(Some(batch.seal.previous)),

@@ -15,28 +15,6 @@ use core::fmt;
 
 use crate::crc32c;
 
-/// A byte address in the stream; records begin at multiples of 8. Segment `k` holds the addresses from
-/// `k * capacity` on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(transparent)]
-pub struct Position(pub u64);
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-/// A place between two batches, and what came before it: the chain there is a hash of every byte of the stream up to
-/// it. Two journals that have the same mark have the same records before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Where the next batch begins.
-    pub position: Position,
-    /// The chain that it continues.
-    pub chain: u64,
-}
-
 /// What a record is. The numbers are those of the format and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

@@ -24,12 +24,12 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use domain::{Epoch, Nanos, Sequence};
+use domain::{ClusterId, Epoch, EpochStart, Nanos, Position, Sequence};
 
 use crate::error::{Damage, OpenError};
 use crate::map::Map;
-use crate::record::{Bad, Position};
-use crate::segment::{self, ClusterId, HEADER_BYTES, SegmentHeader, io_error};
+use crate::record::Bad;
+use crate::segment::{self, HEADER_BYTES, SegmentHeader, io_error};
 use crate::tail::{self, TailView};
 use crate::walk::{self, Batch, Fault, Piece, What};
 
@@ -63,15 +63,6 @@ pub struct Recovery {
     pub tail_missing: Option<PathBuf>,
     /// What was cut off the end.
     pub cut: Option<Cut>,
-}
-
-/// Where an epoch begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EpochStart {
-    /// The epoch.
-    pub epoch: Epoch,
-    /// The position of its first record.
-    pub position: Position,
 }
 
 /// The epochs that a walk has come through.
@@ -219,7 +210,7 @@ pub(crate) struct Scan {
 impl Scan {
     /// From the beginning of a journal.
     pub(crate) fn from_start(cluster: ClusterId) -> Self {
-        Self { chain: Some(cluster.genesis()), last_sequence: Some(0), ..Self::from(0) }
+        Self { chain: Some(segment::genesis(cluster)), last_sequence: Some(0), ..Self::from(0) }
     }
 
     /// From a batch in the middle of one.
@@ -532,7 +523,7 @@ pub(crate) mod tests {
     fn epochs_never_go_down() {
         const END: RecordKind = RecordKind::EndOfDay;
         let walk = |batches: &[&[(RecordKind, u64, u32)]]| {
-            let (mut bytes, mut chain) = (Vec::new(), ClusterId(3).genesis());
+            let (mut bytes, mut chain) = (Vec::new(), segment::genesis(ClusterId(3)));
             for records in batches {
                 chain = batch(&mut bytes, 0, 5, chain, records);
             }

@@ -23,14 +23,16 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use domain::{ClusterId, Position};
+
 use crate::copy::{self, Walked};
 use crate::error::{Damage, OpenError};
 use crate::inspect::{self, Verify};
 use crate::map::Map;
 use crate::open::DirLock;
-use crate::record::{self, Position};
+use crate::record;
 use crate::recovery::{self, Verdict, piece};
-use crate::segment::{self, ClusterId, HEADER_BYTES, SegmentHeader};
+use crate::segment::{self, HEADER_BYTES, SegmentHeader};
 use crate::storage::{Storage, sync_parent};
 use crate::tail;
 use crate::walk;

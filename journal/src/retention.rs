@@ -19,12 +19,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use domain::{ClusterId, Position};
+
 use crate::copy::{self, Walked};
 use crate::error::{Damage, OpenError};
 use crate::reader::Reader;
-use crate::record::Position;
 use crate::recovery;
-use crate::segment::ClusterId;
 use crate::snapshot::{self, KEPT};
 use crate::storage::{Files, Storage, sync_parent};
 

@@ -10,13 +10,13 @@
 //!  └────────┴─────────┴───────┴───────────────┴───────┴──────────┴───────┴──────┴──────┴─────────┴─────┴─────┴──────
 //! ```
 
-use core::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use domain::ClusterId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::crc32c;
@@ -38,28 +38,20 @@ pub(crate) const FILL_BYTES: u64 = 1 << 20;
 const MAGIC: [u8; 8] = *b"FULCRUMJ";
 const CRC_AT: usize = HEADER_BYTES as usize - 4;
 
-/// Which journal it is: drawn at random when the directory is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterId(pub u128);
-
-impl ClusterId {
-    /// A new one, from the system's random numbers.
-    pub(crate) fn draw() -> io::Result<Self> {
-        let mut bytes = [0u8; 16];
-        let n = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-        if n == bytes.len() { Ok(Self(u128::from_le_bytes(bytes))) } else { Err(io::ErrorKind::Other.into()) }
-    }
-
-    /// The chain before the first batch.
-    pub(crate) fn genesis(self) -> u64 {
-        xxh3_64(&self.0.to_le_bytes())
+/// The id of a new journal, from the system's random numbers.
+pub(crate) fn draw_cluster() -> io::Result<ClusterId> {
+    let mut bytes = [0u8; 16];
+    let n = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    if n == bytes.len() {
+        Ok(ClusterId(u128::from_le_bytes(bytes)))
+    } else {
+        Err(io::ErrorKind::Other.into())
     }
 }
 
-impl fmt::Display for ClusterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
+/// The chain before the first batch.
+pub(crate) fn genesis(cluster: ClusterId) -> u64 {
+    xxh3_64(&cluster.0.to_le_bytes())
 }
 
 /// A segment's header.

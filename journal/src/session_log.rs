@@ -3,7 +3,7 @@
 //! The reports themselves stay in the journal; a resend reads them back. Rebuilt at start from the journal's
 //! reports.
 
-use crate::record::Position;
+use domain::Position;
 
 /// Positions are multiples of this.
 const UNIT: u64 = 8;

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
+use domain::Position;
+
 use crate::error::StorageFailure;
-use crate::record::Position;
 use crate::segment::Spare;
 use crate::storage::Storage;
 use crate::wake::Wake;

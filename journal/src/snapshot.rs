@@ -22,11 +22,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use domain::{Nanos, Sequence};
+use domain::{ClusterId, Mark, Nanos, Position, Sequence};
 
 use crate::crc32c::{self, Crc};
-use crate::record::{Mark, Position};
-use crate::segment::ClusterId;
 use crate::storage::sync_parent;
 
 /// The version of the header and of the body that this program writes, and the newest that it reads: a snapshot of a

@@ -32,10 +32,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::MmapRaw;
 
+use domain::ClusterId;
+
 use crate::crc32c;
 use crate::error::OpenError;
 use crate::options::Options;
-use crate::segment::{ClusterId, io_error};
+use crate::segment::io_error;
 use crate::shared::Apart;
 
 /// The name of the link in the data directory.

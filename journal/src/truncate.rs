@@ -14,10 +14,11 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use domain::{Mark, Position};
+
 use crate::batches::Batches;
 use crate::error::{OpenError, ReadError};
 use crate::open::DirLock;
-use crate::record::{Mark, Position};
 use crate::segment::{HEADER_BYTES, SegmentHeader, io_error};
 use crate::storage::sync_parent;
 use crate::{recovery, tail};

@@ -1,7 +1,8 @@
 //! Conversations of a primary with a standby that is only messages.
 
+use domain::EpochStart;
+
 use super::*;
-use crate::history::EpochStart;
 
 const MS: u64 = 1_000_000;
 const RING: u64 = 32 << 20;

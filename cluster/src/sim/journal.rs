@@ -16,12 +16,12 @@
 
 use std::collections::BTreeMap;
 
-use journal::{Mark, Position};
+use domain::{Epoch, EpochStart, Mark, Position};
 
 use super::disk::{Step, Storage};
-use crate::history::{EpochStart, History};
+use crate::Kept;
+use crate::history::History;
 use crate::mutation::{self, Mutation};
-use crate::{Epoch, Kept};
 
 pub(crate) const SEGMENT: usize = 2048;
 pub(crate) const RECORD: usize = 40;

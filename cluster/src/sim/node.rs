@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use journal::{ClusterId, Mark, Position};
+use domain::{ClusterId, Epoch, Mark, Position};
 
 use super::books::Books;
 use super::disk::{Step, Storage};
@@ -16,7 +16,7 @@ use crate::gate::{Gate, Local, Mode, Policy};
 use crate::mutation::{self, Mutation};
 use crate::primary::{self, Identity, Primary, Ship};
 use crate::standby::{self, Authority, CannotPromote, Standby, Work};
-use crate::{Epoch, Kept, NodeId};
+use crate::{Kept, NodeId};
 
 const MS: u64 = 1_000_000;
 /// What a message of the link may carry.

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
-use journal::Position;
+use domain::{Epoch, Position};
 use rand::{RngExt, SeedableRng};
 
 use super::books::{Books, Report};
@@ -13,9 +13,9 @@ use super::journal::{self as log, Kind, Tail};
 use super::node::{Connection, Done, Node, Note, Outside, Packet, Setup, Talk};
 use super::store::Store;
 use super::{Coverage, Random};
+use crate::NodeId;
 use crate::election::{Reply, Request, RequestId};
 use crate::gate::Policy;
-use crate::{Epoch, NodeId};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;

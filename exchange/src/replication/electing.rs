@@ -15,6 +15,7 @@ use cluster::{
 };
 use coordinator::{Answer, Client, Compare, Error, KeyValue, Operation, Options, Renewal, Revision};
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use domain::Epoch;
 use log::warn;
 
 /// What etcd says of a lease, or a key's lease, that is not there.
@@ -34,9 +35,9 @@ pub(crate) struct Coordinator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// This node is to lead in this epoch.
-    Won(cluster::Epoch),
+    Won(Epoch),
     /// Another epoch has begun.
-    Lost(cluster::Epoch),
+    Lost(Epoch),
 }
 
 type Job = (RequestId, Request);

@@ -20,9 +20,10 @@ use std::{
 
 use cluster::{
     election::{Candidate, Situation},
-    history::{EpochStart, History},
+    history::History,
     standby::{Action, Authority, Log, Settings, Standby, Work},
 };
+use domain::{Epoch, EpochStart};
 use journal::{AckPolicy, Appender, Begin, Journal, Mark, OpenError, Position, Recovery, TruncateError};
 use link::{Limits, Stream};
 use log::{error, info, warn};
@@ -65,7 +66,7 @@ pub(crate) struct Promotion {
     pub(crate) appender: Appender,
     pub(crate) follower: Follower,
     pub(crate) found: Recovery,
-    pub(crate) epoch: cluster::Epoch,
+    pub(crate) epoch: Epoch,
     pub(crate) cancel_only: Duration,
     pub(crate) kept: KeptFile,
     pub(crate) history: History,
@@ -215,11 +216,7 @@ fn open_journal(
 
 /// The epochs of a journal that has been opened.
 pub(crate) fn history_of(found: &Recovery) -> Result<History, String> {
-    let starts = found
-        .epochs
-        .iter()
-        .map(|start| EpochStart { epoch: cluster::Epoch(start.epoch.0), position: start.position });
-    History::from_starts(starts).map_err(|error| error.to_string())
+    History::from_starts(found.epochs.iter().copied()).map_err(|error| error.to_string())
 }
 
 fn log_of(open: &Open) -> Result<Log, String> {
@@ -671,13 +668,13 @@ fn append(
         return Ok(());
     };
     let mut starts = Vec::new();
-    let mut newest = machine.log().map_or(cluster::Epoch::NONE, |log| log.history.last());
+    let mut newest = machine.log().map_or(Epoch::NONE, |log| log.history.last());
     let mut done = 0;
     let mut failed = None;
     while done < bytes.len() {
         let taken = appender.append_copies(Position(at.0 + done as u64), &bytes[done..], |record| {
-            if record.epoch.0 > newest.0 {
-                newest = cluster::Epoch(record.epoch.0);
+            if record.epoch > newest {
+                newest = record.epoch;
                 starts.push(EpochStart { epoch: newest, position: record.position });
             }
             if record.position >= *apply_from

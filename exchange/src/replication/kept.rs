@@ -11,7 +11,8 @@ use std::{
     path::Path,
 };
 
-use cluster::{Epoch, Kept};
+use cluster::Kept;
+use domain::Epoch;
 use log::warn;
 
 const NAME: &str = "pair";

@@ -11,6 +11,7 @@ use cluster::{
     gate::Mode,
     primary::{Action, Identity as Leader, Primary, Settings, Ship, Snapshot},
 };
+use domain::Epoch;
 use journal::{Batches, Mark, Position, Progress, mark_at};
 use link::{Accepted, Listener, ListenerLimits};
 use log::{info, warn};
@@ -70,7 +71,7 @@ fn shake_hands(guest: &mut Guest, now_nanos: u64) -> Result<bool, String> {
 struct Driver {
     node: Node,
     dir: PathBuf,
-    epoch: cluster::Epoch,
+    epoch: Epoch,
     cluster: journal::ClusterId,
     segment_bytes: u64,
     poll: Poll,

@@ -1,6 +1,7 @@
 //! A stream of the link with the messages that go over it.
 
 use cluster::frame::{self, GREETING_BYTES_MAX, Message};
+use domain::Epoch;
 use journal::Position;
 use link::{Flush, Incoming, Stream};
 
@@ -86,7 +87,7 @@ impl Wire {
     pub(super) fn send_batches(
         &mut self,
         at: Position,
-        epoch: cluster::Epoch,
+        epoch: Epoch,
         pieces: &[&[u8]],
     ) -> Result<(), String> {
         self.scratch.clear();

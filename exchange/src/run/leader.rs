@@ -3,10 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
 use cluster::{
-    Epoch,
-    history::{EpochStart, History},
+    history::History,
     primary::{Identity, Settings},
 };
+use domain::{Epoch, EpochStart};
 use journal::{Position, Recovery};
 
 use crate::{
@@ -42,7 +42,7 @@ impl Leads {
         Self {
             kept: KeptFile { kept: cluster::Kept::NEW, alone: false },
             history: History::new(),
-            epoch: Epoch::NONE.next_for(node.id()),
+            epoch: node.id().epoch_after(Epoch::NONE),
             cancel_only: Duration::ZERO,
             asked: None,
             election: None,
@@ -53,7 +53,7 @@ impl Leads {
     ///
     /// # Errors
     /// When the node must not lead.
-    pub(super) fn begin(&mut self, node: &Node, found: &Recovery) -> Result<domain::Epoch, String> {
+    pub(super) fn begin(&mut self, node: &Node, found: &Recovery) -> Result<Epoch, String> {
         if found.cut.is_some() {
             self.kept.doubt(&node.data)?;
         }
@@ -66,10 +66,10 @@ impl Leads {
             ));
         }
         self.history = history_of(found)?;
-        self.epoch = self.kept.kept.promised.max(self.history.last()).next_for(node.id());
+        self.epoch = node.id().epoch_after(self.kept.kept.promised.max(self.history.last()));
         self.kept.kept.promised = self.epoch;
         self.kept.write(&node.data)?;
-        Ok(domain::Epoch(self.epoch.0))
+        Ok(self.epoch)
     }
 }
 

@@ -5,9 +5,11 @@
 //! one field: a seal says what was durable *here*, since that is what the next start on this disk must go by. The
 //! seal's own bytes are not in the chain, so the copies have the same marks.
 
+use domain::Position;
+
 use crate::appender::Appender;
 use crate::reader::Record;
-use crate::record::{self, Header, Position, RecordKind, SEAL, Seal};
+use crate::record::{self, Header, RecordKind, SEAL, Seal};
 use crate::walk::{self, Batch, Piece};
 
 /// Why a batch was not taken over.
