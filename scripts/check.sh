@@ -44,6 +44,7 @@ readonly STEPS=(
     "fuzz:coverage-guided fuzzing, shortly"
     "deny:licences, sources and versions of dependencies"
     "etcd:the client of etcd, and pairs that it decides about, with three members of a real one; leaders killed, all down"
+    "disks:a disk that is slow and one that fails, by strace's faults in real system calls"
     "interop:other people's SoupBinTCP client and dissector"
     "bench:every benchmark runs, on a small workload (no time is judged)"
     "demo:load, kill, recovery and proof, as the README shows it"
@@ -203,7 +204,12 @@ step_etcd() {
         systemctl disable --quiet --now etcd >/dev/null 2>&1 || true
     fi
     some_tests cargo test --locked --profile fast-tests -p coordinator --features etcd-tests --test etcd
-    some_tests cargo test --locked --profile fast-tests -p exchange --features etcd-tests --test it elected
+    some_tests cargo test --locked --profile fast-tests -p exchange --features etcd-tests,strace-tests --test it elected
+}
+
+step_disks() {
+    apt_install strace strace
+    some_tests cargo test --locked --profile fast-tests -p exchange --features etcd-tests,strace-tests --test it disks
 }
 
 step_interop() {

@@ -1,6 +1,7 @@
 //! `exchange run`: puts the exchange together, says what it found and chose, and runs it until it is told to stop.
 
 mod choices;
+mod disk_alarm;
 mod found;
 mod leader;
 mod snapshots;
@@ -29,6 +30,7 @@ use wire::soup::SessionName;
 
 use self::{
     choices::Choices,
+    disk_alarm::DiskAlarm,
     leader::{Leader, Leads},
     snapshots::Snapshots,
     voice::Voice,
@@ -316,6 +318,10 @@ impl<'a> Process<'a> {
             .ok();
         let (outside, counters, events) = outside();
         let (progress, last) = (recovered.sequencer.appender().progress(), recovered.snapshot_at);
+        let disk = DiskAlarm::new({
+            let progress = progress.clone();
+            move || progress.longest_sync()
+        });
         let mut recovered = recovered;
         let mut cancel_only = Duration::ZERO;
         let pair = match (leads, &self.node) {
@@ -389,6 +395,7 @@ impl<'a> Process<'a> {
             counters,
             events,
             end,
+            disk,
         };
         let (voice, result) = watch.run();
         self.voice = voice;

@@ -497,6 +497,13 @@ impl Progress {
     pub fn durable(&self) -> Position {
         Position(self.0.durable())
     }
+
+    /// The longest sync since this was last asked, by whomever; one that is under way counts with what it has taken
+    /// until now.
+    #[must_use]
+    pub fn longest_sync(&self) -> Duration {
+        self.0.syncing.longest()
+    }
 }
 
 impl std::fmt::Debug for Progress {

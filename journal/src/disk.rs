@@ -17,7 +17,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::direct::{BlockWriter, DataFile};
 use crate::options::AckPolicy;
@@ -115,9 +115,9 @@ impl Disk {
 
     /// Syncs the segment, moves `durable`, tells.
     fn sync(&mut self) -> Result<(), Failed> {
-        let start = Instant::now();
+        let begun = self.shared.syncing.begins();
         self.shared.storage.sync(&self.file.cached).map_err(|e| ("sync", self.path(), e))?;
-        let took = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let took = self.shared.syncing.ends(begun);
         self.shared.syncs.fetch_add(1, Ordering::Relaxed);
         self.shared.sync_nanos_max.fetch_max(took, Ordering::Relaxed);
         self.shared.set_durable(self.tail.taken());

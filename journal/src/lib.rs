@@ -45,6 +45,7 @@ pub mod session_log;
 mod shared;
 pub mod snapshot;
 pub mod storage;
+mod syncing;
 mod tail;
 mod truncate;
 mod wake;

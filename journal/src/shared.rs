@@ -10,6 +10,7 @@ use domain::Position;
 use crate::error::StorageFailure;
 use crate::segment::Spare;
 use crate::storage::Storage;
+use crate::syncing::Syncing;
 use crate::wake::Wake;
 
 /// How the disk is.
@@ -70,6 +71,8 @@ pub(crate) struct Shared {
     /// Syncs done, and the longest of them in nanoseconds.
     pub(crate) syncs: AtomicU64,
     pub(crate) sync_nanos_max: AtomicU64,
+    /// How the disk answers, for whoever watches it.
+    pub(crate) syncing: Syncing,
 }
 
 impl Shared {
@@ -100,6 +103,7 @@ impl Shared {
             preparer_wake: Condvar::new(),
             syncs: AtomicU64::new(0),
             sync_nanos_max: AtomicU64::new(0),
+            syncing: Syncing::new(),
         }
     }
 

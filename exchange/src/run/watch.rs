@@ -12,7 +12,7 @@ use std::{
 use crossbeam_channel::{Receiver, at, never, select};
 use serde_json::Value;
 
-use super::voice::Voice;
+use super::{disk_alarm::DiskAlarm, voice::Voice};
 use crate::{
     balance_events::{self, EventFile, Stamped, is_counted},
     front::{Ended, Requests},
@@ -46,6 +46,7 @@ pub(super) struct Watch {
     pub(super) counters: Receiver<Counters>,
     pub(super) events: Receiver<Stamped>,
     pub(super) end: Receiver<Result<Ended, String>>,
+    pub(super) disk: DiskAlarm,
 }
 
 /// Something that is done again and again, with the counters of the last time.
@@ -98,7 +99,7 @@ impl Watch {
             let gathering = Instant::now() < gathered;
             let next = [shown.as_ref().map(|shown| shown.next), told.as_ref().map(|told| told.next)];
             let next = next.into_iter().flatten().chain(gathering.then_some(gathered)).min();
-            let time = next.map_or_else(never, at);
+            let time = at(next.map_or(self.disk.next(), |next| next.min(self.disk.next())));
             // While events gather they do not wake this thread.
             let waiting = if gathering { never() } else { self.events.clone() };
             select! {
@@ -124,6 +125,7 @@ impl Watch {
                 }
                 recv(time) -> _ => {}
             }
+            self.disk.look();
             if let Some(shown) = &mut shown
                 && shown.is_due()
                 && let Some(status) = shown.status(self.ask(), &self.fixed)
@@ -238,6 +240,7 @@ mod tests {
                 counters: asked,
                 events: happened,
                 end: ended,
+                disk: DiskAlarm::new(|| Duration::ZERO),
             };
             let main = thread::spawn(move || watch.run().1);
             Self { dir, requests, counters, events, end, main }

@@ -2,6 +2,7 @@
 //!
 //! * `conversations` and `hostile`: what clients say, rightly and wrongly, and what they are answered.
 //! * `resume`, `crash` and `faults`: what must survive the death of the process and the whims of a disk.
+//! * `disks`: a disk that is slow, or fails, as the kernel would say it.
 //! * `pair` and `drill`: two exchanges, one of which takes over; drills that break exchanges and audit them.
 //! * `snapshot`: starts that need not replay everything, and come to the same.
 //! * `journals`: what can be done with data directories: compared, exported, repaired, started without their past.
@@ -21,6 +22,8 @@ mod commands;
 mod conversations;
 mod crash;
 mod desk;
+#[cfg(feature = "strace-tests")]
+mod disks;
 mod drill;
 #[cfg(feature = "etcd-tests")]
 mod elected;

@@ -62,7 +62,7 @@ impl Pair {
     }
 
     /// Starts a node as the one that leads.
-    fn lead(&mut self, node: usize) -> Venue {
+    pub(crate) fn lead(&mut self, node: usize) -> Venue {
         self.prepare(node, "run");
         self.nodes[node].start()
     }
@@ -108,7 +108,7 @@ impl Pair {
     }
 
     /// Makes a standby lead.
-    fn promote(&self, node: usize, venue: &mut Venue) {
+    pub(crate) fn promote(&self, node: usize, venue: &mut Venue) {
         let promoted = json(&["promote", "--data", &self.data(node)]);
         assert_eq!(promoted["promoted"], true);
         venue.ready();

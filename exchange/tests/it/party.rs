@@ -58,6 +58,12 @@ impl Party {
         assert!(self.told.iter().zip(1..).all(|(said, number)| said.number == number), "{}", self.user);
     }
 
+    /// It is told this.
+    #[cfg(feature = "strace-tests")]
+    pub(crate) fn hears(&mut self, number: u64, bytes: &[u8]) {
+        self.told.push(Said { number, bytes: bytes.to_vec() });
+    }
+
     /// The exchange says which number is next: what had higher ones has never been.
     pub(crate) fn go_on_at(&mut self, next: u32) {
         assert!(next <= self.next_ref, "{}: {next} is next, and {} never was", self.user, self.next_ref);

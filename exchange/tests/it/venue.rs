@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) verb: &'static str,
     /// Further arguments of it.
     pub(crate) args: Vec<String>,
+    /// What runs the exchange, with its arguments; nothing: the test itself.
+    pub(crate) under: Vec<String>,
     /// Where the data directory is; `None`: among the test's own temporary files.
     pub(crate) data: Option<PathBuf>,
 }
@@ -81,6 +83,7 @@ impl Default for Settings {
             admission: "sojourn_us = 3600000000\nheld_book = 65536\nheld_session = 65536",
             verb: "run",
             args: vec!["--shards".into(), "2".into()],
+            under: Vec::new(),
             data: None,
         }
     }
@@ -172,7 +175,7 @@ impl Home {
     fn command(&self) -> Command {
         let config = self.file("config.toml");
         std::fs::write(&config, self.settings.config()).expect("writing the configuration");
-        let mut command = exchange();
+        let mut command = under(&self.settings.under);
         command.args([self.settings.verb, "--json", "--data"]).arg(self.data()).arg("--config").arg(config);
         command.args(&self.settings.args);
         command
@@ -233,7 +236,20 @@ impl Drop for Home {
 
 /// The binary.
 pub(crate) fn exchange() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_exchange"));
+    under(&[])
+}
+
+/// The binary, run by another program.
+fn under(program: &[String]) -> Command {
+    let own = env!("CARGO_BIN_EXE_exchange");
+    let mut command = match program {
+        [] => Command::new(own),
+        [program, args @ ..] => {
+            let mut command = Command::new(program);
+            command.args(args).arg(own);
+            command
+        }
+    };
     command.stdin(Stdio::null()).env("RUST_LOG", "info");
     command
 }
