@@ -16,9 +16,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 readonly TRIALS=(
     "crash:SIGKILL under load and a restart, 200 times"
     "failover:SIGKILL of the node that leads under load, promotion, rejoining, 200 times"
+    "outage:SIGKILL of both nodes at once under load, either leads afterwards, 50 times"
     "elected:the same where an etcd decides, 50 times"
     "partition:the link between two nodes cut and healed, standing alone by word of an operator, 20 times"
     "isolation:the link cut, then the leader from everything but its clients, where an etcd decides, 20 times"
+    "loss:failovers while 5% and 30% of the packets between the nodes are lost, 5 times each"
     "slow-disk:a standby that does not answer for a while, 20 times"
     "disk-full:a disk that runs short of room, 10 times"
     "recovery:SIGKILL under load and while recovering, on shards, policies and balancing that change, 200 rounds"
@@ -31,6 +33,7 @@ run() {
     shift 2
     case $name in
         drill) target/release/exchange drill "$@" --rounds "$rounds" --seconds 1 --seed "${SEED:-1}" ;;
+        loss) scripts/loss.sh target/release/exchange failover --rounds "$rounds" --seconds 1 --seed "${SEED:-1}" ;;
         recovery) CROUNDS=$rounds tests -p exchange --test it crash:: ;;
         simulator) RUNS=$rounds tests -p cluster sim:: ;;
         soak) SOAK=$rounds tests -p cluster nothing_acknowledged_is_lost_and_nothing_is_told_twice ;;
@@ -44,9 +47,11 @@ trial() {
     case $1 in
         crash) run 200 drill crash ;;
         failover) run 200 drill failover ;;
+        outage) run 50 drill outage ;;
         elected) run 50 drill failover --etcd ;;
         partition) run 20 drill partition ;;
         isolation) run 20 drill partition --etcd ;;
+        loss) run 5 loss ;;
         slow-disk) run 20 drill slow-disk ;;
         disk-full) run 10 drill disk-full ;;
         recovery) run 200 recovery ;;

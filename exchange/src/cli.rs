@@ -110,8 +110,8 @@ pub(crate) struct Drill {
     /// How often it is broken.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) rounds: u32,
-    /// When reports may leave: see `exchange run --help`. Default: disk+replica for failover and partition, two-disks for
-    /// slow-disk, else disk.
+    /// When reports may leave: see `exchange run --help`. Default: disk+replica for failover, outage and partition,
+    /// two-disks for slow-disk, else disk.
     #[arg(long, value_name = "POLICY", value_parser = ["memory", "disk", "disk+replica", "two-disks"])]
     pub(crate) ack: Option<String>,
     /// For failover and partition: let an etcd decide who leads. The drill starts one of three members, from the `etcd` on
@@ -142,6 +142,9 @@ pub(crate) enum Disaster {
     /// One exchange, killed (SIGKILL) under load and started again on its directory. Open again: from the kill to the
     /// first order that is accepted after it.
     Crash,
+    /// A pair, both nodes of which are killed (SIGKILL) at once under load and started again; in every second round the one
+    /// that followed leads afterwards. Open again: from the kill to the first order that is accepted after it.
+    Outage,
     /// One exchange whose disk runs short of room: orders are refused, cancels taken, until there is room again. Its disk
     /// is a small tmpfs where one can be mounted, which takes root; else the directory's own, of which
     /// journal.reserve_mib and a file that is removed again leave too little. Open again: from when room was made to the

@@ -16,6 +16,7 @@ mod crash;
 mod disk_full;
 mod failover;
 mod isolation;
+mod outage;
 mod pair;
 mod partition;
 mod relay;
@@ -108,6 +109,7 @@ pub(crate) fn drill(args: &cli::Drill) -> Result<(), String> {
     let mut done = match args.what {
         Disaster::Crash => crash::crash(&mut scene),
         Disaster::Failover => failover::failover(&mut scene),
+        Disaster::Outage => outage::outage(&mut scene),
         Disaster::Partition if args.etcd => isolation::isolation(&mut scene),
         Disaster::Partition => partition::partition(&mut scene),
         Disaster::DiskFull => disk_full::disk_full(&mut scene),
@@ -394,6 +396,7 @@ fn name_of(what: Disaster) -> &'static str {
     match what {
         Disaster::Failover => "failover",
         Disaster::Crash => "crash",
+        Disaster::Outage => "outage",
         Disaster::DiskFull => "disk-full",
         Disaster::SlowDisk => "slow-disk",
         Disaster::Partition => "partition",
@@ -408,7 +411,7 @@ fn ack_of(args: &cli::Drill) -> Result<&'static str, String> {
         Disaster::Crash | Disaster::DiskFull => ("disk", &["memory", "disk"]),
         Disaster::Failover if args.etcd => ("disk+replica", REPLICATED),
         Disaster::Failover => ("disk+replica", &ALL),
-        Disaster::Partition => ("disk+replica", REPLICATED),
+        Disaster::Outage | Disaster::Partition => ("disk+replica", REPLICATED),
         Disaster::SlowDisk => ("two-disks", REPLICATED),
     };
     let asked = args.ack.as_deref().unwrap_or(default);

@@ -38,6 +38,10 @@ pub(super) struct Pair {
     patience: Patience,
 }
 
+/// Where the nodes listen for each other: not where clients and etcd are, so that who wants to disturb the link, in a
+/// network namespace for instance, can tell its packets by their addresses.
+const LINKS: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
+
 /// Members of the etcd of a drill: one may be lost.
 const MEMBERS: usize = 3;
 
@@ -47,7 +51,7 @@ impl Pair {
         let keys = scene.root.join("keys");
         link::identity::create(&keys, &[name_of(1), name_of(2)], SystemTime::now())
             .map_err(|error| error.to_string())?;
-        let listen = [free()?, free()?];
+        let listen = [free(LINKS[0])?, free(LINKS[1])?];
         let data = [scene.root.join("node-1"), scene.root.join("node-2")];
         let etcd = (scene.args.etcd)
             .then(|| LocalEtcd::start(&scene.root.join("etcd"), LocalOptions::new(MEMBERS)))
@@ -165,9 +169,9 @@ impl Pair {
     }
 }
 
-/// An address of the loopback that is free now.
-fn free() -> Result<SocketAddr, String> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+/// A port of an address of the loopback that is free now.
+fn free(address: Ipv4Addr) -> Result<SocketAddr, String> {
+    TcpListener::bind((address, 0))
         .and_then(|listener| listener.local_addr())
         .map_err(|error| format!("no free port on the loopback: {error}"))
 }

@@ -100,6 +100,11 @@ fn drill_partition_is_silent_while_the_link_is_cut() {
     Drilled::run(&["partition", "--seconds", "3", "--rounds", "2"], None).must_pass(2);
 }
 
+#[test]
+fn drill_outage_kills_both_and_either_leads() {
+    Drilled::run(&["outage", "--seconds", "1", "--rounds", "2"], None).must_pass(2);
+}
+
 /// With a real etcd: it runs where one is (see scripts/check.sh, step etcd).
 #[cfg(feature = "etcd-tests")]
 mod elected {
