@@ -1,6 +1,6 @@
 //! Segments as single files: one walked from end to end, one copied. What retention and repair have in common.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ pub(crate) fn copy(
     paced: bool,
     go_on: &dyn Fn() -> bool,
 ) -> io::Result<bool> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(to)?;
+    let file = storage.create(to)?;
     let mut piece = vec![0; FILL_BYTES as usize];
     let mut at = 0;
     while at < bytes {
@@ -109,6 +109,17 @@ pub(crate) fn copy(
         }
     }
     Ok(true)
+}
+
+/// Puts a copy of the first `bytes` of `from` in the place of `to`, or where nothing is: it gets that name when it is whole
+/// and on the disk.
+///
+/// # Errors
+/// Whatever the system says.
+pub(crate) fn replace(storage: &dyn Storage, from: &File, to: &Path, bytes: u64) -> io::Result<()> {
+    let draft = draft_path(to);
+    copy(storage, from, &draft, bytes, false, &|| true)?;
+    storage.rename(&draft, to)
 }
 
 /// The path of a file that is being copied to `path`.

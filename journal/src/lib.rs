@@ -34,7 +34,10 @@ pub mod inspect;
 mod map;
 mod open;
 mod options;
+#[cfg(test)]
+mod power;
 mod preparer;
+mod put_away;
 mod reader;
 mod record;
 mod recovery;
@@ -59,6 +62,7 @@ pub use domain::{ClusterId, EpochStart, Mark, Position};
 pub use error::{CloseError, Damage, DecodeError, Full, OpenError, ReadError, StorageFailure};
 pub use open::Journal;
 pub use options::{AckPolicy, Begin, Options};
+pub use put_away::put_away;
 pub use reader::{Reader, Record, Records};
 pub use record::RecordKind;
 pub use recovery::{Cut, CutCause, Recovery};

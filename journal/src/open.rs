@@ -13,6 +13,7 @@ use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::options::{Begin, Options};
 use crate::preparer::Preparer;
+use crate::put_away;
 use crate::record::STRETCH;
 use crate::recovery::{self, Found, Recovery, Scan};
 use crate::segment::{self, FORMAT_VERSION, HEADER_BYTES, SegmentHeader, Spare, io_error};
@@ -107,6 +108,7 @@ fn open(
     std::fs::create_dir_all(dir).map_err(|e| io_error("create", dir, e))?;
     let dir = std::fs::canonicalize(dir).map_err(|e| io_error("find", dir, e))?;
     let lock = DirLock::take(&dir)?;
+    put_away::finish(&dir, &*storage)?;
 
     let (file, segment, scan, prepared, spare, recovery) = match recovery::examine(&dir) {
         Err(OpenError::Empty { .. }) => create(&dir, options, &*storage)?,

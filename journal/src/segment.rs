@@ -22,6 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::crc32c;
 use crate::direct::DataFile;
 use crate::error::OpenError;
+use crate::put_away;
 use crate::storage::{Storage, write_all};
 
 /// The version of the format that this program writes, and the newest that it reads. Version 2 has the records of
@@ -299,10 +300,10 @@ pub fn first_position(dir: &Path) -> Option<crate::Position> {
     Some(crate::Position(header.base()))
 }
 
-/// Whether a directory has segments of a journal.
+/// Whether a directory has segments of a journal, which is not being [put away](crate::put_away).
 #[must_use]
 pub fn is_there(dir: &Path) -> bool {
-    list(dir).is_ok_and(|(segments, _)| !segments.is_empty())
+    !put_away::has_begun(dir) && list(dir).is_ok_and(|(segments, _)| !segments.is_empty())
 }
 
 pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> OpenError {

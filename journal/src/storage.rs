@@ -2,7 +2,7 @@
 //!
 //! Only what changes something goes through it: what is read back is checked by its CRC anyway.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -34,7 +34,7 @@ pub trait Storage: Send + Sync + 'static {
     /// Whatever the system says.
     fn available(&self, dir: &Path) -> io::Result<u64>;
 
-    /// Gives a file its name, and the name to the disk: rename, then fsync of the directory.
+    /// Gives a file its name, and the name to the disk: rename, then fsync of the directory, and of the one that it leaves.
     ///
     /// # Errors
     /// Whatever the system says.
@@ -45,7 +45,28 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// Whatever the system says.
     fn remove(&self, path: &Path) -> io::Result<()> {
-        std::fs::remove_file(path)?;
+        fs::remove_file(path)?;
+        sync_parent(path)
+    }
+
+    /// Makes a file, or empties the one that is there. Its name need not reach the disk.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        File::create(path)
+    }
+
+    /// Makes a directory, those above it too, and brings their names to the disk.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        for dir in missing_dirs(path) {
+            fs::create_dir(dir)?;
+            sync_parent(dir)?;
+        }
+        // One that is there may have been made by a process that died before it synced.
         sync_parent(path)
     }
 }
@@ -79,9 +100,18 @@ impl Storage for Files {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        std::fs::rename(from, to)?;
-        sync_parent(to)
+        fs::rename(from, to)?;
+        sync_parent(to)?;
+        if from.parent() == to.parent() { Ok(()) } else { sync_parent(from) }
     }
+}
+
+/// The directories of a path that are not there, from the top.
+pub(crate) fn missing_dirs(path: &Path) -> Vec<&Path> {
+    let mut missing: Vec<&Path> =
+        path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+    missing.reverse();
+    missing
 }
 
 /// Brings the directory entry of `path` to the disk.

@@ -11,7 +11,8 @@
 //! The journal must have been closed cleanly before: what only a tail holds is not looked for here.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use domain::{Mark, Position};
@@ -19,9 +20,9 @@ use domain::{Mark, Position};
 use crate::batches::Batches;
 use crate::error::{OpenError, ReadError};
 use crate::open::DirLock;
-use crate::segment::{HEADER_BYTES, SegmentHeader, io_error};
-use crate::storage::sync_parent;
-use crate::{recovery, tail};
+use crate::segment::{FILL_BYTES, HEADER_BYTES, SegmentHeader, io_error};
+use crate::storage::{Files, Storage, sync_parent};
+use crate::{copy, recovery, tail};
 
 /// Why a journal was not cut.
 #[derive(Debug, thiserror::Error)]
@@ -67,15 +68,15 @@ pub struct Truncated {
 /// # Errors
 /// When the mark is not this journal's, the directory is in use, or the filesystem refuses.
 pub fn truncate(dir: &Path, to: Mark, archive: &Path) -> Result<Truncated, TruncateError> {
-    truncate_with(dir, to, archive, || Ok(()))
+    truncate_with(dir, to, archive, &Files)
 }
 
-/// The same, asking before each step whether to go on: tests stop there.
+/// The same over a filesystem of the caller's.
 fn truncate_with(
     dir: &Path,
     to: Mark,
     archive: &Path,
-    mut go_on: impl FnMut() -> Result<(), OpenError>,
+    storage: &dyn Storage,
 ) -> Result<Truncated, TruncateError> {
     let _lock = DirLock::take(dir)?;
     if fs::symlink_metadata(dir.join(tail::LINK)).is_ok() {
@@ -111,24 +112,20 @@ fn truncate_with(
         .filter(|segment| segment.header.base() + segment.header.capacity > to.position.0)
         .map(|segment| (segment.path.clone(), segment.header))
         .collect();
-    fs::create_dir_all(archive).map_err(|error| io_error("create", archive, error))?;
+    storage.make_dir(archive).map_err(|error| io_error("create", archive, error))?;
     for (path, header) in &beyond {
-        go_on()?;
-        truncated.archived.push(keep(path, header, to, archive)?);
+        truncated.archived.push(keep(path, header, to, archive, storage)?);
     }
     // A spare was made to follow the last segment; it may have another to follow now.
     for spare in &found.spares {
-        go_on()?;
-        fs::remove_file(spare).map_err(|error| io_error("remove", spare, error))?;
+        storage.remove(spare).map_err(|error| io_error("remove", spare, error))?;
     }
     for (path, header) in beyond.iter().rev() {
-        go_on()?;
         // Segment 0 stays, or there would be no journal; before another first one nothing is cut.
         if header.base() >= to.position.0 && header.index > 0 {
-            fs::remove_file(path).map_err(|error| io_error("remove", path, error))?;
-            sync_parent(path).map_err(|error| io_error("sync the directory of", path, error))?;
+            storage.remove(path).map_err(|error| io_error("remove", path, error))?;
         } else {
-            shorten(path, header, to).map_err(|error| io_error("cut", path, error))?;
+            shorten(path, header, to, storage).map_err(|error| io_error("cut", path, error))?;
         }
     }
     Ok(truncated)
@@ -136,31 +133,59 @@ fn truncate_with(
 
 /// Puts a copy of the segment that ends at the mark in its place. The last segment may be short: it is filled again
 /// when the journal is opened.
-fn shorten(path: &Path, header: &SegmentHeader, to: Mark) -> std::io::Result<()> {
-    let draft = path.with_extension("cut.tmp");
-    let mut from = File::open(path)?.take(HEADER_BYTES + to.position.0 - header.base());
-    let mut file = File::create(&draft)?;
-    std::io::copy(&mut from, &mut file)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    sync_parent(path)
+fn shorten(path: &Path, header: &SegmentHeader, to: Mark, storage: &dyn Storage) -> io::Result<()> {
+    let bytes = HEADER_BYTES + to.position.0 - header.base();
+    copy::replace(storage, &File::open(path)?, path, bytes)
 }
 
-/// Copies a segment whole, under a name that says from where it was cut.
-fn keep(path: &Path, header: &SegmentHeader, to: Mark, archive: &Path) -> Result<PathBuf, OpenError> {
-    let name = format!("cut-at-{:020}-{:016x}-{:010}.seg", to.position, to.chain, header.index);
-    let kept = archive.join(name);
-    let draft = kept.with_extension("tmp");
-    let written = || -> std::io::Result<()> {
-        let mut from = File::open(path)?;
-        let mut draft_file = File::create(&draft)?;
-        std::io::copy(&mut from, &mut draft_file)?;
-        draft_file.sync_all()?;
-        fs::rename(&draft, &kept)?;
-        sync_parent(&kept)
+/// Copies a segment whole, under a name that says from where it was cut. After a cut that was not finished the journal may
+/// have gone on under the same number: what was kept then stays, and this copy gets a number of its own.
+fn keep(
+    path: &Path,
+    header: &SegmentHeader,
+    to: Mark,
+    archive: &Path,
+    storage: &dyn Storage,
+) -> Result<PathBuf, OpenError> {
+    let name = format!("cut-at-{:020}-{:016x}-{:010}", to.position, to.chain, header.index);
+    let mut kept = archive.join(format!("{name}.seg"));
+    let mut number = 1;
+    let mut copied = || {
+        let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        while kept.try_exists()? {
+            if is_copy(&file, &File::open(&kept)?, bytes)? {
+                // Its name may not have reached the disk.
+                return sync_parent(&kept);
+            }
+            number += 1;
+            kept = archive.join(format!("{name}-{number}.seg"));
+        }
+        copy::replace(storage, &file, &kept, bytes)
     };
-    written().map_err(|error| io_error("keep a copy as", &kept, error))?;
-    Ok(kept)
+    match copied() {
+        Ok(()) => Ok(kept),
+        Err(error) => Err(io_error("keep a copy as", &kept, error)),
+    }
+}
+
+/// Whether a file is a copy of the first `bytes` of another.
+fn is_copy(of: &File, copy: &File, bytes: u64) -> io::Result<bool> {
+    if copy.metadata()?.len() != bytes {
+        return Ok(false);
+    }
+    let (mut ours, mut theirs) = (vec![0; FILL_BYTES as usize], vec![0; FILL_BYTES as usize]);
+    let mut at = 0;
+    while at < bytes {
+        let piece = (bytes - at).min(FILL_BYTES) as usize;
+        of.read_exact_at(&mut ours[..piece], at)?;
+        copy.read_exact_at(&mut theirs[..piece], at)?;
+        if ours[..piece] != theirs[..piece] {
+            return Ok(false);
+        }
+        at += piece as u64;
+    }
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -169,8 +194,11 @@ mod tests {
 
     use domain::{Command, Epoch, Nanos, Sequence, Sequenced};
 
+    use tempfile::TempDir;
+
     use super::*;
-    use crate::{Appender, Journal, Options, Reader};
+    use crate::power::{self, Mutation, Power, Tree};
+    use crate::{Appender, Journal, Options, Reader, segment};
 
     fn open(dir: &Path) -> Appender {
         let options = Options { segment_bytes: 32 << 10, tail_bytes: 8 << 10, ..Options::small() };
@@ -191,66 +219,102 @@ mod tests {
         marks
     }
 
-    fn sequences(dir: &Path) -> Vec<Sequence> {
-        let reader = Reader::open(dir).expect("opens for reading");
-        reader.records().map(|record| record.expect("a good record").sequence).collect()
+    const SEGMENT: u64 = 32 << 10;
+    /// What stays.
+    const KEPT: usize = 300;
+
+    fn sequences(dir: &Path) -> Result<Vec<Sequence>, String> {
+        let reader = Reader::open(dir).map_err(|error| error.to_string())?;
+        reader.records().map(|record| Ok(record.map_err(|error| error.to_string())?.sequence)).collect()
     }
 
-    /// Whatever step is the last before a stop: the journal opens, has at least what stays and at most what was there, and
-    /// the cut can be made again; what was cut is in the archive.
-    #[test]
-    fn a_cut_that_stops_anywhere_can_be_made_again() {
-        let whole = tempfile::tempdir().expect("a directory");
-        let mut journal = open(whole.path());
-        let marks = write(&mut journal, 1_200);
+    /// A journal of several segments, closed, and where it is to be cut: in the middle of one.
+    fn whole() -> (TempDir, Vec<Sequence>, Mark) {
+        let dir = power::place();
+        let mut journal = open(dir.path());
+        let marks = write(&mut journal, 900);
         journal.close().expect("closes");
-        let all = sequences(whole.path());
-        let to = marks[300];
-        let mut stops = 0;
-        for last in 0.. {
-            let dir = tempfile::tempdir().expect("a directory");
-            for entry in fs::read_dir(whole.path()).expect("lists") {
-                let path = entry.expect("an entry").path();
-                if path.extension().is_some_and(|extension| extension == "seg") {
-                    fs::copy(&path, dir.path().join(path.file_name().expect("a name"))).expect("copies");
-                }
-            }
-            let archive = dir.path().join("archive");
-            let mut steps = 0;
-            let stopped = truncate_with(dir.path(), to, &archive, || {
-                steps += 1;
-                let stop = || io_error("stop at", dir.path(), std::io::ErrorKind::Other.into());
-                if steps > last { Err(stop()) } else { Ok(()) }
-            });
-            if stopped.is_ok() {
-                break;
-            }
-            stops += 1;
-            // It opens as a journal that was closed there, and its process dies again.
-            let left = sequences(dir.path());
-            assert!(left.len() >= 300 && all.starts_with(&left), "{last} steps leave {}", left.len());
-            drop(open(dir.path()));
-            open(dir.path()).close().expect("closes");
-            let truncated = truncate(dir.path(), to, &archive).expect("cut");
-            assert!(truncated.bytes > 0, "{last} steps");
-            assert_eq!(sequences(dir.path()), all[..300], "after {last} steps");
-            // All that is not in the journal any more is in the archive, segment by segment.
-            for entry in fs::read_dir(whole.path()).expect("lists") {
-                let path = entry.expect("an entry").path();
-                let index = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
-                let Some(index) = index.filter(|index| (index + 1) * (32 << 10) > to.position.0) else {
-                    continue;
-                };
-                let name = format!("cut-at-{:020}-{:016x}-{index:010}.seg", to.position, to.chain);
-                assert!(archive.join(&name).exists(), "{name} after {last} steps");
-            }
-            // Another history goes on from there.
-            let mut journal = open(dir.path());
-            journal.begin_epoch(Epoch(2));
-            write(&mut journal, 50);
-            journal.close().expect("closes");
-            assert_eq!(sequences(dir.path()).len(), 350);
+        let all = sequences(dir.path()).expect("reads");
+        (dir, all, marks[KEPT])
+    }
+
+    /// Whether a directory that a cut was begun in is as it must be: the journal opens, has at least what stays and at most
+    /// what was there, the cut can be made again, and what was cut is in the archive.
+    fn is_well(dir: &Path, whole: &Path, all: &[Sequence], to: Mark) -> Result<(), String> {
+        let archive = dir.join("archive");
+        let left = sequences(dir)?;
+        if left.len() < KEPT || !all.starts_with(&left) {
+            return Err(format!("{} records are left", left.len()));
         }
-        assert!(stops > 4, "{stops} steps");
+        // It opens as a journal that was closed there, and its process dies again.
+        drop(open(dir));
+        open(dir).close().map_err(|error| error.to_string())?;
+        truncate(dir, to, &archive).map_err(|error| error.to_string())?;
+        if sequences(dir)? != all[..KEPT] {
+            return Err("the cut, made again, leaves something else".into());
+        }
+        // All that is not in the journal any more is in the archive, segment by segment.
+        let (segments, _) = segment::list(whole).map_err(|error| error.to_string())?;
+        for index in segments.into_iter().filter(|index| (index + 1) * SEGMENT > to.position.0) {
+            let original = copy::walk(&segment::path(whole, index)).map_err(|error| error.to_string())?;
+            let bytes = (HEADER_BYTES + original.scan.end - original.segment.header.base()) as usize;
+            let original = fs::read(&original.segment.path).map_err(|error| error.to_string())?;
+            let name = format!("cut-at-{:020}-{:016x}-{index:010}", to.position, to.chain);
+            let is_kept = fs::read_dir(&archive).map_err(|error| error.to_string())?.flatten().any(|entry| {
+                let is_named = entry.file_name().to_string_lossy().starts_with(&name);
+                let kept = fs::read(entry.path()).unwrap_or_default();
+                is_named && kept.get(..bytes) == Some(&original[..bytes])
+            });
+            if !is_kept {
+                return Err(format!("{name}.seg is not what was cut"));
+            }
+        }
+        // Another history goes on from there.
+        let mut journal = open(dir);
+        journal.begin_epoch(Epoch(2));
+        write(&mut journal, 50);
+        journal.close().map_err(|error| error.to_string())?;
+        if sequences(dir)?.len() == KEPT + 50 { Ok(()) } else { Err("it does not go on".into()) }
+    }
+
+    /// Cuts, with the power going anywhere: how many directories may be left, and what is wrong with the first that is not
+    /// well.
+    fn try_cut(mutation: Option<Mutation>) -> (usize, Option<String>) {
+        let (whole, all, to) = whole();
+        let dir = power::place();
+        Tree::of(whole.path()).make(dir.path());
+        let power = Power::of(dir.path(), mutation);
+        truncate_with(dir.path(), to, &dir.path().join("archive"), &power).expect("cuts");
+        let (mut outcomes, mut wrong) = (0, None);
+        power.outcomes(|tree, made| {
+            outcomes += 1;
+            if wrong.is_none() {
+                let left = power::place();
+                tree.make(left.path());
+                wrong = is_well(left.path(), whole.path(), &all, to)
+                    .err()
+                    .map(|what| format!("after {made} calls: {what}"));
+            }
+        });
+        (outcomes, wrong)
+    }
+
+    #[test]
+    fn a_cut_can_be_made_again_wherever_the_process_or_the_power_went() {
+        let (outcomes, wrong) = try_cut(None);
+        assert_eq!(wrong, None);
+        assert!(outcomes > 30, "{outcomes} outcomes");
+    }
+
+    #[test]
+    fn a_cut_that_syncs_no_directory_is_found() {
+        let (_, wrong) = try_cut(Some(Mutation::SkippedDirectorySync));
+        assert!(wrong.is_some());
+    }
+
+    #[test]
+    fn a_cut_that_names_a_copy_before_it_is_on_the_disk_is_found() {
+        let (_, wrong) = try_cut(Some(Mutation::RenameBeforeSync));
+        assert!(wrong.is_some());
     }
 }

@@ -709,34 +709,16 @@ fn append(
     Ok(())
 }
 
-/// Moves the journal and its snapshots out of the way, into a folder of the archive. The newest segments go first, so
-/// that whatever is left at a stop in between is a journal that opens.
+/// Moves the journal and its snapshots out of the way, into a folder of the archive.
 fn put_away(dir: &Path, name: &str) -> Result<(), String> {
-    let archive = dir.join(ARCHIVE);
+    let archive = Path::new(ARCHIVE);
     let mut place = archive.join(name);
     let mut number = 1;
-    while place.exists() {
+    while dir.join(&place).exists() {
         number += 1;
         place = archive.join(format!("{name}-{number}"));
     }
-    let wrong = |error: std::io::Error| format!("{}: {error}", place.display());
-    fs::create_dir_all(&place).map_err(wrong)?;
-    let mut files: Vec<PathBuf> = fs::read_dir(dir)
-        .map_err(wrong)?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.ends_with(".seg") || name.ends_with(".snap")
-        })
-        .collect();
-    files.sort();
-    for file in files.iter().rev() {
-        if let Some(name) = file.file_name() {
-            fs::rename(file, place.join(name)).map_err(wrong)?;
-        }
-    }
-    File::open(&place).and_then(|place| place.sync_all()).map_err(wrong)?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(wrong)?;
-    info!("what was there is kept in {}", place.display());
+    journal::put_away(dir, &place).map_err(|error| error.to_string())?;
+    info!("what was there is kept in {}", dir.join(place).display());
     Ok(())
 }
