@@ -140,9 +140,14 @@ impl SegmentHeader {
                 known: FORMAT_VERSION,
             });
         }
+        if !FORMATS.contains(&version) {
+            return Err(bad(format!(
+                "its format version is {version}, and those that have been are {FORMATS:?}"
+            )));
+        }
         // A header that was being brought to a newer version when the machine stopped may have the version of the
         // one and the CRC of the other; nothing else in it differs.
-        if !FORMATS.contains(&version) || !FORMATS.iter().any(|version| stored == computed_for(*version)) {
+        if !FORMATS.iter().any(|version| stored == computed_for(*version)) {
             let computed = computed_for(version);
             return Err(bad(format!("its CRC is {stored:08x} and should be {computed:08x}")));
         }

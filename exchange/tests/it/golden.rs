@@ -1,8 +1,15 @@
 //! Journals that a version of the format has written, kept for ever: whatever comes after must read them, and come to the
 //! state and the events that they came to then.
 //!
-//! `tests/golden/journal-N` has the segments of one that format N wrote, the last cut to what is in it, and
-//! `expected.json`. To write the one of the newest format, when it is new: `GOLDEN=write`.
+//! `tests/golden/journal-N` has the segments of one that format N wrote, the last cut to what is in it, the snapshots of
+//! that time, and `expected.json`: what that time's own `exchange replay` said. There is no format 3. To write the one of
+//! the newest format, when it is new: `GOLDEN=write`.
+//!
+//! | format | written by the last program of that format | has |
+//! |---|---|---|
+//! | 1 | commit aeae255 | two loads of three sessions, a kill between them |
+//! | 2 | commit d9c0745 | the same; bounds of an instrument; every kind of special order, mass cancels, expiries |
+//! | 4 | the program that made it | trade, special orders, the start of an epoch |
 
 use std::{
     fs,
@@ -20,6 +27,12 @@ use crate::{
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// The configuration that the journal of a format was written with.
+fn settings(place: &Path) -> Settings {
+    let bounds = r#", quantity_min = 2, notional_min = "1.00", notional_max = "5000000.00""#;
+    Settings { nvda: if place.ends_with("journal-2") { bounds } else { "" }, ..Settings::default() }
 }
 
 /// What there is to compare.
@@ -64,33 +77,59 @@ fn write(place: &Path) {
     fs::write(place.join("expected.json"), expected + "\n").expect("writing");
 }
 
+/// Puts a golden journal and its snapshots into a data directory. Whether there are snapshots.
+fn put(place: &Path, home: &Home) -> bool {
+    fs::create_dir_all(home.data()).expect("a directory");
+    let mut has_snapshot = false;
+    for file in fs::read_dir(place).expect("a directory") {
+        let file = file.expect("an entry").path();
+        let is_snapshot = file.extension().is_some_and(|extension| extension == "snap");
+        has_snapshot |= is_snapshot;
+        if is_snapshot || file.extension().is_some_and(|extension| extension == "seg") {
+            fs::copy(&file, home.data().join(file.file_name().expect("a name"))).expect("copying");
+        }
+    }
+    has_snapshot
+}
+
 #[test]
 fn journals_of_every_format_come_to_what_they_came_to() {
     let newest = golden().join(format!("journal-{}", journal::FORMAT_VERSION));
     if std::env::var("GOLDEN").is_ok_and(|what| what == "write") {
         write(&newest);
     }
-    assert!(newest.is_dir(), "{} is there from the day on that the format is new", newest.display());
+    let mut formats = Vec::new();
     for entry in fs::read_dir(golden()).expect("golden journals") {
         let place = entry.expect("an entry").path();
+        formats.push(place.file_name().expect("a name").to_string_lossy().into_owned());
         let expected = fs::read_to_string(place.join("expected.json")).expect("what it came to");
         let expected: Value = serde_json::from_str(&expected).expect("JSON");
-        let home = Home::new(Settings::default());
-        fs::create_dir_all(home.data()).expect("a directory");
-        for file in fs::read_dir(&place).expect("a directory") {
-            let file = file.expect("an entry").path();
-            if file.extension().is_some_and(|extension| extension == "seg") {
-                fs::copy(&file, home.data().join(file.file_name().expect("a name"))).expect("copying");
+        // It goes on: every report in it is what the books say today, without that time's snapshot and from it.
+        for arguments in [&["--shards", "2", "--no-snapshot"][..], &["--shards", "2"]] {
+            let args = arguments.iter().map(ToString::to_string).collect();
+            let home = Home::new(Settings { args, ..settings(&place) });
+            let has_snapshot = put(&place, &home);
+            for shards in ["1", "4"] {
+                assert_eq!(found(&home.data(), shards), expected, "{} on {shards} shards", place.display());
             }
+            let venue = home.start();
+            let is_used = has_snapshot && arguments.len() == 2;
+            let recovered = &venue.recovered;
+            assert_eq!(
+                recovered["snapshot_sequence"].is_u64(),
+                is_used,
+                "{}: {}",
+                place.display(),
+                home.log()
+            );
+            assert_eq!(recovered["state"], expected["state"], "{}", place.display());
+            assert_eq!(recovered["reports_completed"], 0);
+            assert_eq!(text(&venue.stop(), "state"), text(&expected, "state"));
+            let found = journal::inspect::verify(home.data()).expect("readable");
+            assert_eq!((found.problems, found.info.format), (vec![], journal::FORMAT_VERSION));
         }
-        for shards in ["1", "4"] {
-            assert_eq!(found(&home.data(), shards), expected, "{} on {shards} shards", place.display());
-        }
-        // It goes on: every report in it is what the books say today.
-        let venue = home.start();
-        assert_eq!(venue.recovered["state"], expected["state"], "{}", place.display());
-        assert_eq!(venue.recovered["reports_completed"], 0);
-        assert_eq!(text(&venue.stop(), "state"), text(&expected, "state"));
-        assert_eq!(journal::inspect::verify(home.data()).expect("readable").problems, []);
     }
+    formats.sort();
+    // One is there from the day on that its format is new. There never was a format 3.
+    assert_eq!(formats, ["journal-1", "journal-2", "journal-4"]);
 }
