@@ -23,6 +23,7 @@ readonly TRIALS=(
     "loss:failovers while 5% and 30% of the packets between the nodes are lost, 5 times each"
     "slow-disk:a standby that does not answer for a while, 20 times"
     "disk-full:a disk that runs short of room, 10 times"
+    "storm:10,000 connections, SIGKILL under load, all come back at once, 10 times"
     "recovery:SIGKILL under load and while recovering, on shards, policies and balancing that change, 200 rounds"
     "simulator:10,000 seeds of primary, standby, etcd and clients with faults; each planted fault found"
     "soak:the simulator on new seeds for SOAK minutes (10)"
@@ -54,6 +55,7 @@ trial() {
         loss) run 5 loss ;;
         slow-disk) run 20 drill slow-disk ;;
         disk-full) run 10 drill disk-full ;;
+        storm) run 10 drill storm ;;
         recovery) run 200 recovery ;;
         simulator) run 10000 simulator ;;
         soak) ROUNDS=${SOAK:-10} run 10 soak ;;

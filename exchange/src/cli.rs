@@ -121,6 +121,9 @@ pub(crate) struct Drill {
     /// The seed of the load and of the moments at which things break.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,
+    /// For storm: connections besides those of the load; fewer where this process may not have so many (ulimit -Hn).
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=20_000))]
+    pub(crate) connections: u32,
     /// For disk-full: take the directory's own disk even where a tmpfs could be mounted. With --data it is taken anyway.
     #[arg(long)]
     pub(crate) no_mount: bool,
@@ -161,6 +164,11 @@ pub(crate) enum Disaster {
     /// other one takes over, and what the first is asked is never acknowledged. Roles alternate. Open again: from the cut to the
     /// first order that the other one accepts.
     Partition,
+    /// One exchange with a crowd of connections, half of them logged in, each with an order that rests. It is killed
+    /// (SIGKILL) under load and started again, and all come back at once, while the load's sessions do. Each session of the
+    /// crowd must be told what it was told, and memory stays bounded. Open again: from the kill to the first order that
+    /// is accepted after it.
+    Storm,
 }
 
 #[derive(Args, Debug)]

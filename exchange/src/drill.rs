@@ -13,6 +13,7 @@
 
 mod client;
 mod crash;
+mod crowd;
 mod disk_full;
 mod failover;
 mod isolation;
@@ -21,6 +22,7 @@ mod pair;
 mod partition;
 mod relay;
 mod slow_disk;
+mod storm;
 mod traffic;
 
 use std::{
@@ -114,6 +116,7 @@ pub(crate) fn drill(args: &cli::Drill) -> Result<(), String> {
         Disaster::Partition => partition::partition(&mut scene),
         Disaster::DiskFull => disk_full::disk_full(&mut scene),
         Disaster::SlowDisk => slow_disk::slow_disk(&mut scene),
+        Disaster::Storm => storm::storm(&mut scene),
     };
     if scene.patience.is_over() {
         // Whatever else it says: the exchanges heard the signal, too.
@@ -199,7 +202,10 @@ struct Scene<'a> {
 impl<'a> Scene<'a> {
     fn new(args: &'a cli::Drill, ack: &'static str, root: PathBuf) -> Result<Self, String> {
         let config_path = root.join("config.toml");
-        let text = config_text(&JOURNAL)?;
+        let text = match args.what {
+            Disaster::Storm => storm::config_text(args)?,
+            _ => config_of(&JOURNAL)?.to_string(),
+        };
         let config = Config::parse(&text)?;
         let users: Vec<User> = users(&config).into_iter().take(SESSIONS + 1).collect();
         let pretended = match std::env::var(CANARY).as_deref() {
@@ -400,6 +406,7 @@ fn name_of(what: Disaster) -> &'static str {
         Disaster::DiskFull => "disk-full",
         Disaster::SlowDisk => "slow-disk",
         Disaster::Partition => "partition",
+        Disaster::Storm => "storm",
     }
 }
 
@@ -408,7 +415,7 @@ fn ack_of(args: &cli::Drill) -> Result<&'static str, String> {
     const ALL: [&str; 4] = ["memory", "disk", "disk+replica", "two-disks"];
     const REPLICATED: &[&str] = &["disk+replica", "two-disks"];
     let (default, sensible): (&str, &[&str]) = match args.what {
-        Disaster::Crash | Disaster::DiskFull => ("disk", &["memory", "disk"]),
+        Disaster::Crash | Disaster::DiskFull | Disaster::Storm => ("disk", &["memory", "disk"]),
         Disaster::Failover if args.etcd => ("disk+replica", REPLICATED),
         Disaster::Failover => ("disk+replica", &ALL),
         Disaster::Outage | Disaster::Partition => ("disk+replica", REPLICATED),
@@ -425,7 +432,7 @@ fn ack_of(args: &cli::Drill) -> Result<&'static str, String> {
 }
 
 /// The embedded configuration, with other values in its section on the journal.
-fn config_text(values: &[(&str, u64)]) -> Result<String, String> {
+fn config_of(values: &[(&str, u64)]) -> Result<toml::Table, String> {
     let error = |error: &dyn std::fmt::Display| format!("the embedded configuration: {error}");
     let mut config: toml::Table = config::DEFAULT.parse().map_err(|wrong: toml::de::Error| error(&wrong))?;
     let journal = config
@@ -436,7 +443,7 @@ fn config_text(values: &[(&str, u64)]) -> Result<String, String> {
         let value = i64::try_from(*value).map_err(|wrong| error(&wrong))?;
         journal.insert((*key).into(), value.into());
     }
-    Ok(config.to_string())
+    Ok(config)
 }
 
 /// Of an even number of times, the mean of the two in the middle.
@@ -469,7 +476,8 @@ mod tests {
 
     #[test]
     fn a_drill_has_a_configuration_that_differs_where_it_says() {
-        let of = |values: &[(&str, u64)]| Config::parse(&config_text(values).unwrap()).unwrap().journal;
+        let of =
+            |values: &[(&str, u64)]| Config::parse(&config_of(values).unwrap().to_string()).unwrap().journal;
         let (default, other) = (of(&[]), of(&[("reserve_mib", 1_234), ("segment_mib", 32)]));
         assert_eq!((other.reserve_bytes, other.segment_bytes), (1_234 << 20, 32 << 20));
         assert_eq!((other.tail_bytes, of(&JOURNAL).segment_bytes), (default.tail_bytes, 16 << 20));

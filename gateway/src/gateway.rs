@@ -109,6 +109,10 @@ impl Gateway {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut listener = TcpListener::bind(address)?;
+        // With the usual 128 places, most of a crowd that comes back at once would find none and try again after 1, 2, 4 and
+        // so on seconds. The kernel takes no more than net.core.somaxconn.
+        let places = i32::try_from(limits.connections_max).unwrap_or(i32::MAX);
+        rustix::net::listen(&listener, places.max(128))?;
         let address = listener.local_addr()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);

@@ -1,20 +1,23 @@
 //! Who may log in.
 
+use std::collections::BTreeMap;
+
 use domain::SessionId;
 use wire::soup::{LoginRequest, Password, Username};
 
-/// One user.
-#[derive(Clone, Debug)]
+/// One user, but for the name.
+#[derive(Clone, Copy, Debug)]
 struct User {
-    name: Username,
-    password: Password,
+    /// As [`Password::canonical`] gives it.
+    password: [u8; 10],
     session: SessionId,
 }
 
 /// Who may log in, and into which session.
 #[derive(Clone, Debug, Default)]
 pub struct Users {
-    list: Vec<User>,
+    /// By name, as [`Username::canonical`] gives it. Thousands may come back at once: none of them looks at all others.
+    by_name: BTreeMap<[u8; 6], User>,
 }
 
 impl Users {
@@ -24,24 +27,19 @@ impl Users {
         Self::default()
     }
 
-    /// Adds a user.
+    /// Adds a user; in the place of the one of that name, if there is one.
     pub fn add(&mut self, name: Username, password: Password, session: SessionId) {
-        self.list.push(User { name, password, session });
+        self.by_name.insert(name.canonical(), User { password: password.canonical(), session });
     }
 
     /// The session that this login opens; `None` when the user is unknown or the password wrong, which take the same
-    /// time to find out.
+    /// time to find out: a password is compared in either case.
     #[must_use]
     pub fn check(&self, login: &LoginRequest) -> Option<SessionId> {
-        let mut session = None;
-        for user in &self.list {
-            let name = same(&user.name.canonical(), &login.username.canonical());
-            let password = same(&user.password.canonical(), &login.password.canonical());
-            if name & password {
-                session = Some(user.session);
-            }
-        }
-        session
+        let user = self.by_name.get(&login.username.canonical());
+        let expected = user.map_or([0; 10], |user| user.password);
+        let is_right = same(&expected, &login.password.canonical());
+        user.filter(|_| is_right).map(|user| user.session)
     }
 }
 

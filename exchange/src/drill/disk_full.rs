@@ -15,7 +15,7 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use serde_json::json;
 
 use super::{
-    ASKING, PATIENCE, Scene, client::Answer, config_text, must_equal, partition::must_be_accepted, text,
+    ASKING, PATIENCE, Scene, client::Answer, config_of, must_equal, partition::must_be_accepted, text,
     traffic::Traffic,
 };
 use crate::child::{Arguments, Exchange};
@@ -135,7 +135,8 @@ impl Disk {
             (Some(borrowed), reserve_mib, said)
         };
         let disk = Self { at, config, borrowed_bytes };
-        let text = config_text(&[("segment_mib", 1), ("tail_mib", 1), ("reserve_mib", reserve_mib)])?;
+        let text =
+            config_of(&[("segment_mib", 1), ("tail_mib", 1), ("reserve_mib", reserve_mib)])?.to_string();
         fs::write(&disk.config, text).map_err(|error| wrong(&disk.config, &error))?;
         scene.say(
             &format!("  its disk is {said}"),

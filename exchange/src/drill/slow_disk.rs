@@ -115,7 +115,7 @@ impl Watch {
 }
 
 /// Bytes of a process that are in no file and no shared memory.
-fn memory(pid: Pid) -> Result<u64, String> {
+pub(super) fn memory(pid: Pid) -> Result<u64, String> {
     let path = format!("/proc/{}/status", pid.as_raw_nonzero());
     let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     anonymous(&status).ok_or_else(|| format!("{path} does not say RssAnon"))

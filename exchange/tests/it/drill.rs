@@ -133,6 +133,14 @@ fn drill_slow_disk_waits_for_a_standby_that_does_not_answer() {
 }
 
 #[test]
+fn drill_storm_brings_a_crowd_back_at_once() {
+    // As many as a machine may have: `exchange drill storm`.
+    let drilled = Drilled::run(&["storm", "--connections", "1000", "--seconds", "1", "--rounds", "2"], None);
+    drilled.must_pass(2);
+    assert!(drilled.stdout().contains("  1000 connections, 500 of them logged in"), "it says how many");
+}
+
+#[test]
 fn drill_disk_full_refuses_orders_and_takes_cancels() {
     let drilled = Drilled::run(&["disk-full", "--seconds", "1", "--rounds", "2"], None);
     drilled.must_pass(2);

@@ -1,0 +1,175 @@
+//! `exchange drill storm`: an exchange with a crowd of connections, killed under load; all come back at once.
+
+use std::time::{Duration, Instant};
+
+use loadgen::User;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+
+use super::{
+    ASKING, JOURNAL, SESSIONS, Scene, client::Answer, config_of, crowd::Crowd, millis, must_equal,
+    slow_disk::memory, text, traffic::Traffic,
+};
+use crate::{child::Exchange, cli, load::users};
+
+/// File descriptors that this process wants besides those of the crowd: the load, the exchange's output, and some.
+const DESCRIPTORS_BESIDE: u64 = 64;
+/// Connections of others that the exchange has room for: the load, whoever asks, an audit.
+const CONNECTIONS_BESIDE: u32 = 64;
+/// Seconds that a connection may stay without logging in: half of the crowd never does.
+const LOGIN_TIMEOUT_S: i64 = 3_600;
+/// What a connection that does nothing may cost the exchange: its buffers, its session's index, its order.
+const BYTES_EACH: u64 = 16 << 10;
+/// What an exchange may take besides.
+const MEMORY_BESIDE: u64 = 64 << 20;
+/// The exchange is looked at so often while all come back.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// How many connections there are to be, as far as this process may have them.
+fn connections(args: &cli::Drill) -> u32 {
+    let allowed =
+        getrlimit(Resource::Nofile).maximum.map_or(u64::MAX, |most| most.saturating_sub(DESCRIPTORS_BESIDE));
+    args.connections.min(u32::try_from(allowed).unwrap_or(u32::MAX))
+}
+
+/// The embedded configuration, with room for the crowd, and users for half of it.
+pub(super) fn config_text(args: &cli::Drill) -> Result<String, String> {
+    let connections = connections(args);
+    let mut config = config_of(&JOURNAL)?;
+    let missing = |what: &str| format!("the embedded configuration has no {what}");
+    let limits =
+        config.get_mut("limits").and_then(toml::Value::as_table_mut).ok_or_else(|| missing("[limits]"))?;
+    limits.insert("connections".into(), i64::from(connections + CONNECTIONS_BESIDE).into());
+    limits.insert("login_timeout_s".into(), LOGIN_TIMEOUT_S.into());
+    let users =
+        config.get_mut("users").and_then(toml::Value::as_array_mut).ok_or_else(|| missing("[[users]]"))?;
+    for number in 0..connections / 2 {
+        let user = [("name", format!("C{number:05}")), ("password", "crowd".into())];
+        users.push(toml::Table::from_iter(user.map(|(key, value)| (key.into(), value.into()))).into());
+    }
+    Ok(config.to_string())
+}
+
+/// Lets this process have a file descriptor for each.
+fn raise_descriptors(connections: u32) -> Result<(), String> {
+    let wanted = u64::from(connections) + DESCRIPTORS_BESIDE;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }).map_err(|error| {
+        format!("{wanted} file descriptors for {connections} connections: {error}; take fewer")
+    })
+}
+
+pub(super) fn storm(scene: &mut Scene<'_>) -> Result<(), String> {
+    let connections = connections(scene.args);
+    raise_descriptors(connections)?;
+    let of_crowd: Vec<User> =
+        users(&scene.config).into_iter().filter(|user| user.name.starts_with('C')).collect();
+    let (all, logged_in) = (connections as usize, of_crowd.len());
+    scene.say(
+        &format!("  {all} connections, {logged_in} of them logged in"),
+        json!({ "event": "crowd", "connections": all, "logged_in": logged_in }),
+    );
+    let (data, arguments) = (scene.root.join("data"), scene.arguments());
+    let mut exchange = Exchange::start(&data, &arguments)?;
+    let before = memory(exchange.pid())?;
+    let bound = u64::from(connections) * BYTES_EACH
+        + (SESSIONS as u64 + 1) * scene.config.limits.unsent_max as u64
+        + MEMORY_BESIDE;
+    let symbol = scene.config.instruments.first().ok_or("nothing can be traded")?.symbol.padded();
+    let crowd = Crowd::start(all, of_crowd, symbol)?;
+    let done = (|| {
+        crowd.lead_to(Some(exchange.address));
+        wait_for(scene, &crowd, (all, logged_in))?;
+        for round in 1..=scene.args.rounds {
+            let traffic = Traffic::start(scene, &exchange)?;
+            let moment = scene.moment();
+            scene.patience.pause(moment)?;
+            crowd.must_be_well()?;
+            crowd.lead_to(None);
+            let killed = Instant::now();
+            exchange.kill()?;
+            exchange = Exchange::start(&data, &arguments)?;
+            let storm = Instant::now();
+            crowd.lead_to(Some(exchange.address));
+            scene.hear(traffic.killed()?)?;
+            let (open, refused) = scene.come_back(exchange.address)?;
+            if refused > 0 {
+                return Err(format!("{refused} orders were refused after the restart"));
+            }
+            let longest = trade_meanwhile(scene, &exchange, &crowd, (all, logged_in))?;
+            let back = storm.elapsed();
+            // A connection is there for its client before the exchange has heard of it.
+            scene.patience.eventually("the exchange knows of all of them", || {
+                let status = exchange.status_from_now()?;
+                let is = |name: &str, least: usize| status[name].as_u64() >= Some(least as u64);
+                Ok(is("connections", all) && is("logged_in", logged_in))
+            })?;
+            let known = storm.elapsed();
+            let grown = memory(exchange.pid())?.saturating_sub(before);
+            if grown > bound {
+                return Err(format!(
+                    "the exchange took {grown} bytes of memory for them, and {bound} are its bound"
+                ));
+            }
+            scene.audit(exchange.address)?;
+            let (back, known, longest) = (millis(back), millis(known), millis(longest));
+            scene.say_round(
+                round,
+                open.duration_since(killed),
+                &format!(
+                    " · all back in {back} ms, known in {known}, an order waited {longest} ms at most meanwhile, memory {} MiB of {} MiB",
+                    grown >> 20,
+                    bound >> 20
+                ),
+                json!({ "back_ms": back, "known_ms": known, "order_ms_max": longest, "memory_kib": grown >> 10, "memory_kib_max": bound >> 10 }),
+            );
+        }
+        Ok(())
+    })();
+    crowd.lead_to(None);
+    // What went wrong in the crowd says more than that it did.
+    crowd.end().and(done)?;
+    let stopped = exchange.stop()?;
+    must_equal("replay", &scene.replayed(&data)?, "live exchange", text(&stopped["state"]))?;
+    scene.hashes_equal = true;
+    Ok(())
+}
+
+/// Waits until so many are connected, and so many logged in.
+fn wait_for(scene: &Scene<'_>, crowd: &Crowd, all: (usize, usize)) -> Result<(), String> {
+    let what = format!("{all:?} connections and sessions of the crowd are there");
+    scene.patience.eventually(&what, || crowd.must_be_well().map(|()| crowd.there() == all))
+}
+
+/// Trades, an order after another, until all of the crowd are back. The longest that one was not answered.
+fn trade_meanwhile(
+    scene: &mut Scene<'_>,
+    exchange: &Exchange,
+    crowd: &Crowd,
+    all: (usize, usize),
+) -> Result<Duration, String> {
+    let mut client = scene.asking(exchange.address)?;
+    let mut longest = Duration::ZERO;
+    let begin = Instant::now();
+    loop {
+        let sent = Instant::now();
+        let order = client.order()?;
+        if client.answer(order)? != Answer::Accepted {
+            return Err(format!("order {order} was refused while the crowd came back"));
+        }
+        longest = longest.max(sent.elapsed());
+        crowd.must_be_well()?;
+        if crowd.there() == all {
+            break;
+        }
+        if begin.elapsed() > super::PATIENCE {
+            return Err(format!("of {all:?} connections and sessions only {:?} came back", crowd.there()));
+        }
+        scene.patience.pause(LOOK)?;
+    }
+    scene.told[ASKING].push(client.leave());
+    Ok(longest)
+}
