@@ -17,6 +17,7 @@ use domain::{
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use wire::{
+    fix::{self, Checker, TimePrecision, Writer, dictionary::FIX44, value},
     ouch::{
         Appendage, Inbound, codes, encode_report,
         inbound::{CancelOrder, EnterOrder, ReplaceOrder},
@@ -186,5 +187,96 @@ fn canceled(n: u32, rng: &mut Xoshiro256PlusPlus) -> ReportKind {
     }
 }
 
-criterion_group!(codecs, decode, encode);
+/// An order as a FIX client sends it; bars for SOHs.
+fn fix_order(n: u32, rng: &mut Xoshiro256PlusPlus, out: &mut Vec<u8>) {
+    let side = if rng.random() { b'1' } else { b'2' };
+    let time = Nanos(1_700_000_000_000_000_000 + u64::from(n) * 1_000_000);
+    let mut writer = Writer::new(TimePrecision::Millis);
+    let mut message = writer.begin(out, b"FIX.4.4", b"D");
+    message.text(49, b"ALICE").text(56, b"FULCRUM").number(34, n.into()).time(52, time);
+    message
+        .text(11, format!("ORDER{n:09}").as_bytes())
+        .text(1, b"ACCOUNT1")
+        .letter(21, b'1')
+        .text(55, b"AAPL");
+    message.letter(54, side).time(60, time).number(38, rng.random_range(1..1_000_000)).letter(40, b'2');
+    message.decimal(44, rng.random_range(1..20_000_000) * 100).letter(59, b'0');
+    message.end();
+}
+
+fn fix_decode(criterion: &mut Criterion) {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(SEED);
+    let mut bytes = Vec::new();
+    (1..=MESSAGES as u32).for_each(|n| fix_order(n, &mut rng, &mut bytes));
+    println!(
+        "  a FIX order is {} bytes long, the checks are all those of the session layer",
+        bytes.len() / MESSAGES
+    );
+    let mut group = criterion.benchmark_group("FIX decode, bytes to checked fields");
+    group.throughput(Throughput::Elements(MESSAGES as u64));
+    group.bench_function("new order single", |bencher| {
+        let mut checker = Checker::default();
+        bencher.iter(|| {
+            let mut rest = black_box(bytes.as_slice());
+            while let Ok(fix::Frame::Message(message, length)) = fix::frame(rest, 4_096) {
+                rest = &rest[length..];
+                let checked = checker.check(&FIX44, &message).expect("it is right");
+                // What a gateway wants of it.
+                for tag in [49, 56, 11, 55, 1] {
+                    black_box(checked.get(tag));
+                }
+                black_box((checked.int(34), checked.letter(54), checked.letter(40), checked.letter(59)));
+                black_box((checked.get(38).map(value::decimal), checked.get(44).map(value::decimal)));
+            }
+            assert!(rest.is_empty());
+        });
+    });
+    group.finish();
+}
+
+fn fix_encode(criterion: &mut Criterion) {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(SEED);
+    let values: Vec<(u64, i64, u64)> = (1..=MESSAGES as u64)
+        .map(|n| (n, rng.random_range(1..20_000_000) * 100, rng.random_range(1..1_000_000)))
+        .collect();
+    let mut out = Vec::with_capacity(MESSAGES * 512);
+    let mut group = criterion.benchmark_group("FIX encode, fields to bytes");
+    group.throughput(Throughput::Elements(MESSAGES as u64));
+    group.bench_function("execution report", |bencher| {
+        let mut writer = Writer::new(TimePrecision::Micros);
+        bencher.iter(|| {
+            out.clear();
+            for &(n, price, quantity) in black_box(&values) {
+                let time = Nanos(1_700_000_000_000_000_000 + n * 1_000_000);
+                let mut message = writer.begin(&mut out, b"FIX.4.4", b"8");
+                message.text(49, b"FULCRUM").text(56, b"ALICE").number(34, n).time(52, time);
+                message
+                    .number(37, n)
+                    .number(17, n)
+                    .letter(150, b'F')
+                    .letter(39, b'1')
+                    .text(11, b"ORDER000000001");
+                message
+                    .text(55, b"AAPL")
+                    .letter(54, b'1')
+                    .number(38, quantity)
+                    .letter(40, b'2')
+                    .decimal(44, price);
+                message
+                    .letter(59, b'0')
+                    .number(32, 100)
+                    .decimal(31, price)
+                    .number(151, quantity)
+                    .number(14, 100);
+                message.decimal(6, price).time(60, time);
+                message.end();
+            }
+            black_box(out.as_slice());
+        });
+    });
+    group.finish();
+    println!("  an execution report is {} bytes long", out.len() / MESSAGES);
+}
+
+criterion_group!(codecs, decode, encode, fix_decode, fix_encode);
 criterion_main!(codecs);

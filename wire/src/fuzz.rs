@@ -1,6 +1,7 @@
 //! What the fuzzers run: decode any bytes, encode again what decoded, and assert that it is the same. The fuzz
 //! targets and the seeded smoke test are one line each around these.
 
+use crate::fix::{self, Checker, Fields, Frame, TimePrecision, Writer, dictionary, value};
 use crate::ouch::{Inbound, Outbound};
 use crate::soup::{self, ClientPacket, LoginAccepted, LoginRequest, PAYLOAD_MAX, ServerPacket};
 
@@ -94,6 +95,85 @@ pub fn ouch_outbound(data: &[u8]) {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+/// Takes `data` for a stream of FIX messages: each is within the data, written again it is the same message, what the
+/// checks let through gives its fields, and numbers and times that are written are read as they were.
+///
+/// # Panics
+/// When the codec is wrong.
+pub fn fix_messages(data: &[u8]) {
+    let mut rest = data;
+    let max = 64 + usize::from(data.first().copied().unwrap_or_default()) * 16;
+    let mut checker = Checker::default();
+    loop {
+        match fix::frame(rest, max) {
+            Ok(Frame::Incomplete) => {
+                assert!(rest.len() < max, "more than a message, and no end of it");
+                return;
+            }
+            Ok(Frame::Garbled(length)) => {
+                assert!(length > 0);
+                rest = &rest[length..];
+            }
+            Ok(Frame::Message(message, length)) => {
+                assert!(length <= max);
+                fix_message(&message, &mut checker);
+                rest = &rest[length..];
+            }
+            Err(error) => {
+                assert!(!error.to_string().is_empty() && rest.len() >= max);
+                return;
+            }
+        }
+    }
+}
+
+fn fix_message(message: &fix::Message<'_>, checker: &mut Checker) {
+    let mut again = Vec::new();
+    let mut writer = Writer::new(TimePrecision::Nanos);
+    let mut written = writer.begin(&mut again, message.begin_string, message.msg_type);
+    written.fields(message.fields);
+    written.end();
+    let framed = fix::frame(&again, again.len());
+    assert_eq!(framed, Ok(Frame::Message(*message, again.len())));
+    for dictionary in [&dictionary::FIX44, &dictionary::FIX50SP2] {
+        match checker.check(dictionary, message) {
+            Ok(checked) => {
+                // The first field is outside any group, and no field outside a group is there twice.
+                if let Some(first) = Fields::new(message.fields).next()
+                    && let Ok(tag) = u16::try_from(first.tag)
+                    && checked.def.is_some()
+                {
+                    assert_eq!(checked.get(tag), Some(first.value));
+                }
+                assert!(checked.get(49).is_some_and(|sender| !sender.is_empty()));
+                checked.behind(453).for_each(|_| ());
+            }
+            Err(fault) => assert!(!fault.reason.text().is_empty()),
+        }
+    }
+    for field in Fields::new(message.fields) {
+        if let Ok(number) = value::decimal(field.value) {
+            assert!(value::is_decimal(field.value));
+            let number = number.max(i64::MIN + 1);
+            assert_eq!(value::decimal(&one(|message| _ = message.decimal(1, number))), Ok(number));
+        }
+        if let Some(time) = value::utc_timestamp(field.value) {
+            assert_eq!(value::utc_timestamp(&one(|message| _ = message.time(1, time))), Some(time));
+        }
+    }
+}
+
+/// The value of a field that is written.
+fn one(write: impl FnOnce(&mut fix::MessageWriter<'_>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(TimePrecision::Nanos);
+    let mut message = writer.begin(&mut bytes, b"FIX.4.4", b"0");
+    write(&mut message);
+    message.end();
+    let Ok(Frame::Message(message, _)) = fix::frame(&bytes, bytes.len()) else { panic!("what was written") };
+    Fields::new(message.fields).next().map(|field| field.value.to_vec()).unwrap_or_default()
 }
 
 /// Its options, encoded one after the other, are the appendage.

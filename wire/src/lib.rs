@@ -1,4 +1,4 @@
-//! Sans-IO codecs, bytes to typed messages and back: SoupBinTCP 4.00 frames and OUCH 5.0 order entry.
+//! Sans-IO codecs, bytes to typed messages and back: SoupBinTCP 4.00 frames and OUCH 5.0 order entry; FIX messages.
 //!
 //! ```text
 //! TCP bytes ──soup::frame──▶ Frame ──ClientPacket──▶ payload ──ouch::Inbound──▶ typed request
@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod field;
+pub mod fix;
 pub mod fuzz;
 pub mod ouch;
 pub mod soup;

@@ -1,0 +1,283 @@
+//! Messages, written field by field; length and checksum come by themselves.
+
+use domain::Nanos;
+
+use super::{
+    field::SOH,
+    frame::checksum,
+    value::{DECIMALS, civil},
+};
+
+/// Digits of a BodyLength as it is written.
+const LENGTH_DIGITS: usize = 5;
+/// The longest body that can be written, in bytes.
+pub const BODY_MAX: usize = 99_999;
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// How finely times are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimePrecision {
+    /// `HH:MM:SS`
+    Seconds,
+    /// Three digits behind the point.
+    #[default]
+    Millis,
+    /// Six.
+    Micros,
+    /// Nine.
+    Nanos,
+}
+
+impl TimePrecision {
+    const fn digits(self) -> usize {
+        match self {
+            Self::Seconds => 0,
+            Self::Millis => 3,
+            Self::Micros => 6,
+            Self::Nanos => 9,
+        }
+    }
+}
+
+/// Writes messages behind each other into a buffer of its user's.
+///
+/// One value writes many messages: it remembers what the current second looks like.
+#[derive(Debug)]
+pub struct Writer {
+    precision: TimePrecision,
+    /// The second since 1970 that `written` is.
+    second: u64,
+    /// `YYYYMMDD-HH:MM:SS`
+    written: [u8; 17],
+}
+
+/// A message that is being written. It must be [ended](Self::end), or what was written of it is no message.
+pub struct MessageWriter<'a> {
+    writer: &'a mut Writer,
+    out: &'a mut Vec<u8>,
+    /// Where the message begins in `out`.
+    begin: usize,
+    /// Where its body begins.
+    body: usize,
+}
+
+impl Writer {
+    /// Writes times so finely.
+    #[must_use]
+    pub fn new(precision: TimePrecision) -> Self {
+        let mut writer = Self { precision, second: 0, written: [0; 17] };
+        writer.remember(0);
+        writer
+    }
+
+    /// Begins a message of a type, behind what `out` has.
+    #[inline]
+    pub fn begin<'a>(
+        &'a mut self,
+        out: &'a mut Vec<u8>,
+        begin_string: &[u8],
+        msg_type: &[u8],
+    ) -> MessageWriter<'a> {
+        let begin = out.len();
+        out.extend_from_slice(b"8=");
+        out.extend_from_slice(begin_string);
+        out.extend_from_slice(b"\x019=00000\x01");
+        let body = out.len();
+        out.extend_from_slice(b"35=");
+        out.extend_from_slice(msg_type);
+        out.push(SOH);
+        MessageWriter { writer: self, out, begin, body }
+    }
+
+    fn remember(&mut self, second: u64) {
+        let (days, rest) = (second / 86_400, (second % 86_400) as u32);
+        let (year, month, day) = civil(days);
+        let w = &mut self.written;
+        put_digits(&mut w[..4], year);
+        put_digits(&mut w[4..6], month);
+        put_digits(&mut w[6..8], day);
+        w[8] = b'-';
+        put_digits(&mut w[9..11], rest / 3_600);
+        w[11] = b':';
+        put_digits(&mut w[12..14], rest / 60 % 60);
+        w[14] = b':';
+        put_digits(&mut w[15..], rest % 60);
+        self.second = second;
+    }
+
+    fn time(&mut self, out: &mut Vec<u8>, time: Nanos) {
+        let second = time.0 / NANOS_PER_SECOND;
+        if second != self.second {
+            self.remember(second);
+        }
+        out.extend_from_slice(&self.written);
+        let digits = self.precision.digits();
+        if digits > 0 {
+            let mut fraction = [b'.'; 10];
+            put_digits(&mut fraction[1..], (time.0 % NANOS_PER_SECOND) as u32);
+            out.extend_from_slice(&fraction[..=digits]);
+        }
+    }
+}
+
+/// The last digits of a number, as many as there is room for.
+fn put_digits(to: &mut [u8], mut number: u32) {
+    for digit in to.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+impl MessageWriter<'_> {
+    /// A field of text. The caller sees to it that no byte of it is an SOH.
+    #[inline]
+    pub fn text(&mut self, tag: u32, value: &[u8]) -> &mut Self {
+        debug_assert!(!value.is_empty() && !value.contains(&SOH), "{tag}={value:?}");
+        self.tag(tag);
+        self.out.extend_from_slice(value);
+        self.out.push(SOH);
+        self
+    }
+
+    /// A field of one letter.
+    #[inline]
+    pub fn letter(&mut self, tag: u32, value: u8) -> &mut Self {
+        self.text(tag, &[value])
+    }
+
+    /// A field of a number.
+    #[inline]
+    pub fn number(&mut self, tag: u32, value: u64) -> &mut Self {
+        self.tag(tag);
+        self.digits(value);
+        self.out.push(SOH);
+        self
+    }
+
+    /// A field of a decimal that is given in ten-thousandths; without zeros that say nothing.
+    #[inline]
+    pub fn decimal(&mut self, tag: u32, value: i64) -> &mut Self {
+        const SCALE: u64 = 10_u64.pow(DECIMALS);
+        self.tag(tag);
+        if value < 0 {
+            self.out.push(b'-');
+        }
+        let value = value.unsigned_abs();
+        self.digits(value / SCALE);
+        let fraction = (value % SCALE) as u32;
+        if fraction != 0 {
+            let mut digits = [b'.'; 1 + DECIMALS as usize];
+            put_digits(&mut digits[1..], fraction);
+            let length = digits.iter().rposition(|&digit| digit != b'0').unwrap_or(0);
+            self.out.extend_from_slice(&digits[..=length]);
+        }
+        self.out.push(SOH);
+        self
+    }
+
+    /// A field of a time, in UTC.
+    #[inline]
+    pub fn time(&mut self, tag: u32, value: Nanos) -> &mut Self {
+        self.tag(tag);
+        self.writer.time(self.out, value);
+        self.out.push(SOH);
+        self
+    }
+
+    /// Fields that stand somewhere as they are to be written, each with its SOH.
+    pub fn fields(&mut self, fields: &[u8]) -> &mut Self {
+        debug_assert!(fields.last().is_none_or(|&last| last == SOH));
+        self.out.extend_from_slice(fields);
+        self
+    }
+
+    /// Ends the message.
+    ///
+    /// # Panics
+    /// When its body is longer than [`BODY_MAX`]: what is sent is made here, and bounded where it is made.
+    #[inline]
+    pub fn end(self) {
+        let Self { out, begin, body, .. } = self;
+        let length = out.len() - body;
+        assert!(length <= BODY_MAX, "a message of {length} bytes");
+        put_digits(&mut out[body - 1 - LENGTH_DIGITS..body - 1], length as u32);
+        let mut trailer = *b"10=000\x01";
+        put_digits(&mut trailer[3..6], u32::from(checksum(&out[begin..])));
+        out.extend_from_slice(&trailer);
+    }
+
+    #[inline]
+    fn tag(&mut self, tag: u32) {
+        // Nearly all have two or three digits.
+        if (10..100).contains(&tag) {
+            self.out.extend_from_slice(&[b'0' + (tag / 10) as u8, b'0' + (tag % 10) as u8, b'=']);
+        } else {
+            self.digits(tag.into());
+            self.out.push(b'=');
+        }
+    }
+
+    #[inline]
+    fn digits(&mut self, mut number: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(&digits[at..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::frame::{Frame, frame},
+        *,
+    };
+
+    #[test]
+    fn what_is_written_is_a_message() {
+        let mut writer = Writer::new(TimePrecision::Micros);
+        let mut out = b"before".to_vec();
+        let time = Nanos(1_795_955_696_789_012_345);
+        let mut message = writer.begin(&mut out, b"FIX.4.4", b"8");
+        message.text(49, b"EXCH").number(34, 7).letter(39, b'0').time(52, time);
+        message
+            .decimal(44, 1_234_500)
+            .decimal(31, -1)
+            .decimal(6, 0)
+            .decimal(99, i64::MIN)
+            .number(9_001, u64::MAX);
+        message.number(1, 0).fields(b"58=x\x01");
+        message.end();
+        let text = String::from_utf8(out[6..].to_vec()).unwrap().replace('\x01', "|");
+        let body = "35=8|49=EXCH|34=7|39=0|52=20261129-12:34:56.789012|44=123.45|31=-0.0001|6=0|\
+                    99=-922337203685477.5808|9001=18446744073709551615|1=0|58=x|";
+        assert!(text.starts_with(&format!("8=FIX.4.4|9={:05}|{body}10=", body.len())), "{text}");
+        let Ok(Frame::Message(message, length)) = frame(&out[6..], 1_000) else { panic!("{text}") };
+        assert_eq!((message.msg_type, length), (&b"8"[..], out.len() - 6));
+    }
+
+    #[test]
+    fn times_are_written_as_finely_as_asked() {
+        let written = |precision, nanos| {
+            let mut out = Vec::new();
+            Writer::new(precision).time(&mut out, Nanos(nanos));
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(TimePrecision::Seconds, 999_999_999), "19700101-00:00:00");
+        assert_eq!(written(TimePrecision::Millis, 1_709_251_199_999_999_999), "20240229-23:59:59.999");
+        assert_eq!(written(TimePrecision::Nanos, 951_868_800_000_000_001), "20000301-00:00:00.000000001");
+        let mut writer = Writer::new(TimePrecision::Seconds);
+        let mut out = Vec::new();
+        for second in [5, 5, 86_400 + 3_661] {
+            writer.time(&mut out, Nanos(second * NANOS_PER_SECOND));
+        }
+        assert_eq!(out, b"19700101-00:00:0519700101-00:00:0519700102-01:01:01");
+    }
+}
