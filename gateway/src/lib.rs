@@ -9,6 +9,7 @@
 mod admission;
 mod connection;
 mod egress;
+pub mod fix;
 mod gateway;
 mod limits;
 mod orders;

@@ -1,7 +1,7 @@
 //! The messages, with their fields and groups.
 //!
-//! Source: FIX 4.4 and FIX 5.0 SP2, the FIX Trading Community's message definitions. The venue requires 55 of an order and 38
-//! of what sizes one, which the standard leaves to agreement.
+//! Source: FIX 4.4 and FIX 5.0 SP2, the FIX Trading Community's message definitions. What an order must have besides, symbol and
+//! quantity for instance, is the application's to say.
 
 use super::{Dictionary, From, Group, MessageDef, Set};
 
@@ -83,14 +83,14 @@ static COMMON: [MessageDef; 26] = [
     admin("5", "Logout", &[], &[TEXT], &[]),
     message(
         ("D", "NewOrderSingle", From::Client),
-        &[11, 55, 54, 60, 38, 40],
-        &[&[526, 583], INSTRUMENT, TERMS, TEXT],
+        &[11, 54, 60, 40],
+        &[&[526, 583, 38], SYMBOL, INSTRUMENT, TERMS, TEXT],
         &[&PARTIES, &TRADING_SESSIONS, &SECURITY_ALT_IDS],
     ),
     message(
         ("G", "OrderCancelReplaceRequest", From::Client),
-        &[41, 11, 55, 54, 60, 38, 40],
-        &[&[37, 526, 583, 586], INSTRUMENT, TERMS, TEXT],
+        &[41, 11, 54, 60, 40],
+        &[&[37, 526, 583, 586, 38], SYMBOL, INSTRUMENT, TERMS, TEXT],
         &[&PARTIES, &TRADING_SESSIONS, &SECURITY_ALT_IDS],
     ),
     message(
@@ -186,8 +186,8 @@ static ONLY_44: [MessageDef; 4] = [
     admin("A", "Logon", &[98, 108], &[LOGON], &[&MSG_TYPES]),
     message(
         ("F", "OrderCancelRequest", From::Client),
-        &[41, 11, 55, 54, 60],
-        &[CANCEL, INSTRUMENT, TEXT],
+        &[41, 11, 54, 60],
+        &[CANCEL, SYMBOL, INSTRUMENT, TEXT],
         &[&PARTIES, &SECURITY_ALT_IDS],
     ),
     message(
@@ -203,8 +203,8 @@ static ONLY_50SP2: [MessageDef; 4] = [
     admin("A", "Logon", &[98, 108, 1137], &[LOGON], &[&MSG_TYPES]),
     message(
         ("F", "OrderCancelRequest", From::Client),
-        &[11, 55, 54, 60],
-        &[&[41], CANCEL, INSTRUMENT, TEXT],
+        &[11, 54, 60],
+        &[&[41], CANCEL, SYMBOL, INSTRUMENT, TEXT],
         &[&PARTIES, &SECURITY_ALT_IDS],
     ),
     message(

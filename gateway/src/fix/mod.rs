@@ -1,0 +1,13 @@
+//! FIX sessions, without sockets and without orders: who is logged in, which number is next in each direction, what is missing,
+//! and what has to be said about it.
+//!
+//! ```text
+//! wire::fix::Message ──▶ Session ──▶ Application (logons, orders)
+//!                          │  ▲
+//!        bytes to be sent ◀┘  └── ticks of the clock, messages of the application, resends
+//! ```
+
+mod heard;
+mod session;
+
+pub use session::{Application, Close, Identity, Logon, Refused, Session, Settings, Taken, Verdict};
