@@ -252,16 +252,39 @@ pub trait EventSink {
     fn push(&mut self, kind: EventKind);
 }
 
+/// The next event of a command in a book, but for its kind: for sinks that make [`Event`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NextEvent {
+    sequence: Sequence,
+    nanos: Nanos,
+    instrument: InstrumentId,
+    index: u32,
+}
+
+impl NextEvent {
+    /// The first of a command.
+    #[inline(always)]
+    #[must_use]
+    pub const fn first(sequence: Sequence, nanos: Nanos, instrument: InstrumentId) -> Self {
+        Self { sequence, nanos, instrument, index: 0 }
+    }
+
+    /// The event of this kind; behind it comes the next.
+    #[inline(always)]
+    pub const fn take(&mut self, kind: EventKind) -> Event {
+        let Self { sequence, nanos, instrument, index } = *self;
+        // A command says fewer than 2^32 events: each needs an order, which needs a cell.
+        self.index = index.wrapping_add(1);
+        Event { sequence, nanos, instrument, index, kind }
+    }
+}
+
 /// Keeps what a book says in a list. One buffer serves many commands: a shard clears it when it has passed its
 /// events on.
 #[derive(Debug, Default)]
 pub struct Events {
     list: Vec<Event>,
-    sequence: Sequence,
-    nanos: Nanos,
-    instrument: InstrumentId,
-    /// The next event's index.
-    index: u32,
+    next: NextEvent,
 }
 
 impl Events {
@@ -288,23 +311,12 @@ impl Events {
 impl EventSink for Events {
     #[inline]
     fn begin(&mut self, sequence: Sequence, nanos: Nanos, instrument: InstrumentId) {
-        self.sequence = sequence;
-        self.nanos = nanos;
-        self.instrument = instrument;
-        self.index = 0;
+        self.next = NextEvent::first(sequence, nanos, instrument);
     }
 
     #[inline]
     fn push(&mut self, kind: EventKind) {
-        self.list.push(Event {
-            sequence: self.sequence,
-            nanos: self.nanos,
-            instrument: self.instrument,
-            index: self.index,
-            kind,
-        });
-        // A command says fewer than 2^32 events: each needs an order, which needs a cell.
-        self.index = self.index.wrapping_add(1);
+        self.list.push(self.next.take(kind));
     }
 }
 

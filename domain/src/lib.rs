@@ -21,7 +21,7 @@ pub use command::{
     CancelOrder, Command, EnterOrder, EnterSpecial, MassCancel, PreRejected, ReduceKind, ReduceOrder,
     ReplaceOrder, ReplacePriority, ReplaceSpecial, Sequenced, SessionDefinition,
 };
-pub use event::{CancelReason, Event, EventKind, EventSink, Events};
+pub use event::{CancelReason, Event, EventKind, EventSink, Events, NextEvent};
 pub use id::{
     AccountId, BookScopedId, ClientOrderId, ClientRef, Epoch, InstrumentId, OrderId, Owner, Sequence,
     SessionId, ShardId, TradeId, UserName,

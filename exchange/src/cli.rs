@@ -349,9 +349,10 @@ pub(crate) struct Replay {
     /// The data directory. It is only read; an exchange may be running on it.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// How many shards run the books. The result is the same for any number.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) shards: u16,
+    /// How many threads judge the journal and run the books. The result is the same for any number. Default: one for each
+    /// core, 16 at most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) shards: Option<u16>,
     /// Print each book's commands and hashes.
     #[arg(long)]
     pub(crate) per_instrument: bool,

@@ -22,7 +22,6 @@ use crate::{
     child::{Arguments, Exchange},
     cli,
     config::Config,
-    front::combined,
     load::{micros, users},
     replay::replay_dir,
     say::say,
@@ -120,7 +119,7 @@ pub(crate) fn demo(args: &cli::Demo) -> Result<(), String> {
         text(&recovered["state"]),
     );
     let other = args.shards + 1;
-    let replayed = combined(&replay_dir(&data, other)?.books).to_string();
+    let replayed = replay_dir(&data, other)?.state().to_string();
     must_equal("replay after the kill", &replayed, "recovery", text(&recovered["state"]))?;
     say!("  a replay on {other} shards gives the same state");
     let told = logs.into_iter().map(|log| vec![log]).collect();
@@ -141,7 +140,7 @@ pub(crate) fn demo(args: &cli::Demo) -> Result<(), String> {
 
     say!("5. The same state, three ways");
     let replay = replay_dir(&data, other)?;
-    let replayed = combined(&replay.books).to_string();
+    let replayed = replay.state().to_string();
     say!(
         "  live, {} shards      {live}\n  replay, {other} shards    {replayed}   ({} commands in {:.2} s)",
         args.shards,

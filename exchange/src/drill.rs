@@ -47,7 +47,6 @@ use crate::{
     child::Arguments,
     cli::{self, Disaster},
     config::{self, Config},
-    front::combined,
     load::users,
     replay::replay_dir,
     say::say,
@@ -386,7 +385,7 @@ impl<'a> Scene<'a> {
 
     /// The state of a directory, replayed from its start on another number of shards.
     fn replayed(&self, dir: &Path) -> Result<String, String> {
-        Ok(self.spoiled(combined(&replay_dir(dir, SHARDS_REPLAYED)?.books).to_string()))
+        Ok(self.spoiled(replay_dir(dir, SHARDS_REPLAYED)?.state().to_string()))
     }
 
     /// A replay's state, if nothing is pretended.

@@ -187,7 +187,8 @@ impl Follower {
 
     /// The hash of all books. Nothing may be under way: see [`settle`](Self::settle).
     pub(crate) fn state(&self) -> StateHash {
-        combined(&self.books.as_ref().expect("there between two calls").runtime.hashes())
+        let books = self.books.as_ref().expect("there between two calls").runtime.hashes();
+        combined(books.iter().map(|book| book.state))
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {

@@ -18,7 +18,7 @@ use domain::{Command, Nanos, Sequence};
 use engine::{
     balance::BalanceEvent,
     hash::StateHash,
-    runtime::{Backoff, BalanceStats, BookHashes, Idle, Step},
+    runtime::{Backoff, BalanceStats, BookState, Idle, Step},
 };
 use gateway::{Gateway, Venue};
 use journal::StorageState;
@@ -77,7 +77,7 @@ impl Outside {
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// The hash of every book, by instrument.
-    pub(crate) books: Vec<BookHashes>,
+    pub(crate) books: Vec<BookState>,
     pub(crate) last_sequence: Sequence,
     pub(crate) sequenced: u64,
     /// How often a home changed, and a book was stolen.
@@ -90,13 +90,13 @@ pub(crate) struct Ended {
 impl Ended {
     /// The hash of all books.
     pub(crate) fn state(&self) -> StateHash {
-        combined(&self.books)
+        combined(self.books.iter().map(|book| book.state))
     }
 }
 
 /// The hash of all books.
-pub(crate) fn combined(books: &[BookHashes]) -> StateHash {
-    books.iter().fold(StateHash::default(), |sum, book| sum.combine(book.state))
+pub(crate) fn combined(books: impl IntoIterator<Item = StateHash>) -> StateHash {
+    books.into_iter().fold(StateHash::default(), StateHash::combine)
 }
 
 /// When a day ends, and which day was the last to end.

@@ -20,7 +20,7 @@ use cluster::gate::Policy;
 use domain::{Command, Epoch, Instrument, InstrumentId, OrderBounds, Sequence, SessionDefinition, SessionId};
 use engine::hash::StateHash;
 use gateway::{Instruments, Sessions, Venue};
-use journal::{Appender, Journal, Mark, Position, Reader, RecordKind, Records, Recovery};
+use journal::{Appender, Journal, Mark, Position, Reader, Records, Recovery};
 use log::warn;
 
 use crate::{
@@ -138,11 +138,6 @@ pub(crate) fn take_over(
         took: started.elapsed(),
         state,
     })
-}
-
-/// Whether a record says what an index means.
-pub(crate) const fn is_definition(kind: RecordKind) -> bool {
-    matches!(kind, RecordKind::DefineInstrument | RecordKind::DefineSession)
 }
 
 /// Follows the journal to its end, from the newest snapshot that is good in every respect. Gives the

@@ -1,34 +1,45 @@
 //! `exchange replay`: a journal through new books.
 //!
-//! Any number of shards gives the same state hash and, book by book, the same event hash. The journal is read by one
-//! thread and matched by the shards.
+//! Any number of shards gives the same state hash and, book by book, the same event hash. A shard is a thread with books of
+//! its own. There is no thread that reads for the others:
+//!
+//! 1. Whoever has nothing to execute takes the journal's next part off the [`Board`], judges it, and lists for each shard
+//!    where its commands are ([`judged`]). Stepping to the next part is all that only one thread does at a time.
+//! 2. Each shard executes its commands of one part after the other, once the part has been judged ([`shard`]). What is not
+//!    for its books it does not look at; market-wide commands and definitions are for all shards.
+//! 3. The first part in which anything is wrong ends the replay, for all shards with the same part; of what they found
+//!    wrong in it, the first is said.
+//!
+//! So shards with few commands judge more, and nothing is executed that has not been found good whole.
 
-use std::{sync::Arc, time::Instant};
+mod board;
+mod judged;
+mod shard;
+#[cfg(test)]
+mod tests;
 
-use domain::{Command, Instrument, Sequence};
+use std::{num::NonZero, path::Path, thread, time::Instant};
+
+use domain::{Instrument, Sequence};
 use engine::{
-    hash::EventHash,
-    runtime::{BookHashes, Placement, PlacementPolicy, Runtime, RuntimeConfig, Wake},
+    book::BookHashes,
+    hash::{EventHash, StateHash},
 };
 use journal::Reader;
 use serde_json::json;
 
-use crate::{
-    cli,
-    front::combined,
-    recovery::{from_its_start, is_definition},
-    say::say,
+use self::{
+    board::{Board, Work},
+    judged::judge,
+    shard::Shard,
 };
+use crate::{cli, front::combined, recovery::from_its_start, say::say};
 
-/// Commands routed before the shards are shown them.
-const BATCH: u64 = 256;
-
-/// Nobody waits for a replay's events.
-struct NoWake;
-
-impl Wake for NoWake {
-    fn wake(&self) {}
-}
+/// Bytes of a part: what a core keeps in its own cache between judging and executing, and work enough that taking it
+/// costs nothing.
+const PART_BYTES: u64 = 256 << 10;
+/// Shards when nobody says how many: stepping from part to part keeps no more of them busy.
+const SHARDS_MAX: usize = 16;
 
 /// What a replay found.
 pub(crate) struct Replayed {
@@ -41,123 +52,96 @@ pub(crate) struct Replayed {
 }
 
 /// Runs a journal through new books on so many shards.
-pub(crate) fn replay_dir(dir: &std::path::Path, shards: u16) -> Result<Replayed, String> {
+pub(crate) fn replay_dir(dir: &Path, shards: u16) -> Result<Replayed, String> {
     replay_first(dir, shards, u64::MAX)
 }
 
 /// Runs the first so many commands of a journal through new books.
-pub(crate) fn replay_first(
-    dir: &std::path::Path,
-    shards: u16,
-    commands_max: u64,
-) -> Result<Replayed, String> {
+pub(crate) fn replay_first(dir: &Path, shards: u16, commands_max: u64) -> Result<Replayed, String> {
+    replay_parts(dir, shards, commands_max, PART_BYTES)
+}
+
+fn replay_parts(dir: &Path, shards: u16, commands_max: u64, part_bytes: u64) -> Result<Replayed, String> {
     let started = Instant::now();
     let reader = Reader::open(dir).map_err(|error| error.to_string())?;
     from_its_start(dir, &reader)?;
-    // Instruments are defined when an exchange starts, so as a rule all of them before the first order. A journal
-    // of which that is not true is read once more.
-    let mut instruments = definitions(&reader, Extent::BeforeOrders)?;
-    let mut done = run(&reader, &instruments, shards, commands_max)?;
-    if done.is_none() {
-        instruments = definitions(&reader, Extent::All)?;
-        done = run(&reader, &instruments, shards, commands_max)?;
-    }
-    let done = done.ok_or("an instrument is defined that the journal did not define a moment ago")?;
-    Ok(Replayed { instruments, seconds: started.elapsed().as_secs_f64(), ..done })
-}
-
-/// Runs the commands through new books of these instruments; `None` when the journal defines another one.
-fn run(
-    reader: &Reader,
-    instruments: &[Instrument],
-    shards: u16,
-    commands_max: u64,
-) -> Result<Option<Replayed>, String> {
-    let count = u32::try_from(instruments.len()).map_err(|error| error.to_string())?;
-    let placement = Placement::new(PlacementPolicy::RoundRobin, count, shards);
-    let shared_cores = usize::from(shards) + 1 > engine::runtime::cores().len();
-    let config = RuntimeConfig {
-        hash_events: true,
-        inline_max: 0,
-        shared_cores,
-        command_slots: 16_384,
-        ..RuntimeConfig::new(placement)
-    };
-    let wake: Arc<dyn Wake> = Arc::new(NoWake);
-    let mut runtime = Runtime::start(&config, &wake).map_err(|error| error.to_string())?;
-    let mut commands = 0;
-    let mut last_sequence = Sequence::default();
-    for record in reader.records() {
-        let record = record.map_err(|error| error.to_string())?;
-        if !record.kind.is_command() {
-            continue;
-        }
-        if commands == commands_max {
-            break;
-        }
-        let command =
-            record.command().map_err(|error| format!("at position {}: {error}", record.position))?;
-        if let Command::DefineInstrument(instrument) = &command.command
-            && instrument.id.0 >= count
-        {
-            return Ok(None);
-        }
-        let instrument = command.command.instrument();
-        if let Some(id) = instrument
-            && id.0 >= count
-        {
-            return Err(format!("at position {}: instrument {id} was never defined", record.position));
-        }
-        while !runtime.accepts_command(&command.command) {
-            runtime.publish();
-            std::thread::yield_now();
-        }
-        runtime.route(&command);
-        commands += 1;
-        last_sequence = command.sequence;
-        if commands % BATCH == 0 {
-            runtime.publish();
-        }
-    }
-    runtime.publish();
-    while !runtime.is_quiescent() {
-        std::thread::yield_now();
-    }
-    let events = runtime.stats().iter().map(|shard| shard.events).sum();
-    let books = runtime.hashes();
-    Ok(Some(Replayed { instruments: Vec::new(), books, commands, events, last_sequence, seconds: 0.0 }))
-}
-
-/// How much of a journal is looked through.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    /// Up to the first command that defines nothing.
-    BeforeOrders,
-    All,
-}
-
-/// What the journal defines. The records are judged in the pass behind this, beside the books at work.
-fn definitions(reader: &Reader, extent: Extent) -> Result<Vec<Instrument>, String> {
-    let mut instruments = Vec::new();
-    for record in reader.records_unjudged() {
-        // What is wrong there is named by the pass that judges.
-        let Ok(record) = record else { break };
-        if !is_definition(record.kind) {
-            if extent == Extent::BeforeOrders && record.kind.is_command() {
-                break;
+    let board = Board::new(reader.parts(part_bytes), usize::from(shards));
+    let done = thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for at in 0..shards {
+            let board = &board;
+            let shard = Shard::new(usize::from(at), usize::from(shards), commands_max);
+            let thread = thread::Builder::new().name(format!("shard-{at}"));
+            match thread.spawn_scoped(scope, move || run(board, shard)) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    board.give_up();
+                    return Err(format!("no thread for shard {at}: {error}"));
+                }
             }
-            continue;
         }
-        let command =
-            record.command().map_err(|error| format!("at position {}: {error}", record.position))?.command;
-        if let Command::DefineInstrument(instrument) = command {
-            instruments.push(instrument);
+        let ended = threads.into_iter().map(thread::ScopedJoinHandle::join);
+        ended
+            .map(|ended| ended.map_err(|_| "a shard's thread died".to_owned()))
+            .collect::<Result<Vec<Done>, String>>()
+    })?;
+    board.into_result()?;
+    let mut replayed = Replayed {
+        instruments: Vec::new(),
+        books: Vec::new(),
+        commands: 0,
+        events: 0,
+        last_sequence: Sequence::default(),
+        seconds: 0.0,
+    };
+    for Done { shard, books } in done {
+        replayed.books.extend(books);
+        replayed.events += shard.events();
+        // What a command is not for one book only, all shards have seen alike.
+        replayed.commands = shard.commands();
+        replayed.last_sequence = shard.last_sequence();
+        replayed.instruments = shard.into_instruments();
+    }
+    replayed.books.sort_by_key(|book| book.instrument);
+    Ok(Replayed { seconds: started.elapsed().as_secs_f64(), ..replayed })
+}
+
+/// A shard that is through, and its books.
+struct Done {
+    shard: Shard,
+    books: Vec<BookHashes>,
+}
+
+/// What one thread does.
+fn run(board: &Board<'_>, mut shard: Shard) -> Done {
+    let _watch = board.watch();
+    let mut part = 0;
+    loop {
+        match board.next(part) {
+            Work::Judge => {
+                if let Some((number, part)) = board.take_part() {
+                    board.put(number, judge(part, shard.shards()));
+                }
+            }
+            Work::Execute(judged) => {
+                let outcome = shard.execute(&judged);
+                board.executed(part, outcome);
+                part += 1;
+            }
+            Work::Nothing => break,
         }
     }
-    Ok(instruments)
+    let books = shard.hashes();
+    Done { shard, books }
 }
 
 impl Replayed {
+    /// The hash of all books.
+    pub(crate) fn state(&self) -> StateHash {
+        combined(self.books.iter().map(|book| book.state))
+    }
+
+    /// The hash of all that they said.
     pub(crate) fn events_hash(&self) -> EventHash {
         self.books.iter().fold(EventHash::default(), |sum, book| sum.combine(book.events))
     }
@@ -165,8 +149,10 @@ impl Replayed {
 
 /// The command.
 pub(crate) fn replay(args: &cli::Replay) -> Result<(), String> {
-    let replayed = replay_dir(&args.data, args.shards)?;
-    let state = combined(&replayed.books);
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let shards = args.shards.unwrap_or_else(|| cores().min(SHARDS_MAX) as u16);
+    let replayed = replay_dir(&args.data, shards)?;
+    let state = replayed.state();
     let symbol = |book: &BookHashes| {
         replayed.instruments.get(book.instrument.0 as usize).map(|i| i.symbol.to_string()).unwrap_or_default()
     };
@@ -191,7 +177,7 @@ pub(crate) fn replay(args: &cli::Replay) -> Result<(), String> {
                 "commands": replayed.commands,
                 "events": replayed.events,
                 "last_sequence": replayed.last_sequence.0,
-                "shards": args.shards,
+                "shards": shards,
                 "seconds": replayed.seconds,
                 "commands_per_second": per_second,
                 "state": state.to_string(),
@@ -217,7 +203,7 @@ pub(crate) fn replay(args: &cli::Replay) -> Result<(), String> {
         "replayed {} commands ({} events) on {} shards in {:.3} s: {per_second:.0} commands/s",
         replayed.commands,
         replayed.events,
-        args.shards,
+        shards,
         replayed.seconds
     );
     say!("events {:016x}", replayed.events_hash().0);

@@ -34,6 +34,7 @@ pub mod inspect;
 mod map;
 mod open;
 mod options;
+mod parts;
 #[cfg(test)]
 mod power;
 mod preparer;
@@ -62,6 +63,7 @@ pub use domain::{ClusterId, EpochStart, Mark, Position};
 pub use error::{CloseError, Damage, DecodeError, Full, OpenError, ReadError, StorageFailure};
 pub use open::Journal;
 pub use options::{AckPolicy, Begin, Options};
+pub use parts::{Part, Parts};
 pub use put_away::put_away;
 pub use reader::{Reader, Record, Records};
 pub use record::RecordKind;

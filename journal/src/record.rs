@@ -239,6 +239,19 @@ pub(crate) fn write_seal(record: &mut [u8], seal: &Seal, header: &Header, positi
     finish(record, header, position, salt);
 }
 
+/// The length that a header gives its record, if a record can have it.
+#[inline]
+pub(crate) fn size_of(head: &[u8; HEADER]) -> Option<usize> {
+    let size = u32_at(head, LENGTH) as usize;
+    ((HEADER..=RECORD_MAX).contains(&size) && size.is_multiple_of(8)).then_some(size)
+}
+
+/// Whether a header gives its record the kind of a seal.
+#[inline]
+pub(crate) fn is_seal(head: &[u8; HEADER]) -> bool {
+    head[KIND] == RecordKind::Seal as u8
+}
+
 /// The record at the start of `bytes`, which is at `position` in the stream: its header and its length.
 #[inline]
 pub(crate) fn parse(bytes: &[u8], position: u64, salt: u32) -> Result<(Header, usize), Bad> {
@@ -246,10 +259,9 @@ pub(crate) fn parse(bytes: &[u8], position: u64, salt: u32) -> Result<(Header, u
         return Err(if bytes.iter().all(|b| *b == 0) { Bad::Zero } else { Bad::Cut });
     };
     let length = u32_at(head, LENGTH);
-    let size = length as usize;
-    if !(HEADER..=RECORD_MAX).contains(&size) || !size.is_multiple_of(8) {
+    let Some(size) = size_of(head) else {
         return Err(if head.iter().all(|b| *b == 0) { Bad::Zero } else { Bad::Length(length) });
-    }
+    };
     let Some(record) = bytes.get(..size) else { return Err(Bad::Cut) };
     let stored = u32_at(head, CRC);
     let computed = crc32c::record(salt, position, length, &record[SEQUENCE..]);

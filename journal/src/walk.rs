@@ -20,6 +20,9 @@ pub(crate) struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
+    /// Nothing, nowhere.
+    pub(crate) const EMPTY: Self = Self { bytes: &[], base: 0, salt: 0 };
+
     /// The position after its last byte.
     pub(crate) fn end(&self) -> u64 {
         self.base + self.bytes.len() as u64

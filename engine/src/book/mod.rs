@@ -31,6 +31,7 @@ mod arena;
 mod books;
 mod bulk;
 mod cells;
+mod hashed;
 mod invariants;
 mod matching;
 mod numbers;
@@ -51,6 +52,7 @@ use domain::{
 pub use books::Books;
 pub(crate) use books::{BOOKS_MIN, Stage};
 use cells::{Cells, NIL};
+pub use hashed::{BookHashes, HashedBooks};
 use numbers::Numbers;
 pub use restore::{BookImage, RestoreError};
 use side::{BookSide, EMPTY, key_of, price_of};

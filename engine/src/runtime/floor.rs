@@ -12,12 +12,8 @@ use domain::{Command, Sequenced};
 
 use crate::{
     balance::StealRule,
-    runtime::{
-        outlet::{Said, Seat},
-        parking::Parking,
-        ring::Probe,
-        worker::Worker,
-    },
+    book::Book,
+    runtime::{outlet::Said, parking::Parking, ring::Probe, worker::Worker},
     schedule::{Glance, Item, Queue, Slots, Tags, lock::Lock},
 };
 
@@ -74,7 +70,7 @@ pub(crate) struct Shard {
     pub(crate) commands: Probe<Item<Sequenced<Command>>>,
     pub(crate) tags: Tags,
     /// `None` when events do not leave the shard.
-    pub(crate) events: Option<Probe<Said>>,
+    pub(crate) events: Probe<Said>,
     /// Its worker is for its own books only.
     pub(crate) reserved: bool,
     /// Which cache its core uses.
@@ -130,7 +126,7 @@ impl SharedRule {
 
 /// What all workers and the front share.
 pub(crate) struct Floor {
-    pub(crate) slots: Slots<Seat>,
+    pub(crate) slots: Slots<Book>,
     pub(crate) shards: Box<[Shard]>,
     pub(crate) rule: SharedRule,
     /// Ring items that a worker claims at a time.
@@ -154,7 +150,7 @@ impl Floor {
     pub(crate) fn has_work(&self, shard: usize) -> bool {
         let shard = &self.shards[shard];
         if shard.blocked.load(Ordering::Acquire) {
-            return shard.events.as_ref().is_none_or(Probe::has_room);
+            return shard.events.has_room();
         }
         shard.queue.with(|queue| queue.has_work(&self.slots))
     }

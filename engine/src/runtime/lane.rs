@@ -9,7 +9,6 @@ use crate::{
     runtime::{
         Counters, ShardStats,
         floor::{Floor, Shard},
-        outlet::Said,
         ring::{Consumer, Producer},
         worker::{Control, Note},
     },
@@ -21,8 +20,6 @@ pub(super) struct Lane {
     pub(super) commands: Producer<Item<Sequenced<Command>>>,
     /// What the items of `commands` are for.
     tags: Tags,
-    /// `None` when events do not leave the shard.
-    pub(super) events: Option<Consumer<Said>>,
     pub(super) notes: Consumer<Note>,
     control: Sender<Control>,
     pub(super) thread: Option<JoinHandle<()>>,
@@ -40,7 +37,6 @@ impl Lane {
     pub(super) fn new(
         commands: Producer<Item<Sequenced<Command>>>,
         tags: Tags,
-        events: Option<Consumer<Said>>,
         notes: Consumer<Note>,
         control: Sender<Control>,
         books: u32,
@@ -48,7 +44,6 @@ impl Lane {
         Self {
             commands,
             tags,
-            events,
             notes,
             control,
             thread: None,

@@ -43,8 +43,8 @@ use self::{
     balancing::Balancing,
     floor::{Counters, Floor, Shard, SharedRule},
     lane::Lane,
-    outlet::{Outlet, Said, Seat},
-    ring::Producer,
+    outlet::{Outlet, Said},
+    ring::Consumer,
     worker::{Control, Worker, WorkerSetup},
 };
 pub use self::{
@@ -52,11 +52,10 @@ pub use self::{
     parking::Parking,
     pin::{PinOutcome, cores, pin_current_thread},
     stats::{BalanceStats, HotBook, ShardStats},
-    worker::{BookHashes, Wake},
+    worker::{BookState, Wake},
 };
 use crate::{
     book::Book,
-    hash::EventHash,
     schedule::{Glance, Item, Queue, Slots, Tags, lock::Lock},
 };
 
@@ -77,8 +76,6 @@ pub struct RuntimeConfig {
     pub event_slots: usize,
     /// The longest backlog that the front executes itself when a worker sleeps; 0 for never.
     pub inline_max: usize,
-    /// Hash every event and pass none on: for replay.
-    pub hash_events: bool,
     /// What may happen to where books run.
     pub balance: BalanceMode,
     /// The numbers that balancing runs by.
@@ -108,7 +105,6 @@ impl RuntimeConfig {
             command_slots: 4_096,
             event_slots: 8_192,
             inline_max: 64,
-            hash_events: false,
             balance: BalanceMode::Off,
             tuning: Tuning::default(),
             hints: Hints::default(),
@@ -154,6 +150,8 @@ struct Route {
 /// Worker threads and the front's ends of their rings.
 pub struct Runtime {
     lanes: Vec<Lane>,
+    /// By shard: what its books say.
+    events: Vec<Consumer<Said>>,
     floor: Arc<Floor>,
     /// By book.
     routes: Vec<Route>,
@@ -201,25 +199,19 @@ impl Runtime {
             let before = given[instrument.0 as usize].replace(book);
             assert!(before.is_none(), "one book for {instrument}");
         }
-        let seats = given.into_iter().enumerate().map(|(index, book)| Seat {
+        let books = given.into_iter().enumerate().map(|(index, book)| {
             // As many as the placement has, which numbers them with a u32.
-            book: book.unwrap_or_else(|| Book::new(InstrumentId(index as u32))),
-            hash: EventHash::default(),
+            book.unwrap_or_else(|| Book::new(InstrumentId(index as u32)))
         });
-        let (mut lanes, mut floor_shards) = (Vec::new(), Vec::new());
+        let (mut lanes, mut events, mut floor_shards) = (Vec::new(), Vec::new(), Vec::new());
         let mut receivers = Vec::new();
         for id in (0..placement.shards()).map(ShardId) {
             let (commands, consumer) = ring::ring(config.command_slots);
             let tags = Tags::new(commands.slots());
-            let (producer, events) = if config.hash_events {
-                (None, None)
-            } else {
-                let (producer, consumer) = ring::ring(config.event_slots);
-                (Some(producer), Some(consumer))
-            };
-            let probe = producer.as_ref().map(Producer::probe);
+            let (said, said_out) = ring::ring(config.event_slots);
+            let probe = said.probe();
             let (notes, notes_out) = ring::ring(NOTES);
-            let outlet = Outlet::new(producer, shards, instruments);
+            let outlet = Outlet::new(said, shards, instruments);
             let worker = Worker::new(id, outlet, consumer.reader(), notes, shards);
             let members = placement.books_of(id).map(|book| book.0);
             floor_shards.push(Shard {
@@ -240,11 +232,12 @@ impl Runtime {
             let (control, receiver) = unbounded();
             receivers.push(receiver);
             let books = placement.books_of(id).count();
-            lanes.push(Lane::new(commands, tags, events, notes_out, control, books as u32));
+            lanes.push(Lane::new(commands, tags, notes_out, control, books as u32));
+            events.push(said_out);
         }
         let alone = shards == 1 || !config.balance.steals() || config.shared_cores;
         let floor = Arc::new(Floor {
-            slots: Slots::new(seats),
+            slots: Slots::new(books),
             shards: floor_shards.into_boxed_slice(),
             rule: SharedRule::default(),
             batch: if alone || instruments / shards >= crate::book::BOOKS_MIN { BATCH_ALONE } else { BATCH },
@@ -280,7 +273,7 @@ impl Runtime {
             |book: usize| Route { home: placement.shard_of(InstrumentId(book as u32)).0, ..Route::default() };
         let routes = (0..instruments).map(route).collect();
         let balancing = Balancing::new(config, placement, &floor);
-        Ok(Self { lanes, floor, routes, alls: 0, balancing, inline_max: config.inline_max, pins })
+        Ok(Self { lanes, events, floor, routes, alls: 0, balancing, inline_max: config.inline_max, pins })
     }
 
     /// What came of pinning each worker.
@@ -362,8 +355,9 @@ impl Runtime {
     }
 
     fn drain_lane(&mut self, at: usize, max: usize, take: &mut impl FnMut(&Event) -> bool) -> Drained {
+        let Self { lanes, events, floor, .. } = self;
+        let events = &mut events[at];
         let mut drained = Drained::default();
-        let Some(mut events) = self.lanes[at].events.take() else { return drained };
         let mut items = 0;
         'lane: while drained.events < max {
             let said = events.readable(max - drained.events);
@@ -382,7 +376,7 @@ impl Runtime {
                         }
                     }
                     Said::After { outlet, position } => {
-                        if self.lanes[usize::from(*outlet)].taken < *position {
+                        if lanes[usize::from(*outlet)].taken < *position {
                             drained.held_up = true;
                             break;
                         }
@@ -396,24 +390,22 @@ impl Runtime {
                 break 'lane;
             }
         }
-        let lane = &mut self.lanes[at];
         if items > 0 {
             events.release();
-            lane.taken += items as u64;
+            lanes[at].taken += items as u64;
             // Room first, then the look, with the fence between them that `Parking` asks for.
-            let shard = &self.floor.shards[at];
+            let shard = &floor.shards[at];
             if shard.parking.is_announced() && shard.blocked.load(Ordering::Acquire) {
-                self.floor.wake(at);
+                floor.wake(at);
             }
         }
-        lane.events = Some(events);
         drained
     }
 
     /// Whether there are events to drain.
     #[must_use]
     pub fn has_events(&self) -> bool {
-        self.floor.shards.iter().any(|shard| shard.events.as_ref().is_some_and(ring::Probe::has_items))
+        self.floor.shards.iter().any(|shard| shard.events.has_items())
     }
 
     /// Whether every routed command has been executed and every event drained.
@@ -447,7 +439,7 @@ impl Runtime {
     /// # Panics
     /// When not everything routed has been executed: call it when the runtime [is quiescent](Self::is_quiescent).
     #[must_use]
-    pub fn hashes(&self) -> Vec<BookHashes> {
+    pub fn hashes(&self) -> Vec<BookState> {
         assert!(self.is_settled(), "hashes are of one moment: when everything has been executed");
         let replies: Vec<_> = self
             .lanes
@@ -460,7 +452,7 @@ impl Runtime {
             .collect();
         let mut all: Vec<_> =
             replies.into_iter().flat_map(|answer| answer.recv().expect("a worker answers")).collect();
-        all.sort_by_key(|hashes| hashes.instrument);
+        all.sort_by_key(|book| book.instrument);
         all
     }
 
@@ -471,7 +463,7 @@ impl Runtime {
         let floor = Arc::clone(&self.floor);
         drop(self);
         let floor = Arc::into_inner(floor).expect("the workers are gone");
-        floor.slots.into_books().map(|seat| seat.book).collect()
+        floor.slots.into_books().collect()
     }
 
     fn stop(&mut self) {

@@ -1,20 +1,12 @@
 //! Where a worker's events go, and how books speak through it.
 
-use domain::{Command, Event, EventKind, EventSink, InstrumentId, Nanos, Sequence, Sequenced};
+use domain::{Command, Event, EventKind, EventSink, InstrumentId, Nanos, NextEvent, Sequence, Sequenced};
 
 use crate::{
     book::{BOOKS_MIN, Book, Stage},
-    hash::EventHash,
     runtime::ring::Producer,
     schedule::Executor,
 };
-
-/// A book, and the hash of what it has said if events are hashed.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    pub(crate) book: Book,
-    pub(crate) hash: EventHash,
-}
 
 /// What goes through a worker's event ring.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +22,11 @@ const _: () = assert!(size_of::<Said>() == size_of::<Event>());
 
 /// Takes what books say on one worker.
 pub(crate) struct Outlet {
-    sink: Sink,
-    /// Where and when the next event happens; its kind is none of these.
-    next: Next,
+    ring: Producer<Said>,
+    /// What did not fit, in order, and how much of it has been passed on since.
+    waiting: Vec<Said>,
+    passed: usize,
+    next: NextEvent,
     /// Items put into the ring or waiting for it, ever.
     position: u64,
     /// By worker: the position up to which what we say comes after what it says.
@@ -42,28 +36,14 @@ pub(crate) struct Outlet {
     looks_ahead: bool,
 }
 
-/// An event but for its kind.
-#[derive(Clone, Copy, Default)]
-struct Next {
-    sequence: Sequence,
-    nanos: Nanos,
-    instrument: InstrumentId,
-    index: u32,
-}
-
-enum Sink {
-    /// To the front, through a ring; what does not fit waits here, in order.
-    Ring { ring: Producer<Said>, waiting: Vec<Said>, passed: usize },
-    /// Into a hash that goes with each book; the events themselves are dropped. For replay.
-    Hash,
-}
-
 impl Outlet {
-    /// Events go through this ring, or are hashed when there is none; so many workers, so many books.
-    pub(crate) fn new(ring: Option<Producer<Said>>, workers: usize, books: usize) -> Self {
+    /// Events go through this ring; so many workers, so many books.
+    pub(crate) fn new(ring: Producer<Said>, workers: usize, books: usize) -> Self {
         Self {
-            sink: ring.map_or(Sink::Hash, |ring| Sink::Ring { ring, waiting: Vec::new(), passed: 0 }),
-            next: Next::default(),
+            ring,
+            waiting: Vec::new(),
+            passed: 0,
+            next: NextEvent::default(),
             position: 0,
             after: vec![0; workers],
             said: 0,
@@ -75,7 +55,7 @@ impl Outlet {
     /// Passes on what has waited. False when the ring is full before everything has gone.
     #[inline]
     pub(crate) fn pass_on(&mut self) -> bool {
-        let Sink::Ring { ring, waiting, passed } = &mut self.sink else { return true };
+        let Self { ring, waiting, passed, .. } = self;
         while let Some(said) = waiting.get(*passed) {
             if ring.push(*said).is_err() {
                 return false;
@@ -90,34 +70,27 @@ impl Outlet {
     /// Makes what has been passed on visible. Says how many events were said since the last time, and whether anything
     /// has become visible.
     pub(crate) fn publish(&mut self) -> (u64, bool) {
-        let visible = match &mut self.sink {
-            Sink::Ring { ring, .. } => ring.publish(),
-            Sink::Hash => false,
-        };
-        (core::mem::take(&mut self.said), visible)
+        (core::mem::take(&mut self.said), self.ring.publish())
     }
 
     #[inline(always)]
     fn put(&mut self, said: Said) {
         self.position += 1;
-        if let Sink::Ring { ring, waiting, .. } = &mut self.sink
-            && (!waiting.is_empty() || ring.push(said).is_err())
-        {
-            waiting.push(said);
+        if !self.waiting.is_empty() || self.ring.push(said).is_err() {
+            self.waiting.push(said);
         }
     }
 }
 
-impl Executor<Seat, Sequenced<Command>> for Outlet {
+impl Executor<Book, Sequenced<Command>> for Outlet {
     #[inline(always)]
-    fn run(&mut self, seat: &mut Seat, command: &Sequenced<Command>) {
-        let Seat { book, hash } = seat;
-        book.apply(command, &mut Voice { outlet: self, hash });
+    fn run(&mut self, book: &mut Book, command: &Sequenced<Command>) {
+        book.apply(command, self);
     }
 
     fn order_after(&mut self, outlet: u16, position: u64) {
         let after = &mut self.after[usize::from(outlet)];
-        if *after < position && matches!(self.sink, Sink::Ring { .. }) {
+        if *after < position {
             *after = position;
             self.put(Said::After { outlet, position });
         }
@@ -134,34 +107,22 @@ impl Executor<Seat, Sequenced<Command>> for Outlet {
     }
 
     #[inline(always)]
-    fn ask(&self, seat: &Seat, command: &Sequenced<Command>, stage: usize) {
+    fn ask(&self, book: &Book, command: &Sequenced<Command>, stage: usize) {
         const STAGES: [Stage; 4] = [Stage::Neighbours, Stage::Cell, Stage::Slot, Stage::Header];
-        seat.book.ask(STAGES[stage], &command.command);
+        book.ask(STAGES[stage], &command.command);
     }
 }
 
-/// One book's way to the outlet.
-struct Voice<'a> {
-    outlet: &'a mut Outlet,
-    hash: &'a mut EventHash,
-}
-
-impl EventSink for Voice<'_> {
+impl EventSink for Outlet {
     #[inline(always)]
     fn begin(&mut self, sequence: Sequence, nanos: Nanos, instrument: InstrumentId) {
-        self.outlet.next = Next { sequence, nanos, instrument, index: 0 };
+        self.next = NextEvent::first(sequence, nanos, instrument);
     }
 
     #[inline(always)]
     fn push(&mut self, kind: EventKind) {
-        let Next { sequence, nanos, instrument, index } = self.outlet.next;
-        let event = Event { sequence, nanos, instrument, index, kind };
-        // A command says fewer than 2^32 events: each needs an order, which needs a cell.
-        self.outlet.next.index = index.wrapping_add(1);
-        self.outlet.said += 1;
-        match &self.outlet.sink {
-            Sink::Ring { .. } => self.outlet.put(Said::Event(event)),
-            Sink::Hash => self.hash.update(&event),
-        }
+        let event = self.next.take(kind);
+        self.said += 1;
+        self.put(Said::Event(event));
     }
 }

@@ -22,7 +22,7 @@ use domain::{Command, InstrumentId, Sequenced, ShardId};
 
 use crate::{
     balance::{Backlog, BalanceEvent, Why},
-    hash::{EventHash, StateHash, book_hash},
+    hash::{StateHash, book_hash},
     runtime::{
         floor::Floor,
         idle::{Backoff, Idle, Step},
@@ -42,22 +42,20 @@ pub trait Wake: Send + Sync {
 /// What the front asks of a worker.
 pub(crate) enum Control {
     /// Hash every book of the shard; nobody has one in hand.
-    Hash(Sender<Vec<BookHashes>>),
+    Hash(Sender<Vec<BookState>>),
     /// Stop between two commands.
     Stop,
 }
 
-/// What a book's state and events hash to.
+/// What a book's state hashes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BookHashes {
+pub struct BookState {
     /// The book.
     pub instrument: InstrumentId,
     /// Commands that it has applied.
     pub commands: u64,
     /// Everything that it holds.
     pub state: StateHash,
-    /// Everything that it has said; the initial value unless the runtime hashes events.
-    pub events: EventHash,
 }
 
 /// What a worker tells the front of balancing.
@@ -406,15 +404,14 @@ impl Worker {
     ///
     /// # Panics
     /// When somebody has one in hand: the front asks when everything is done.
-    fn hashes(&self, floor: &Floor) -> Vec<BookHashes> {
+    fn hashes(&self, floor: &Floor) -> Vec<BookState> {
         floor.shards[usize::from(self.me.0)].queue.with(|queue| {
             let books: Vec<u32> = queue.members().collect();
             let hashes = |book: &u32| {
-                let hashes = queue.look(&floor.slots, *book, |seat| BookHashes {
-                    instrument: seat.book.instrument(),
-                    commands: seat.book.counters().commands,
-                    state: book_hash(&seat.book),
-                    events: seat.hash,
+                let hashes = queue.look(&floor.slots, *book, |book| BookState {
+                    instrument: book.instrument(),
+                    commands: book.counters().commands,
+                    state: book_hash(book),
                 });
                 hashes.expect("hashes are asked for when nobody has a book in hand")
             };

@@ -24,7 +24,7 @@ use domain::{
 use engine::{
     balance::{BalanceEvent, BalanceMode, Placement, PlacementPolicy, Unit, Why},
     book::Book,
-    hash::{EventHash, book_hash},
+    hash::book_hash,
     runtime::{Idle, Runtime, RuntimeConfig, Wake},
 };
 use rand::{RngExt, SeedableRng};
@@ -63,11 +63,8 @@ struct Market {
     flows: Vec<Flow>,
     books: Vec<Book>,
     said: Events,
-    /// Whether the runtime passes events on.
-    drained: bool,
     /// By book, events that have been said here and not drained there.
     expected: Vec<VecDeque<Event>>,
-    hashes: Vec<EventHash>,
     sequence: u64,
     nanos: Nanos,
     /// The book that gets most, and for how many more commands.
@@ -79,7 +76,7 @@ struct Market {
 }
 
 impl Market {
-    fn new(seed: u64, swap_max: u32, hot_percent: u32, drained: bool) -> Self {
+    fn new(seed: u64, swap_max: u32, hot_percent: u32) -> Self {
         let styles: Vec<_> = STYLES.iter().chain(&SPECIAL_STYLES).copied().collect();
         Self {
             rng: Xoshiro256StarStar::seed_from_u64(seed),
@@ -88,9 +85,7 @@ impl Market {
                 .collect(),
             books: (0..BOOKS).map(|book| Book::new(InstrumentId(book))).collect(),
             said: Events::new(),
-            drained,
             expected: (0..BOOKS).map(|_| VecDeque::new()).collect(),
-            hashes: vec![EventHash::default(); BOOKS as usize],
             sequence: 0,
             nanos: Nanos(0),
             hot: (0, 0),
@@ -143,12 +138,7 @@ impl Market {
             self.said.clear();
             self.books[book].apply(&command, &mut self.said);
             self.flows[book].learn(self.said.as_slice());
-            for event in self.said.as_slice() {
-                self.hashes[book].update(event);
-                if self.drained {
-                    self.expected[book].push_back(*event);
-                }
-            }
+            self.expected[book].extend(self.said.as_slice());
         }
         command
     }
@@ -245,7 +235,7 @@ fn run(run: &Run<'_>) -> Moved {
     );
     let wake: Arc<dyn Wake> = Arc::new(Nobody);
     let mut runtime = Runtime::start(config, &wake).unwrap();
-    let mut market = Market::new(seed, run.swap_max, run.hot_percent, !config.hash_events);
+    let mut market = Market::new(seed, run.swap_max, run.hot_percent);
     // Of its own, so that the commands are the same for all runs with this seed.
     let mut rng = Xoshiro256StarStar::seed_from_u64(!seed);
     let mut moved = Moved::default();
@@ -274,7 +264,7 @@ fn run(run: &Run<'_>) -> Moved {
             runtime.tick(clock());
             listen(&mut runtime, &mut moved, &what);
         }
-        if !config.hash_events && rng.random_range(0..4) == 0 {
+        if rng.random_range(0..4) == 0 {
             runtime.drain(rng.random_range(1..20), |event| {
                 market.heard(event, &what);
                 true
@@ -294,11 +284,7 @@ fn run(run: &Run<'_>) -> Moved {
         assert_eq!(hashes.instrument, at, "{what}");
         assert_eq!(hashes.commands, book.counters().commands, "{what}: commands of {at}");
         assert_eq!(hashes.state, book_hash(book), "{what}: state of {at}");
-        if config.hash_events {
-            assert_eq!(hashes.events, market.hashes[at.0 as usize], "{what}: events of {at}");
-        } else {
-            assert_eq!(market.expected[at.0 as usize].len(), 0, "{what}: events of {at} not said");
-        }
+        assert_eq!(market.expected[at.0 as usize].len(), 0, "{what}: events of {at} not said");
     }
     let books = runtime.finish();
     assert!(books.iter().map(book_hash).eq(market.books.iter().map(book_hash)), "{what}: books at the end");
@@ -412,27 +398,5 @@ fn an_adversary_that_swaps_the_hot_book_changes_nothing() {
             }
         }
         must_have_moved(mode, &moved);
-    }
-}
-
-#[test]
-fn a_replay_that_moves_books_hashes_the_same_events() {
-    let seed = seed();
-    let commands = share(BalanceMode::ALL.len() as u64 * 6);
-    for mode in BalanceMode::ALL {
-        for shards in [1, 3, 8] {
-            for slots in [(512, 1), (3, 1)] {
-                let config =
-                    RuntimeConfig { hash_events: true, ..config(mode, shards, Idle::Backoff, slots) };
-                run(&Run {
-                    config: &config,
-                    commands,
-                    seed,
-                    swap_max: 500,
-                    hot_percent: 60,
-                    forced_permille: 50,
-                });
-            }
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{Command, Event, Events, InstrumentId, OrderId, Sequence, Sequenced};
 use engine::{
-    book::Book,
+    book::{Book, HashedBooks},
     hash::{EventHash, StateHash, book_hash},
     runtime::{Idle, Placement, PlacementPolicy, Runtime, RuntimeConfig, Wake},
 };
@@ -179,32 +179,37 @@ fn threads_do_not_show() {
 }
 
 #[test]
-fn a_replay_hashes_what_live_shards_say() {
+fn hashed_books_hash_what_books_say() {
     let seed = seed();
     let journal = journal(seed, 5_000);
     let expected = plain(&journal);
-    for shards in [1, 3] {
-        let placement = Placement::new(PlacementPolicy::RoundRobin, INSTRUMENTS, shards);
-        let config = RuntimeConfig { hash_events: true, shared_cores: true, ..RuntimeConfig::new(placement) };
-        let wake: Arc<dyn Wake> = Arc::new(Nobody);
-        let mut runtime = Runtime::start(&config, &wake).unwrap();
-        for command in &journal {
-            while !runtime.accepts_command(&command.command) {
-                runtime.publish();
-                std::thread::yield_now();
-            }
-            runtime.route(command);
+    // Of all books, and of some of them; one by one, and in batches.
+    for (of, batch) in [(1, 1), (1, 256), (3, 7)] {
+        let mut hashes = Vec::new();
+        let mut events = 0;
+        for at in 0..of {
+            let mut books = HashedBooks::new();
+            (0..INSTRUMENTS)
+                .filter(|id| id % of == at)
+                .for_each(|id| books.insert(Book::new(InstrumentId(id))));
+            let ours =
+                |command: &&Sequenced<Command>| command.command.instrument().is_none_or(|id| id.0 % of == at);
+            let commands: Vec<_> = journal.iter().filter(ours).copied().collect();
+            commands.chunks(batch).for_each(|batch| books.apply_batch(batch));
+            hashes.extend(books.hashes());
+            events += books.events();
         }
-        runtime.publish();
-        while !runtime.is_quiescent() {
-            std::thread::yield_now();
-        }
-        for (book, (id, events)) in runtime.hashes().iter().zip(&expected.events) {
+        hashes.sort_by_key(|book| book.instrument);
+        assert_eq!(hashes.len(), INSTRUMENTS as usize);
+        assert_eq!(events, expected.events.values().map(|events| events.len() as u64).sum::<u64>());
+        for (book, (state, (id, events))) in hashes.iter().zip(expected.states.iter().zip(&expected.events)) {
             let mut hash = EventHash::default();
-            for event in events {
-                hash.update(event);
-            }
-            assert_eq!((book.instrument, book.events), (*id, hash), "SEED={seed}, {shards} shards");
+            events.iter().for_each(|event| hash.update(event));
+            assert_eq!(
+                (book.instrument, book.state, book.events),
+                (*id, *state, hash),
+                "SEED={seed}, one of {of}, batches of {batch}"
+            );
         }
     }
 }

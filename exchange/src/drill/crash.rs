@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::{SHARDS_REPLAYED, Scene, must_equal, text, traffic::Traffic};
-use crate::{child::Exchange, front::combined, replay::replay_first};
+use crate::{child::Exchange, replay::replay_first};
 
 pub(super) fn crash(scene: &mut Scene<'_>) -> Result<(), String> {
     let (data, arguments) = (scene.root.join("data"), scene.arguments());
@@ -28,7 +28,7 @@ pub(super) fn crash(scene: &mut Scene<'_>) -> Result<(), String> {
         let recovered = exchange.recovered.clone();
         let commands = recovered["commands"].as_u64().unwrap_or_default();
         let replayed = replay_first(&data, SHARDS_REPLAYED, commands)?;
-        let replayed = scene.spoiled(combined(&replayed.books).to_string());
+        let replayed = scene.spoiled(replayed.state().to_string());
         must_equal("replay after the kill", &replayed, "recovery", text(&recovered["state"]))?;
         let seconds = recovered["seconds"].as_f64().unwrap_or_default();
         scene.say_round(

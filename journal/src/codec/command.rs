@@ -23,7 +23,7 @@ mod decode;
 
 use domain::{BookScopedId, Command, EnterOrder, Instrument, OrderBounds, ReduceKind, ReplaceOrder};
 
-pub(crate) use self::decode::decode;
+pub(crate) use self::decode::{decode, decode_into, order_instrument};
 use super::{Put, echo, instructions};
 use crate::record::RecordKind;
 

@@ -6,6 +6,7 @@ mod fuzz;
 mod kill;
 mod live;
 mod log;
+mod parts;
 mod recovery;
 mod retention;
 mod standby;

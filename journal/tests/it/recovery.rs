@@ -49,7 +49,7 @@ fn with_last_batch(dir: &Path, source: &mut Source) -> (Written, Written, u64, u
     (before, last, start, end)
 }
 
-fn flip(file: &Path, offset: u64, bit: u8) {
+pub(crate) fn flip(file: &Path, offset: u64, bit: u8) {
     let file = fs::OpenOptions::new().read(true).write(true).open(file).expect("opens");
     let mut byte = [0u8];
     file.read_exact_at(&mut byte, offset).expect("reads");

@@ -16,13 +16,40 @@ use crate::codec::{Take, unused, value};
 use crate::error::DecodeError;
 use crate::record::RecordKind;
 
+/// The instrument of the order that a command is about: its id comes first in all that are about one.
+#[inline]
+pub(crate) fn order_instrument(kind: RecordKind, payload: &[u8]) -> Option<InstrumentId> {
+    match kind {
+        RecordKind::Enter
+        | RecordKind::Cancel
+        | RecordKind::Reduce
+        | RecordKind::Replace
+        | RecordKind::EnterSpecial
+        | RecordKind::ReplaceSpecial => {
+            Some(BookScopedId(u64::from_le_bytes(*payload.first_chunk()?)).instrument())
+        }
+        _ => None,
+    }
+}
+
 /// The command of a record.
 ///
 /// # Errors
 /// When the kind is no command, the length is not the kind's, or a field holds a value that it cannot have.
 /// The client's own text and the echo are kept as they are: the journal knows no orders' meaning.
-#[inline]
 pub(crate) fn decode(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Result<Command, DecodeError> {
+    decode_into(kind, detail, payload, |command| command)
+}
+
+/// [`decode`] into what the command is part of: it is made where that is made, for a copy of what has just been written field
+/// by field waits until all of it has reached the cache.
+#[inline]
+pub(crate) fn decode_into<T>(
+    kind: RecordKind,
+    detail: [u8; 3],
+    payload: &[u8],
+    of: impl FnOnce(Command) -> T,
+) -> Result<T, DecodeError> {
     let number = kind as u8;
     match kind {
         RecordKind::Enter => {
@@ -30,7 +57,7 @@ pub(crate) fn decode(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Resul
             let mut t = Take::<ENTER>::new(number, payload)?;
             let enter = take_enter(&mut t)?;
             t.end()?;
-            Ok(Command::Enter(enter))
+            Ok(of(Command::Enter(enter)))
         }
         RecordKind::Cancel => {
             unused(&detail[1..])?;
@@ -39,7 +66,7 @@ pub(crate) fn decode(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Resul
             let order = BookScopedId(t.u64());
             let owner = owner(&mut t);
             t.end()?;
-            Ok(Command::Cancel(CancelOrder { order, owner, reason }))
+            Ok(of(Command::Cancel(CancelOrder { order, owner, reason })))
         }
         RecordKind::Reduce => {
             unused(&detail[2..])?;
@@ -53,7 +80,7 @@ pub(crate) fn decode(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Resul
             let total = Quantity(t.u64());
             let owner = owner(&mut t);
             t.end()?;
-            Ok(Command::Reduce(ReduceOrder { order, owner, total, kind }))
+            Ok(of(Command::Reduce(ReduceOrder { order, owner, total, kind })))
         }
         RecordKind::Replace => {
             unused(&detail[1..])?;
@@ -61,8 +88,16 @@ pub(crate) fn decode(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Resul
             let mut t = Take::<REPLACE>::new(number, payload)?;
             let replace = take_replace(&mut t, priority)?;
             t.end()?;
-            Ok(Command::Replace(replace))
+            Ok(of(Command::Replace(replace)))
         }
+        _ => decode_rare(kind, detail, payload).map(of),
+    }
+}
+
+/// [`decode`] of what is not said all the time.
+fn decode_rare(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Result<Command, DecodeError> {
+    let number = kind as u8;
+    match kind {
         RecordKind::Rejected => {
             unused(&detail[1..])?;
             let reason = RejectReason::from_u8(detail[0]).ok_or(value("reject reason", detail[0]))?;
