@@ -10,16 +10,19 @@
 # ROUNDS of each (default 3), in turns. A time ends when the standby has everything but LAG bytes (default 256 KiB) and the primary
 # counts it as in sync. It begins twice: `from the start` when the standby's process is started, so its own recovery is in it, and
 # `link` when that is over and it looks for the primary. What is caught up with is the backlog at the start and what came until
-# the end; a rate is that by the time, and `of live` what it is to the primary's bytes a second over the same time.
+# the end; a rate is that by the time, and `of live` what it is to the primary's bytes a second over the same time. (With a
+# snapshot the primary sends more than is counted: its copy begins where the snapshot's segment does.) At the end the standby's
+# books must not differ, and the two journals must be one. Exits with 1 when they are not, or when a median of `link` is less than
+# WANTED (default 3) times the live rate.
 # The primary acknowledges from its own disk (`--ack disk`), so it goes on without a standby. Both nodes and the load share the
 # machine's cores and its disk, which two machines would not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exchange=$(realpath "${1:-target/release/exchange}")
-exec python3 - "$exchange" "${2:-50000}" "${3:-10}" "${4:-3}" "${LAG:-262144}" <<'PYTHON'
+exec python3 - "$exchange" "${2:-50000}" "${3:-10}" "${4:-3}" "${LAG:-262144}" "${WANTED:-3}" <<'PYTHON'
 import json, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
-exchange, rate, away, rounds, lag = sys.argv[1], *map(int, sys.argv[2:])
+exchange, rate, away, rounds, lag, wanted = sys.argv[1], *map(int, sys.argv[2:])
 root = tempfile.mkdtemp(prefix="catch-up-")
 os.environ["RUST_LOG"] = "error"
 children = []
@@ -33,7 +36,20 @@ def free():
 
 
 def run(*args):
-    return subprocess.run([exchange, *args], check=True, capture_output=True, text=True).stdout
+    done = subprocess.run([exchange, *args], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"exchange {' '.join(args)}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def snapshot():
+    """Makes one, when the one that the primary may be making by itself is ready."""
+    for _ in range(600):
+        done = subprocess.run([exchange, "snapshot", "--data", f"{root}/a"], capture_output=True, text=True)
+        if done.returncode == 0:
+            return
+        time.sleep(0.1)
+    sys.exit(f"no snapshot: {done.stderr}")
 
 
 def launch(log, *args):
@@ -79,7 +95,7 @@ def follow():
 def one_round(kind):
     global standby
     if kind == "snapshot":
-        run("snapshot", "--data", f"{root}/a")
+        snapshot()
     standby.kill()
     standby.wait()
     has, _ = status()
@@ -128,9 +144,25 @@ try:
             if load.poll() is not None:
                 sys.exit("the load ended:\n" + open(f"{root}/load.json").read()[-2000:])
             time.sleep(1)
+    load.terminate()
+    load.wait()
+    now, _ = status()
+    while now["standby"]["received"] != now["committed"]:
+        time.sleep(0.02)
+        now, _ = status()
+    differs = json.loads(run("node", "--data", f"{root}/b"))["differs"]
+    if differs is not None:
+        sys.exit(f"the standby's books are not those of its journal: {differs}")
+    run("journal", "diff", "--data", f"{root}/a", "--data", f"{root}/b")
+    links = []
     for kind, ratios in found.items():
         for which, values in zip(("from the start", "link"), zip(*ratios)):
-            print(f"{kind}, {which}: {statistics.median(values):.1f} [{min(values):.1f}..{max(values):.1f}] times the live rate")
+            median = statistics.median(values)
+            print(f"{kind}, {which}: {median:.1f} [{min(values):.1f}..{max(values):.1f}] times the live rate")
+        links.append(median)
+    print(f"caught up at {links[0]:.1f} times the live rate from segments, {links[1]:.1f} from a snapshot (wanted: {wanted})")
+    if min(links) < wanted:
+        sys.exit(1)
 finally:
     for child in children:
         child.kill()

@@ -24,6 +24,7 @@ readonly TRIALS=(
     "slow-disk:a standby that does not answer for a while, 20 times"
     "disk-full:a disk that runs short of room, 10 times"
     "storm:10,000 connections, SIGKILL under load, all come back at once, 10 times"
+    "catch-up:a standby killed under load and started again, from segments and from a snapshot, 5 times each"
     "recovery:SIGKILL under load and while recovering, on shards, policies and balancing that change, 200 rounds"
     "simulator:10,000 seeds of primary, standby, etcd and clients with faults; each planted fault found"
     "soak:the simulator on new seeds for SOAK minutes (10)"
@@ -35,6 +36,7 @@ run() {
     case $name in
         drill) target/release/exchange drill "$@" --rounds "$rounds" --seconds 1 --seed "${SEED:-1}" ;;
         loss) scripts/loss.sh target/release/exchange failover --rounds "$rounds" --seconds 1 --seed "${SEED:-1}" ;;
+        catch-up) scripts/catch-up.sh target/release/exchange 50000 20 "$rounds" ;;
         recovery) CROUNDS=$rounds tests -p exchange --test it crash:: ;;
         simulator) RUNS=$rounds tests -p cluster sim:: ;;
         soak) SOAK=$rounds tests -p cluster nothing_acknowledged_is_lost_and_nothing_is_told_twice ;;
@@ -56,6 +58,7 @@ trial() {
         slow-disk) run 20 drill slow-disk ;;
         disk-full) run 10 drill disk-full ;;
         storm) run 10 drill storm ;;
+        catch-up) run 5 catch-up ;;
         recovery) run 200 recovery ;;
         simulator) run 10000 simulator ;;
         soak) ROUNDS=${SOAK:-10} run 10 soak ;;
@@ -89,7 +92,7 @@ for name in "${chosen[@]}"; do
     state=passed
     [[ ${PIPESTATUS[0]} == 0 ]] || { state=FAILED; failed=1; }
     # The result of a drill or of the simulator, or that of the tests.
-    said=$(grep -E '^(acknowledged|[0-9]+ runs from|test result)' "$output/$name" | tail -1 | cut -c1-200)
+    said=$(grep -E '^(acknowledged|caught up|[0-9]+ runs from|test result)' "$output/$name" | tail -1 | cut -c1-200)
     table+=("$(printf '%-10s %-6s %5d s  %s' "$name" "$state" $((SECONDS - begin)) "$said")")
 done
 printf '\n%s\n' "commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), $(nproc) cores"

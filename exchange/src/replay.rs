@@ -97,7 +97,7 @@ fn replay_parts(dir: &Path, shards: u16, commands_max: u64, part_bytes: u64) -> 
     for Done { shard, books } in done {
         replayed.books.extend(books);
         replayed.events += shard.events();
-        // What a command is not for one book only, all shards have seen alike.
+        // All shards have counted these alike.
         replayed.commands = shard.commands();
         replayed.last_sequence = shard.last_sequence();
         replayed.instruments = shard.into_instruments();
