@@ -32,6 +32,9 @@ pub fn record(data: &[u8]) {
         let mut bytes = vec![0xEE; length];
         assert_eq!(codec::command::encode(&command, &mut bytes), detail, "detail of {command:?}");
         assert_eq!((again, bytes.as_slice()), (kind, payload), "encoding of {command:?}");
+        if let Some(instrument) = codec::command::order_instrument(kind, payload) {
+            assert_eq!(command.instrument(), Some(instrument), "the instrument of {command:?}");
+        }
     }
     if let Ok(report) = codec::report::decode(&header, payload) {
         let (again, length) = codec::report::shape(&report.kind);

@@ -9,7 +9,7 @@ use domain::{
     SelfTradePolicy, SessionId, Side, Symbol, TimeInForce, Trigger,
 };
 
-use super::command::{decode, encode, shape};
+use super::command::{decode, encode, order_instrument, shape};
 use crate::error::DecodeError;
 use crate::record::RecordKind;
 
@@ -215,6 +215,9 @@ fn payloads_are_the_documented_bytes() {
         assert_eq!(encode(&command, &mut payload), detail, "{command:?}");
         assert_eq!(payload, bytes, "{command:?}");
         assert_eq!(decode(kind, detail, &bytes), Ok(command));
+        let about_an_order = !matches!(command, Command::MassCancel(_) | Command::Advance(_));
+        let instrument = command.instrument().filter(|_| about_an_order);
+        assert_eq!(order_instrument(kind, &bytes), instrument, "{command:?}");
     }
 }
 
