@@ -25,6 +25,7 @@ readonly TRIALS=(
     "disk-full:a disk that runs short of room, 10 times"
     "storm:10,000 connections, SIGKILL under load, all come back at once, 10 times"
     "catch-up:a standby killed under load and started again, from segments and from a snapshot, 5 times each"
+    "slow-consumer:a client that does not read beside the load, which is measured with and without it in turns, 20 times"
     "recovery:SIGKILL under load and while recovering, on shards, policies and balancing that change, 200 rounds"
     "simulator:10,000 seeds of primary, standby, etcd and clients with faults; each planted fault found"
     "soak:the simulator on new seeds for SOAK minutes (10)"
@@ -59,6 +60,7 @@ trial() {
         disk-full) run 10 drill disk-full ;;
         storm) run 10 drill storm ;;
         catch-up) run 5 catch-up ;;
+        slow-consumer) run 20 drill slow-consumer ;;
         recovery) run 200 recovery ;;
         simulator) run 10000 simulator ;;
         soak) ROUNDS=${SOAK:-10} run 10 soak ;;
@@ -67,7 +69,7 @@ trial() {
 
 chosen=("$@")
 if [[ ${1:-} == --list ]]; then
-    for each in "${TRIALS[@]}"; do printf '%-10s %s\n' "${each%%:*}" "${each#*:}"; done
+    for each in "${TRIALS[@]}"; do printf '%-13s %s\n' "${each%%:*}" "${each#*:}"; done
     exit
 fi
 if [[ $# == 0 ]]; then
@@ -93,7 +95,7 @@ for name in "${chosen[@]}"; do
     [[ ${PIPESTATUS[0]} == 0 ]] || { state=FAILED; failed=1; }
     # The result of a drill or of the simulator, or that of the tests.
     said=$(grep -E '^(acknowledged|caught up|[0-9]+ runs from|test result)' "$output/$name" | tail -1 | cut -c1-200)
-    table+=("$(printf '%-10s %-6s %5d s  %s' "$name" "$state" $((SECONDS - begin)) "$said")")
+    table+=("$(printf '%-13s %-6s %5d s  %s' "$name" "$state" $((SECONDS - begin)) "$said")")
 done
 printf '\n%s\n' "commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), $(nproc) cores"
 printf '%s\n' "${table[@]}"

@@ -169,6 +169,10 @@ pub(crate) enum Disaster {
     /// crowd must be told what it was told, and memory stays bounded. Open again: from the kill to the first order that
     /// is accepted after it.
     Storm,
+    /// One exchange, some of whose clients trade and never read what they are told. Each must be cut off at what a client may
+    /// leave unread, and none that reads. Twice in each round, once with clients that read and once with the same ones that
+    /// do not, the latency of all others is measured; how it compares is told and not judged.
+    SlowConsumer,
 }
 
 #[derive(Args, Debug)]

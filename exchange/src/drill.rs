@@ -21,6 +21,7 @@ mod outage;
 mod pair;
 mod partition;
 mod relay;
+mod slow_consumer;
 mod slow_disk;
 mod storm;
 mod traffic;
@@ -116,6 +117,7 @@ pub(crate) fn drill(args: &cli::Drill) -> Result<(), String> {
         Disaster::DiskFull => disk_full::disk_full(&mut scene),
         Disaster::SlowDisk => slow_disk::slow_disk(&mut scene),
         Disaster::Storm => storm::storm(&mut scene),
+        Disaster::SlowConsumer => slow_consumer::slow_consumer(&mut scene),
     };
     if scene.patience.is_over() {
         // Whatever else it says: the exchanges heard the signal, too.
@@ -203,6 +205,7 @@ impl<'a> Scene<'a> {
         let config_path = root.join("config.toml");
         let text = match args.what {
             Disaster::Storm => storm::config_text(args)?,
+            Disaster::SlowConsumer => slow_consumer::config_text()?,
             _ => config_of(&JOURNAL)?.to_string(),
         };
         let config = Config::parse(&text)?;
@@ -406,6 +409,7 @@ fn name_of(what: Disaster) -> &'static str {
         Disaster::SlowDisk => "slow-disk",
         Disaster::Partition => "partition",
         Disaster::Storm => "storm",
+        Disaster::SlowConsumer => "slow-consumer",
     }
 }
 
@@ -414,7 +418,9 @@ fn ack_of(args: &cli::Drill) -> Result<&'static str, String> {
     const ALL: [&str; 4] = ["memory", "disk", "disk+replica", "two-disks"];
     const REPLICATED: &[&str] = &["disk+replica", "two-disks"];
     let (default, sensible): (&str, &[&str]) = match args.what {
-        Disaster::Crash | Disaster::DiskFull | Disaster::Storm => ("disk", &["memory", "disk"]),
+        Disaster::Crash | Disaster::DiskFull | Disaster::Storm | Disaster::SlowConsumer => {
+            ("disk", &["memory", "disk"])
+        }
         Disaster::Failover if args.etcd => ("disk+replica", REPLICATED),
         Disaster::Failover => ("disk+replica", &ALL),
         Disaster::Outage | Disaster::Partition => ("disk+replica", REPLICATED),
@@ -432,17 +438,24 @@ fn ack_of(args: &cli::Drill) -> Result<&'static str, String> {
 
 /// The embedded configuration, with other values in its section on the journal.
 fn config_of(values: &[(&str, u64)]) -> Result<toml::Table, String> {
-    let error = |error: &dyn std::fmt::Display| format!("the embedded configuration: {error}");
-    let mut config: toml::Table = config::DEFAULT.parse().map_err(|wrong: toml::de::Error| error(&wrong))?;
-    let journal = config
-        .get_mut("journal")
-        .and_then(toml::Value::as_table_mut)
-        .ok_or_else(|| error(&"it has no section [journal]"))?;
-    for (key, value) in values {
-        let value = i64::try_from(*value).map_err(|wrong| error(&wrong))?;
-        journal.insert((*key).into(), value.into());
-    }
+    let mut config: toml::Table = config::DEFAULT
+        .parse()
+        .map_err(|wrong: toml::de::Error| format!("the embedded configuration: {wrong}"))?;
+    put(&mut config, "journal", values)?;
     Ok(config)
+}
+
+/// Puts other values into a section of a configuration.
+fn put(config: &mut toml::Table, section: &str, values: &[(&str, u64)]) -> Result<(), String> {
+    let table = config
+        .get_mut(section)
+        .and_then(toml::Value::as_table_mut)
+        .ok_or_else(|| format!("the embedded configuration has no section [{section}]"))?;
+    for (key, value) in values {
+        let value = i64::try_from(*value).map_err(|wrong| format!("{section}.{key}: {wrong}"))?;
+        table.insert((*key).into(), value.into());
+    }
+    Ok(())
 }
 
 /// Of an even number of times, the mean of the two in the middle.

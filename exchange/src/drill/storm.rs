@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use super::{
-    ASKING, JOURNAL, SESSIONS, Scene, client::Answer, config_of, crowd::Crowd, millis, must_equal,
+    ASKING, JOURNAL, SESSIONS, Scene, client::Answer, config_of, crowd::Crowd, millis, must_equal, put,
     slow_disk::memory, text, traffic::Traffic,
 };
 use crate::{child::Exchange, cli, load::users};
@@ -17,7 +17,7 @@ const DESCRIPTORS_BESIDE: u64 = 64;
 /// Connections of others that the exchange has room for: the load, whoever asks, an audit.
 const CONNECTIONS_BESIDE: u32 = 64;
 /// Seconds that a connection may stay without logging in: half of the crowd never does.
-const LOGIN_TIMEOUT_S: i64 = 3_600;
+const LOGIN_TIMEOUT_S: u64 = 3_600;
 /// What a connection that does nothing may cost the exchange: its buffers, its session's index, its order.
 const BYTES_EACH: u64 = 16 << 10;
 /// What an exchange may take besides.
@@ -36,13 +36,10 @@ fn connections(args: &cli::Drill) -> u32 {
 pub(super) fn config_text(args: &cli::Drill) -> Result<String, String> {
     let connections = connections(args);
     let mut config = config_of(&JOURNAL)?;
-    let missing = |what: &str| format!("the embedded configuration has no {what}");
-    let limits =
-        config.get_mut("limits").and_then(toml::Value::as_table_mut).ok_or_else(|| missing("[limits]"))?;
-    limits.insert("connections".into(), i64::from(connections + CONNECTIONS_BESIDE).into());
-    limits.insert("login_timeout_s".into(), LOGIN_TIMEOUT_S.into());
-    let users =
-        config.get_mut("users").and_then(toml::Value::as_array_mut).ok_or_else(|| missing("[[users]]"))?;
+    let room = u64::from(connections + CONNECTIONS_BESIDE);
+    put(&mut config, "limits", &[("connections", room), ("login_timeout_s", LOGIN_TIMEOUT_S)])?;
+    let users = config.get_mut("users").and_then(toml::Value::as_array_mut);
+    let users = users.ok_or("the embedded configuration has no [[users]]")?;
     for number in 0..connections / 2 {
         let user = [("name", format!("C{number:05}")), ("password", "crowd".into())];
         users.push(toml::Table::from_iter(user.map(|(key, value)| (key.into(), value.into()))).into());
