@@ -23,6 +23,8 @@ use wire::{
 
 use crate::run::SESSION_NAME;
 
+/// That something went wrong in a crowd: [`Crowd::end`] says what.
+pub(super) const GIVEN_UP: &str = "the crowd has given up";
 /// The longest wait.
 const TICK: Duration = Duration::from_millis(10);
 /// A client that is in says so often that it lives.
@@ -82,7 +84,7 @@ impl Crowd {
     /// Fails if something went wrong with one of them.
     pub(super) fn must_be_well(&self) -> Result<(), String> {
         // Why is said by the thread itself.
-        if self.thread.is_finished() { Err("the crowd has given up".into()) } else { Ok(()) }
+        if self.thread.is_finished() { Err(GIVEN_UP.into()) } else { Ok(()) }
     }
 
     /// Closes all connections. What went wrong, if anything did.

@@ -1,16 +1,29 @@
 //! `exchange drill storm`: an exchange with a crowd of connections, killed under load; all come back at once.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use loadgen::User;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use super::{
-    ASKING, JOURNAL, SESSIONS, Scene, client::Answer, config_of, crowd::Crowd, millis, must_equal, put,
-    slow_disk::memory, text, traffic::Traffic,
+    ASKING, JOURNAL, PATIENCE, SESSIONS, Scene,
+    client::Answer,
+    config_of,
+    crowd::{Crowd, GIVEN_UP},
+    millis, must_equal, put,
+    slow_disk::memory,
+    text,
+    traffic::Traffic,
 };
-use crate::{child::Exchange, cli, load::users};
+use crate::{
+    child::{Arguments, Exchange},
+    cli,
+    load::users,
+};
 
 /// File descriptors that this process wants besides those of the crowd: the load, the exchange's output, and some.
 const DESCRIPTORS_BESIDE: u64 = 64;
@@ -59,114 +72,137 @@ fn raise_descriptors(connections: u32) -> Result<(), String> {
     })
 }
 
+/// What stays the same from round to round.
+struct Stage {
+    data: PathBuf,
+    arguments: Arguments,
+    crowd: Crowd,
+    /// Connections of the crowd, and those of them that log in.
+    all: (usize, usize),
+    /// Memory of an exchange before the crowd came, and what it may take for all.
+    memory: u64,
+    bound: u64,
+}
+
 pub(super) fn storm(scene: &mut Scene<'_>) -> Result<(), String> {
     let connections = connections(scene.args);
     raise_descriptors(connections)?;
     let of_crowd: Vec<User> =
         users(&scene.config).into_iter().filter(|user| user.name.starts_with('C')).collect();
-    let (all, logged_in) = (connections as usize, of_crowd.len());
+    let all = (connections as usize, of_crowd.len());
     scene.say(
-        &format!("  {all} connections, {logged_in} of them logged in"),
-        json!({ "event": "crowd", "connections": all, "logged_in": logged_in }),
+        &format!("  {} connections, {} of them logged in", all.0, all.1),
+        json!({ "event": "crowd", "connections": all.0, "logged_in": all.1 }),
     );
     let (data, arguments) = (scene.root.join("data"), scene.arguments());
-    let mut exchange = Exchange::start(&data, &arguments)?;
-    let before = memory(exchange.pid())?;
-    let bound = u64::from(connections) * BYTES_EACH
-        + (SESSIONS as u64 + 1) * scene.config.limits.unsent_max as u64
-        + MEMORY_BESIDE;
     let symbol = scene.config.instruments.first().ok_or("nothing can be traded")?.symbol.padded();
-    let crowd = Crowd::start(all, of_crowd, symbol)?;
-    let done = (|| {
-        crowd.lead_to(Some(exchange.address));
-        wait_for(scene, &crowd, (all, logged_in))?;
+    let exchange = Exchange::start(&data, &arguments)?;
+    let stage = Stage {
+        data,
+        arguments,
+        crowd: Crowd::start(all.0, of_crowd, symbol)?,
+        all,
+        memory: memory(exchange.pid())?,
+        bound: u64::from(connections) * BYTES_EACH
+            + (SESSIONS as u64 + 1) * scene.config.limits.unsent_max as u64
+            + MEMORY_BESIDE,
+    };
+    let done = stage.rounds(scene, exchange);
+    stage.crowd.lead_to(None);
+    // With an exchange that is gone the crowd has lost its connections; what it lost before says more than that it did.
+    let exchange = match (done, stage.crowd.end()) {
+        (Err(error), _) if error != GIVEN_UP => return Err(error),
+        (_, Err(error)) => return Err(error),
+        (done, Ok(())) => done?,
+    };
+    let stopped = exchange.stop()?;
+    must_equal("replay", &scene.replayed(&stage.data)?, "live exchange", text(&stopped["state"]))?;
+    scene.hashes_equal = true;
+    Ok(())
+}
+
+impl Stage {
+    /// The crowd comes, and comes back each time that the exchange was killed. Gives the exchange that runs in the end.
+    fn rounds(&self, scene: &mut Scene<'_>, mut exchange: Exchange) -> Result<Exchange, String> {
+        self.crowd.lead_to(Some(exchange.address));
+        let what = format!("{:?} connections and sessions of the crowd are there", self.all);
+        scene.patience.eventually(&what, || self.are_all_there())?;
         for round in 1..=scene.args.rounds {
             let traffic = Traffic::start(scene, &exchange)?;
             let moment = scene.moment();
             scene.patience.pause(moment)?;
-            crowd.must_be_well()?;
-            crowd.lead_to(None);
+            self.crowd.must_be_well()?;
+            self.crowd.lead_to(None);
             let killed = Instant::now();
             exchange.kill()?;
-            exchange = Exchange::start(&data, &arguments)?;
+            exchange = Exchange::start(&self.data, &self.arguments)?;
             let storm = Instant::now();
-            crowd.lead_to(Some(exchange.address));
+            self.crowd.lead_to(Some(exchange.address));
             scene.hear(traffic.killed()?)?;
             let (open, refused) = scene.come_back(exchange.address)?;
             if refused > 0 {
                 return Err(format!("{refused} orders were refused after the restart"));
             }
-            let longest = trade_meanwhile(scene, &exchange, &crowd, (all, logged_in))?;
-            let back = storm.elapsed();
+            let longest = millis(self.trade_meanwhile(scene, &exchange)?);
             // A connection is there for its client before the exchange has heard of it.
             scene.patience.eventually("the exchange knows of all of them", || {
                 let status = exchange.status_from_now()?;
                 let is = |name: &str, least: usize| status[name].as_u64() >= Some(least as u64);
-                Ok(is("connections", all) && is("logged_in", logged_in))
+                Ok(is("connections", self.all.0) && is("logged_in", self.all.1))
             })?;
-            let known = storm.elapsed();
-            let grown = memory(exchange.pid())?.saturating_sub(before);
-            if grown > bound {
-                return Err(format!(
-                    "the exchange took {grown} bytes of memory for them, and {bound} are its bound"
-                ));
+            let back = millis(storm.elapsed());
+            let grown = memory(exchange.pid())?.saturating_sub(self.memory);
+            if grown > self.bound {
+                let bound = self.bound;
+                return Err(format!("the exchange took {grown} bytes for them, and {bound} are its bound"));
             }
             scene.audit(exchange.address)?;
-            let (back, known, longest) = (millis(back), millis(known), millis(longest));
+            let (mib, mib_max) = (grown >> 20, self.bound >> 20);
             scene.say_round(
                 round,
                 open.duration_since(killed),
                 &format!(
-                    " · all back in {back} ms, known in {known}, an order waited {longest} ms at most meanwhile, memory {} MiB of {} MiB",
-                    grown >> 20,
-                    bound >> 20
+                    " · all back {back} ms after the start, an order waited {longest} ms at most meanwhile, memory {mib} MiB \
+                     of {mib_max} MiB"
                 ),
-                json!({ "back_ms": back, "known_ms": known, "order_ms_max": longest, "memory_kib": grown >> 10, "memory_kib_max": bound >> 10 }),
+                json!({
+                    "back_ms": back,
+                    "order_ms_max": longest,
+                    "memory_kib": grown >> 10,
+                    "memory_kib_max": self.bound >> 10,
+                }),
             );
         }
-        Ok(())
-    })();
-    crowd.lead_to(None);
-    // What went wrong in the crowd says more than that it did.
-    crowd.end().and(done)?;
-    let stopped = exchange.stop()?;
-    must_equal("replay", &scene.replayed(&data)?, "live exchange", text(&stopped["state"]))?;
-    scene.hashes_equal = true;
-    Ok(())
-}
-
-/// Waits until so many are connected, and so many logged in.
-fn wait_for(scene: &Scene<'_>, crowd: &Crowd, all: (usize, usize)) -> Result<(), String> {
-    let what = format!("{all:?} connections and sessions of the crowd are there");
-    scene.patience.eventually(&what, || crowd.must_be_well().map(|()| crowd.there() == all))
-}
-
-/// Trades, an order after another, until all of the crowd are back. The longest that one was not answered.
-fn trade_meanwhile(
-    scene: &mut Scene<'_>,
-    exchange: &Exchange,
-    crowd: &Crowd,
-    all: (usize, usize),
-) -> Result<Duration, String> {
-    let mut client = scene.asking(exchange.address)?;
-    let mut longest = Duration::ZERO;
-    let begin = Instant::now();
-    loop {
-        let sent = Instant::now();
-        let order = client.order()?;
-        if client.answer(order)? != Answer::Accepted {
-            return Err(format!("order {order} was refused while the crowd came back"));
-        }
-        longest = longest.max(sent.elapsed());
-        crowd.must_be_well()?;
-        if crowd.there() == all {
-            break;
-        }
-        if begin.elapsed() > super::PATIENCE {
-            return Err(format!("of {all:?} connections and sessions only {:?} came back", crowd.there()));
-        }
-        scene.patience.pause(LOOK)?;
+        Ok(exchange)
     }
-    scene.told[ASKING].push(client.leave());
-    Ok(longest)
+
+    fn are_all_there(&self) -> Result<bool, String> {
+        self.crowd.must_be_well()?;
+        Ok(self.crowd.there() == self.all)
+    }
+
+    /// Trades, an order after another, until all of the crowd are back. The longest that one was not answered.
+    fn trade_meanwhile(&self, scene: &mut Scene<'_>, exchange: &Exchange) -> Result<Duration, String> {
+        let mut client = scene.asking(exchange.address)?;
+        let mut longest = Duration::ZERO;
+        let begin = Instant::now();
+        loop {
+            let sent = Instant::now();
+            let order = client.order()?;
+            if client.answer(order)? != Answer::Accepted {
+                return Err(format!("order {order} was refused while the crowd came back"));
+            }
+            longest = longest.max(sent.elapsed());
+            if self.are_all_there()? {
+                break;
+            }
+            if begin.elapsed() > PATIENCE {
+                let (all, there) = (self.all, self.crowd.there());
+                return Err(format!("of {all:?} connections and sessions only {there:?} came back"));
+            }
+            scene.patience.pause(LOOK)?;
+        }
+        scene.told[ASKING].push(client.leave());
+        Ok(longest)
+    }
 }
