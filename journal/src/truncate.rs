@@ -232,7 +232,7 @@ mod tests {
     fn whole() -> (TempDir, Vec<Sequence>, Mark) {
         let dir = power::place();
         let mut journal = open(dir.path());
-        let marks = write(&mut journal, 900);
+        let marks = write(&mut journal, 1_500);
         journal.close().expect("closes");
         let all = sequences(dir.path()).expect("reads");
         (dir, all, marks[KEPT])
