@@ -48,3 +48,36 @@ fn same<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool {
     let difference = a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b));
     std::hint::black_box(difference) == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::soup::SessionName;
+
+    use super::*;
+
+    #[test]
+    fn a_login_opens_its_own_users_session() {
+        let name = |text: &str| Username::new(text).expect("a name");
+        let password = |text: &str| Password::new(text).expect("a password");
+        let mut users = Users::new();
+        for (text, session) in [("ALICE", 0), ("BOB", 1), ("C00042", 2)] {
+            users.add(name(text), password(&format!("of-{text}")), SessionId(session));
+        }
+        let check = |user: &str, with: &str| {
+            let session = SessionName::new("").expect("blank");
+            users.check(&LoginRequest {
+                username: name(user),
+                password: password(with),
+                session,
+                sequence: 1,
+            })
+        };
+        assert_eq!(check("BOB", "of-BOB"), Some(SessionId(1)));
+        assert_eq!(check("bob", "OF-bob"), Some(SessionId(1)));
+        for (user, with) in
+            [("BOB", "of-ALICE"), ("BOB", ""), ("DAVE", "of-DAVE"), ("DAVE", ""), ("", "of-BOB")]
+        {
+            assert_eq!(check(user, with), None, "{user} with \"{with}\"");
+        }
+    }
+}
