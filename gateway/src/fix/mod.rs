@@ -7,6 +7,7 @@
 //!        bytes to be sent ◀┘  └── ticks of the clock, messages of the application, resends
 //! ```
 
+pub mod fuzz;
 mod heard;
 mod session;
 

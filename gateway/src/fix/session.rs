@@ -530,9 +530,10 @@ impl Session {
         self.send_with(b"3", now, out, &back, |reject| {
             reject.number(45, number.unwrap_or(0)).text(58, reason.text().as_bytes());
             match field {
-                Named::Nothing | Named::Text([]) => {}
                 Named::Tag(tag) => _ = reject.number(371, tag.into()),
-                Named::Text(text) => _ = reject.text(371, &text[..text.len().min(16)]),
+                // RefTagID is a number: what is none cannot be named.
+                Named::Text(text) if value::int(text).is_some() => _ = reject.text(371, text),
+                Named::Nothing | Named::Text(_) => {}
             }
             reject.text(372, message.msg_type).number(373, reason as u64);
         });

@@ -352,3 +352,42 @@ fn a_logon_in_the_middle_is_a_reset_or_a_breach() {
     let other = "49=BOB|56=EXCH|34=1|52=20261129-12:00:00|98=0|108=30|141=Y|";
     assert_eq!(line.says_all("A", other).1, Err(Close::Breach("CompID problem".into())));
 }
+
+/// Lines of messages as a client might say them, in any order and bent.
+#[test]
+fn smoke_of_bent_conversations() {
+    use rand::{RngExt, SeedableRng};
+    const LINES: [&str; 12] = [
+        "0 49=C|56=V|34=#|52=20261129-12:00:00|",
+        "1 49=C|56=V|34=#|52=20261129-12:00:00|112=x|",
+        "2 49=C|56=V|34=#|52=20261129-12:00:00|7=1|16=0|",
+        "4 49=C|56=V|34=#|52=20261129-12:00:00|36=#|123=Y|",
+        "4 49=C|56=V|34=#|52=20261129-12:00:00|36=#|",
+        "5 49=C|56=V|34=#|52=20261129-12:00:00|",
+        "A 49=C|56=V|34=#|52=20261129-12:00:00|98=0|108=5|141=Y|1137=9|",
+        "A 49=C|56=V|34=#|52=20261129-12:00:00|98=0|108=5|141=Y|",
+        "D 49=C|56=V|34=#|52=20261129-12:00:00|11=a|54=1|60=20261129-12:00:00|40=1|58=t|",
+        "D 49=C|56=V|34=#|43=Y|122=20261129-11:00:00|52=20261129-12:00:00|11=a|54=1|60=20261129-12:00:00|40=1|",
+        "8 49=C|56=V|34=#|52=20261129-12:00:00|115=X|",
+        "",
+    ];
+    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |text| text.parse().expect("a number"));
+    println!("SEED={seed}");
+    let mut random = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seed);
+    for _ in 0..2_000 {
+        let mut data = vec![b'0' + random.random_range(0..2_u8), b'\n'];
+        for expected in 2..random.random_range(3..32_u64) {
+            let line = LINES[random.random_range(0..LINES.len())];
+            // Mostly the number that is expected, or one near it.
+            let number = expected + random.random_range(0..20_u64).saturating_sub(16);
+            let mut line = line.replace('#', &number.to_string()).into_bytes();
+            if random.random_bool(0.1) && !line.is_empty() {
+                let at = random.random_range(0..line.len());
+                line[at] = random.random();
+            }
+            data.extend(line);
+            data.push(b'\n');
+        }
+        super::super::fuzz::session(&data);
+    }
+}
