@@ -41,11 +41,13 @@ pub enum RejectReason {
     /// The order waited for its book longer than it may, or could not wait for want of room; or its session took it
     /// back while it waited. No book has seen it.
     Busy = 17,
+    /// The instrument lives on another pair of exchanges, or on none: the placement map says so.
+    Elsewhere = 18,
 }
 
 impl RejectReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::UnknownInstrument,
         Self::InvalidPrice,
         Self::InvalidQuantity,
@@ -63,6 +65,7 @@ impl RejectReason {
         Self::Expired,
         Self::NotionalTooSmall,
         Self::Busy,
+        Self::Elsewhere,
     ];
 
     /// From the journal's number.
@@ -92,6 +95,7 @@ impl fmt::Display for RejectReason {
             Self::Expired => "expiry has passed",
             Self::NotionalTooSmall => "notional too small",
             Self::Busy => "the book is busy",
+            Self::Elsewhere => "the instrument lives elsewhere",
         })
     }
 }

@@ -43,6 +43,14 @@ pub(crate) enum Command {
     Alone(Ask),
     /// What a node of a pair says of itself: its role, its epoch, how far it is, in JSON.
     Node(Ask),
+    /// The placement map of several pairs: which of them each instrument lives on.
+    Placement(Placement),
+    /// Front several pairs: clients log in here, and each order goes to the pair where its instrument lives.
+    ///
+    /// A client has one session here, whose messages come from all pairs in one numbered stream; the order in which they
+    /// were merged is kept in the data directory, so that the stream is the same when it is asked for again. Clients log
+    /// in with the user and the password that the pairs know.
+    Route(Route),
     /// Watch an exchange on this machine: its shards, the hottest books, and what balancing does.
     Top(Top),
     /// Drive an exchange with orders and measure it.
@@ -223,6 +231,8 @@ pub(crate) struct Run {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) pair: Pair,
+    #[command(flatten)]
+    pub(crate) placed: Placed,
 }
 
 /// Which node of a pair this is.
@@ -248,6 +258,84 @@ pub(crate) struct Pair {
     /// What the pair is called there.
     #[arg(long, value_name = "NAME", default_value = "exchange")]
     pub(crate) cluster: String,
+}
+
+/// Where this pair stands among several.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Several pairs")]
+pub(crate) struct Placed {
+    /// What this pair, or this exchange alone, is called in the placement map. Only orders for instruments that the map
+    /// places on it are taken; others are refused with where they live. The map is in the etcd of --coordinator, or in
+    /// the file of --placement-map.
+    #[arg(long = "pair", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The placement map as a file, read again and again, in the place of an etcd.
+    #[arg(long = "placement-map", value_name = "FILE", requires = "name")]
+    pub(crate) map: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Placement {
+    #[command(subcommand)]
+    pub(crate) command: PlacementCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum PlacementCommand {
+    /// Print the map, as JSON.
+    Show {
+        #[command(flatten)]
+        at: MapAt,
+    },
+    /// Put a map in the place of the one that is there, in one step: the next generation begins.
+    ///
+    /// FILE is what `exchange placement show` printed, changed. Its generation is the one that it was made from: if
+    /// another one is there by now, nothing is done. The first map of all has generation 0 in its file.
+    Set {
+        /// The map, as JSON.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The etcd, as http://10.0.0.1:2379,http://10.0.0.2:2379,http://10.0.0.3:2379.
+        #[arg(long, value_name = "URL,…", value_delimiter = ',', required = true)]
+        coordinator: Vec<String>,
+        /// The generation that must be there. Default: the file's.
+        #[arg(long, value_name = "GENERATION")]
+        expect: Option<u64>,
+        /// Even if instruments leave their pair. No book moves: the orders that are open there stay there, can only be
+        /// canceled, and never trade with those that come to the new pair.
+        #[arg(long)]
+        leave_books_behind: bool,
+    },
+}
+
+/// Where the placement map is.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct MapAt {
+    /// An etcd that has the placement map, as http://10.0.0.1:2379,http://10.0.0.2:2379,http://10.0.0.3:2379.
+    #[arg(long, value_name = "URL,…", value_delimiter = ',')]
+    pub(crate) coordinator: Vec<String>,
+    /// The placement map as a file, read again and again, in the place of an etcd.
+    #[arg(long = "placement-map", value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Route {
+    #[command(flatten)]
+    pub(crate) at: MapAt,
+    /// Where SoupBinTCP clients connect; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    pub(crate) soup: SocketAddr,
+    /// The data directory: the order of each session's messages. Made when it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Clients at once; further ones are closed at once.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) connections: u32,
+    /// Print JSON, one object a line, instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

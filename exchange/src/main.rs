@@ -17,10 +17,12 @@ mod hints;
 mod inspect;
 mod keys;
 mod load;
+mod placement;
 mod recovery;
 mod repair;
 mod replay;
 mod replication;
+mod route;
 mod run;
 mod say;
 mod sequencer;
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         cli::Command::Switch(args) => ask(&args.data, Request::Switch),
         cli::Command::Alone(args) => ask(&args.data, Request::Alone),
         cli::Command::Node(args) => ask(&args.data, Request::Status),
+        cli::Command::Placement(args) => placement::placement(args),
+        cli::Command::Route(args) => route::route(args),
         cli::Command::Top(top) => top::top(top),
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),

@@ -42,6 +42,7 @@ use crate::{
     cli, config,
     front::{DayEnd, Front, Outside, Requests},
     recovery::{Ready, Recovered, recover, take_over},
+    placement::Placed,
     replication::{
         Node,
         electing::{Coordinator, Election},
@@ -117,6 +118,8 @@ enum Role {
 struct Process<'a> {
     args: &'a cli::Run,
     node: Option<Node>,
+    /// Among several pairs.
+    placed: Option<Placed>,
     choices: Arc<Choices>,
     voice: Voice,
     stop: Arc<AtomicBool>,
@@ -147,8 +150,9 @@ impl<'a> Process<'a> {
                 config::ack_name(choices.config.ack)
             ));
         }
+        let placed = Placed::of(&args.placed, &args.pair.coordinator, &args.data)?;
         let voice = Voice { json: args.json };
-        Ok(Self { args, node, choices, voice, stop: Arc::default(), awake: Arc::default() })
+        Ok(Self { args, node, placed, choices, voice, stop: Arc::default(), awake: Arc::default() })
     }
 
     /// Goes from role to role until it is told to stop.
@@ -350,6 +354,9 @@ impl<'a> Process<'a> {
         let requests = Arc::new(Requests { stop: Arc::clone(&self.stop), ..Requests::default() });
         let (mut front, address) = assemble(choices, recovered, &wake, outside, requests)?;
         front.replica = replica;
+        if let Some(placed) = &self.placed {
+            front.gateway.place(Arc::clone(&placed.feed));
+        }
         if !cancel_only.is_zero() {
             front.sequencer.cancel_only = true;
             front.cancel_only_until = Some(std::time::Instant::now() + cancel_only);

@@ -35,6 +35,7 @@ use crate::{
     connection::{Close, Connection, Incoming, Stage},
     egress::{Deliver, encode},
     limits::{GatewayStats, Limits},
+    placement::{Here, PlacementFeed},
     sessions::Sessions,
     users::Users,
     venue::{Instruments, Venue},
@@ -71,6 +72,8 @@ pub struct Gateway {
     session_name: SessionName,
     users: Users,
     instruments: Instruments,
+    /// Which instruments live here; all, if there is no placement.
+    here: Option<Here>,
     sessions: Sessions,
     /// By token.
     connections: Vec<Option<Connection>>,
@@ -130,6 +133,7 @@ impl Gateway {
             session_name,
             users,
             instruments,
+            here: None,
             sessions,
             connections: Vec::new(),
             free: Vec::new(),
@@ -144,6 +148,11 @@ impl Gateway {
             last_tick: Instant::now(),
             stats: GatewayStats::default(),
         })
+    }
+
+    /// Takes orders only for instruments that live here, by what is left in `feed`.
+    pub fn place(&mut self, feed: Arc<PlacementFeed>) {
+        self.here = Some(Here::new(feed, &self.instruments));
     }
 
     /// Where it listens.
@@ -257,6 +266,9 @@ impl Gateway {
     /// Reads ready connections in turn, each at most once, and sequences what came. After so many requests (48) the others wait
     /// for the next turn, where they are first. Then lets those go on that waited. Says whether anything was done.
     pub fn receive<V: Venue>(&mut self, venue: &mut V) -> bool {
+        if let Some(here) = &mut self.here {
+            here.look(&self.instruments);
+        }
         let received = self.serve_ready(venue);
         self.admit(venue) || received
     }

@@ -14,12 +14,12 @@
 
 use domain::{
     AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Echo, EnterOrder, Instrument,
-    OrderId, OrderType, Owner, PreRejected, Price, Quantity, ReduceKind, ReduceOrder, RejectReason,
+    InstrumentId, OrderId, OrderType, Owner, PreRejected, Price, Quantity, ReduceKind, ReduceOrder, RejectReason,
     ReplaceOrder, ReplacePriority, SessionId, Side, Symbol, TimeInForce,
 };
 use wire::ouch::{Appendage, Inbound, TagValue, codes, inbound};
 
-use crate::{sessions::Session, venue::Instruments};
+use crate::{placement::Here, sessions::Session, venue::Instruments};
 
 /// The largest quantity that may be entered, in units, exclusive: OUCH's own bound.
 const UNITS_END: u32 = 1_000_000;
@@ -41,6 +41,8 @@ pub(crate) struct Checks<'a> {
     pub(crate) id: SessionId,
     pub(crate) session: &'a Session,
     pub(crate) instruments: &'a Instruments,
+    /// Which of them live here; all, if there is no placement.
+    pub(crate) here: Option<&'a Here>,
     /// Whether the venue takes new orders.
     pub(crate) takes_orders: bool,
     /// The most orders that a session may have open.
@@ -103,7 +105,10 @@ impl Checks<'_> {
     }
 
     fn checked(&self, enter: &inbound::EnterOrder<'_>, options: Options) -> Result<Terms<'_>, RejectReason> {
-        let instrument = self.instrument(enter).ok_or(RejectReason::UnknownInstrument)?;
+        let instrument = self.instrument(enter).ok_or_else(|| self.not_found(enter))?;
+        if !self.lives_here(instrument.id) {
+            return Err(RejectReason::Elsewhere);
+        }
         let side = codes::side(enter.side).ok_or(RejectReason::InvalidSide)?;
         let (quantity, order_type, price) = sized_and_priced(instrument, enter.quantity, enter.price)?;
         let min_quantity = options?;
@@ -126,6 +131,21 @@ impl Checks<'_> {
         self.instruments.find(Symbol::from_padded(enter.symbol)?)
     }
 
+    #[inline]
+    fn lives_here(&self, instrument: InstrumentId) -> bool {
+        self.here.is_none_or(|here| here.lives(instrument))
+    }
+
+    /// Why there is no such instrument here.
+    #[cold]
+    fn not_found(&self, enter: &inbound::EnterOrder<'_>) -> RejectReason {
+        let symbol = Symbol::from_padded(enter.symbol);
+        match self.here.zip(symbol) {
+            Some((here, symbol)) if here.is_elsewhere(symbol) => RejectReason::Elsewhere,
+            _ => RejectReason::UnknownInstrument,
+        }
+    }
+
     fn replace(
         &self,
         replace: &inbound::ReplaceOrder<'_>,
@@ -142,6 +162,9 @@ impl Checks<'_> {
         let client_order_id = client_order_id(replace.client_order_id);
         if !self.takes_orders {
             return Action::Sequence(self.rejected(client_ref, client_order_id, RejectReason::StorageFull));
+        }
+        if !self.lives_here(old.order.instrument()) {
+            return Action::Sequence(self.rejected(client_ref, client_order_id, RejectReason::Elsewhere));
         }
         let terms = self
             .instruments

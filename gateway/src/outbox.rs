@@ -17,7 +17,7 @@ use journal::Position;
 
 /// A connection's outbound bytes.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     bytes: Vec<u8>,
     /// Bytes of `bytes` that have been sent. `sent <= free <= bytes.len()`.
     sent: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Outbox {
 
 /// What came of an attempt to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flush {
+pub enum Flush {
     /// All that may go has gone.
     Done,
     /// The peer does not take more now.
@@ -39,13 +39,14 @@ pub(crate) enum Flush {
 impl Outbox {
     /// Where to encode; call [`mark`](Self::mark) afterwards.
     #[inline]
-    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+    #[must_use]
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
     /// What has been encoded since the last mark may go once the log is safe up to `position`.
     #[inline]
-    pub(crate) fn mark(&mut self, position: Position) {
+    pub fn mark(&mut self, position: Position) {
         let end = self.bytes.len();
         if self.marks.back().map_or(self.free, |(end, _)| *end) < end {
             self.marks.push_back((end, position));
@@ -53,24 +54,33 @@ impl Outbox {
     }
 
     /// Bytes that could go and have not gone: what the peer has not taken.
-    pub(crate) fn unsent(&self) -> usize {
+    #[must_use]
+    pub fn unsent(&self) -> usize {
         self.free - self.sent
     }
 
-    /// Whether anything has not gone, whatever the reason.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Bytes that have not gone, whatever the reason.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.sent == self.bytes.len()
     }
 
     /// Whether bytes wait for the gate.
-    pub(crate) fn is_gated(&self) -> bool {
+    #[must_use]
+    pub fn is_gated(&self) -> bool {
         !self.marks.is_empty()
     }
 
     /// Lets go what the gate lets through. To be called also while the peer takes nothing: what it has not taken is
     /// counted from here.
     #[inline]
-    pub(crate) fn release(&mut self, gate: Position) {
+    pub fn release(&mut self, gate: Position) {
         while let Some((end, position)) = self.marks.front()
             && *position <= gate
         {
@@ -83,7 +93,7 @@ impl Outbox {
     ///
     /// # Errors
     /// When the connection is broken.
-    pub(crate) fn flush(&mut self, gate: Position, to: &mut impl Write) -> std::io::Result<(usize, Flush)> {
+    pub fn flush(&mut self, gate: Position, to: &mut impl Write) -> std::io::Result<(usize, Flush)> {
         self.release(gate);
         let before = self.sent;
         while self.sent < self.free {

@@ -4,14 +4,14 @@
 //! its turn comes, against the session and the venue as they are then. What must be known of it before that is known
 //! here alone: its number counts as used, and what names its order finds it.
 
-use domain::{CancelReason, ClientRef, Command, InstrumentId, PreRejected, RejectReason, SessionId};
+use domain::{CancelReason, ClientRef, Command, InstrumentId, PreRejected, RejectReason, SessionId, Symbol};
 use journal::Position;
 use wire::{
     ouch::{
         Appendage, Inbound,
         inbound::{CancelOrder, EnterOrder, ReplaceOrder},
     },
-    soup::ServerPacket,
+    soup::{self, ServerPacket},
 };
 
 use super::{Gateway, protocol};
@@ -146,6 +146,7 @@ impl Gateway {
             Action::AccountQuery => {}
         }
         self.stats.requests += 1;
+        self.say_where(id, &action, &request.message);
         self.perform(id, &action, venue);
         Ok(true)
     }
@@ -294,7 +295,10 @@ impl Gateway {
             match verdict {
                 Verdict::Admit => match self.judge(session, &item, venue) {
                     Ok(Action::Ignore) => self.stats.ignored += 1,
-                    Ok(action) => self.perform(session, &action, venue),
+                    Ok(action) => {
+                        self.say_where(session, &action, &item.message);
+                        self.perform(session, &action, venue);
+                    }
                     Err(error) => log::error!("a request that waited: {error}"),
                 },
                 Verdict::Refuse | Verdict::TakenBack => self.refuse(session, &item, verdict, venue),
@@ -389,6 +393,7 @@ impl Gateway {
             id,
             session,
             instruments: &self.instruments,
+            here: self.here.as_ref(),
             takes_orders: venue.takes_orders(),
             open_orders_max: self.limits.open_orders_max,
         })
@@ -404,6 +409,39 @@ impl Gateway {
             cancel.reason = CancelReason::InvalidReplacement;
         }
         Ok(action)
+    }
+
+    /// Tells a client whose order is refused for where its instrument lives where that is.
+    #[inline]
+    fn say_where(&mut self, id: SessionId, action: &Action, message: &Inbound<'_>) {
+        if let Action::Sequence(Command::Rejected(rejected)) = action
+            && rejected.reason == RejectReason::Elsewhere
+        {
+            self.say_elsewhere(id, rejected.client_ref, message);
+        }
+    }
+
+    #[cold]
+    fn say_elsewhere(&mut self, id: SessionId, client_ref: ClientRef, message: &Inbound<'_>) {
+        let symbol = match message {
+            Inbound::EnterOrder(enter) => Symbol::from_padded(enter.symbol),
+            Inbound::ReplaceOrder(replace) => self
+                .sessions
+                .get(id)
+                .and_then(|session| session.order(ClientRef(replace.original)))
+                .and_then(|old| self.instruments.get(old.order.instrument()))
+                .map(|instrument| instrument.symbol),
+            _ => None,
+        };
+        let token = self.by_session.get(id.0 as usize).copied().flatten();
+        let (Some(here), Some(symbol), Some(token)) = (&self.here, symbol, token) else { return };
+        let Some(connection) = self.connections[token].as_mut() else { return };
+        soup::unsequenced(connection.outbox.buffer(), |out| here.tell(client_ref.0, symbol, out));
+        connection.outbox.mark(Position(0));
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(token);
+        }
     }
 
     /// Does what was decided; room was asked for.

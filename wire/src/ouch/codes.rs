@@ -123,6 +123,7 @@ pub const fn cancel_reason(reason: CancelReason) -> u8 {
 /// | `Expired` | 0x0A | processing error | nearest: it came too late to be processed |
 /// | `NotionalTooSmall` | 0x06 | fat finger | nearest: so small an order is a slip |
 /// | `Busy` | 0x28 | risk: symbol message rate | nearest: more came for the instrument than its book can do |
+/// | `Elsewhere` | 0x1C | invalid destination | |
 #[inline]
 #[must_use]
 pub const fn reject_reason(reason: RejectReason) -> u16 {
@@ -144,6 +145,7 @@ pub const fn reject_reason(reason: RejectReason) -> u16 {
         RejectReason::Expired => 0x0A,
         RejectReason::NotionalTooSmall => 0x06,
         RejectReason::Busy => 0x28,
+        RejectReason::Elsewhere => 0x1C,
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`Appendage`] | the optional fields behind a message |
 //! | [`codes`] | which letter and number stands for which word of the domain |
 //! | [`encode_report`] | a report of the exchange, as the client gets it |
+//! | [`Elsewhere`] | where an instrument lives, beside a reject that says that it does not live here; Fulcrum's own |
 //!
 //! A message is its type byte and fields at fixed offsets, then, for some, a 2-byte length and an appendage of so
 //! many bytes. A message has exactly its length: one byte more or less is an error. Codes are raw letters here:
@@ -19,12 +20,14 @@ mod message;
 
 mod appendage;
 pub mod codes;
+mod elsewhere;
 mod error;
 pub mod inbound;
 pub mod outbound;
 mod report;
 
 pub use appendage::{Appendage, TagValue, TagValues, min_quantity};
+pub use elsewhere::Elsewhere;
 pub use error::{AppendageFault, DecodeError};
 pub use inbound::Inbound;
 pub use outbound::Outbound;
