@@ -19,7 +19,6 @@ const HOMES_MAX: usize = 65_536;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UnderWay {
     pub(super) user_ref: u32,
-    /// Printable.
     pub(super) client_order_id: [u8; 14],
 }
 
@@ -69,9 +68,6 @@ impl Numbers {
         self.grow(slot);
         let under_way = &mut self.under_way[slot];
         if under_way.back().is_none_or(|last| last.user_ref < user_ref) {
-            // An end of a file that was not written whole can hold anything.
-            let printable = client_order_id.iter().all(|byte| (0x20..0x7F).contains(byte));
-            let client_order_id = if printable { client_order_id } else { [b' '; 14] };
             under_way.push_back(UnderWay { user_ref, client_order_id });
         }
         if self.homes.back().is_none_or(|(last, _)| *last < user_ref) {
@@ -212,16 +208,16 @@ mod tests {
     }
 
     #[test]
-    fn the_file_says_what_was_refused_and_what_is_no_text_is_not_repeated() {
+    fn the_file_says_what_was_refused() {
         let mut known = Numbers::default();
-        known.note(&Entry::Sent { slot: 0, user_ref: 1, client_order_id: [0; 14] });
+        known.note(&Entry::Sent { slot: 0, user_ref: 1, client_order_id: ID });
         known.note(&Entry::Sent { slot: 0, user_ref: 2, client_order_id: ID });
         let mut bytes = Vec::new();
         let rejected = wire::ouch::outbound::Rejected { timestamp: 1, user_ref: 2, reason: 1, client_order_id: ID };
         rejected.encode(&mut bytes);
         known.note(&Entry::Own(bytes));
         let left = known.next_is(0, 1, 1);
-        assert_eq!(left, [UnderWay { user_ref: 1, client_order_id: [b' '; 14] }]);
+        assert_eq!(left, [UnderWay { user_ref: 1, client_order_id: ID }]);
         assert!(known.is_repetition(0, 2));
     }
 }

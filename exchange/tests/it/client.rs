@@ -18,7 +18,7 @@ use wire::{
     soup::{self, LoginRequest, Password, SessionName, Username},
 };
 
-use crate::venue::{HUNG, PASSWORD};
+use crate::venue::HUNG;
 
 /// A message with its number, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +37,11 @@ impl Said {
 pub(crate) struct Client {
     pub(crate) connection: Connection,
     pub(crate) user: &'static str,
+    /// The session that it is in.
+    pub(crate) session: String,
 }
 
 impl Client {
-    pub(crate) fn log_in(address: SocketAddr, user: &'static str, from: u64) -> Self {
-        Self::try_log_in(address, user, PASSWORD, "", from).unwrap_or_else(|error| panic!("{user}: {error}"))
-    }
-
     pub(crate) fn try_log_in(
         address: SocketAddr,
         user: &'static str,
@@ -53,8 +51,8 @@ impl Client {
     ) -> Result<Self, ClientError> {
         let mut connection = Connection::open(address, HUNG)?;
         let login = User { name: user.to_owned(), password: password.to_owned() };
-        connection.login(&login, session, from, HUNG)?;
-        Ok(Self { connection, user })
+        let accepted = connection.login(&login, session, from, HUNG)?;
+        Ok(Self { connection, user, session: accepted.session.to_string() })
     }
 
     /// Puts a request behind those that wait to be sent.

@@ -4,6 +4,7 @@
 //! * `resume`, `crash` and `faults`: what must survive the death of the process and the whims of a disk.
 //! * `disks`: a disk that is slow, or fails, as the kernel would say it.
 //! * `pair` and `drill`: two exchanges, one of which takes over; drills that break exchanges and audit them.
+//! * `pairs`: several pairs, which of them an instrument lives on, and a router before them.
 //! * `snapshot`: starts that need not replay everything, and come to the same.
 //! * `journals`: what can be done with data directories: compared, exported, repaired, started without their past.
 //! * `special`: special orders, put into journals as commands.
@@ -33,6 +34,7 @@ mod hostile;
 mod journals;
 mod lobster;
 mod pair;
+mod pairs;
 mod party;
 mod paused;
 mod reference;

@@ -27,6 +27,8 @@ pub(crate) struct Pair {
     links: [SocketAddr; 2],
     /// Arguments of every start.
     pub(crate) more: Vec<String>,
+    /// Where each node lets clients in; a free port if it does not matter.
+    pub(crate) soup: [Option<SocketAddr>; 2],
     _dir: tempfile::TempDir,
 }
 
@@ -42,7 +44,7 @@ impl Pair {
         let keys = dir.path().join("keys");
         printed(&["keys", "--dir", &keys.display().to_string(), "--node", "node-1", "--node", "node-2"]);
         let nodes = [1, 2].map(|_| Home::new(Settings { ack, segment_mib: 1, ..Settings::default() }));
-        Self { nodes, keys, links: [free(), free()], more: Vec::new(), _dir: dir }
+        Self { nodes, keys, links: [free(), free()], more: Vec::new(), soup: [None; 2], _dir: dir }
     }
 
     fn prepare(&mut self, node: usize, verb: &'static str) {
@@ -57,6 +59,9 @@ impl Pair {
             args.extend([flag.to_owned(), value]);
         }
         args.extend(self.more.iter().cloned());
+        if let Some(soup) = self.soup[node] {
+            args.extend(["--soup".to_owned(), soup.to_string()]);
+        }
         self.nodes[node].settings.verb = verb;
         self.nodes[node].settings.args = args;
     }

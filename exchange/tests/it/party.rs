@@ -78,6 +78,18 @@ impl Party {
         self.next_ref - 1
     }
 
+    /// Numbers below `next` have been used by somebody else.
+    pub(crate) fn skip_to(&mut self, next: u32) {
+        self.next_ref = self.next_ref.max(next);
+    }
+
+    /// Hears what has come since.
+    pub(crate) fn catch_up(&mut self, venue: &Venue) {
+        let (told, next) = venue.client_from(self.user, self.told.len() as u64 + 1).query();
+        self.told.extend(told);
+        assert!(next <= self.next_ref, "{}: {next} is next, and {} never was", self.user, self.next_ref);
+    }
+
     /// Asks for everything again, and compares.
     pub(crate) fn hear_again(&self, venue: &Venue) {
         let again = venue.client_from(self.user, 1).up_to(self.told.len() as u64);

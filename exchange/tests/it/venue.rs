@@ -4,9 +4,10 @@ use std::{
     fmt::Write as _,
     io::{BufRead, BufReader},
     net::SocketAddr,
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::mpsc,
+    sync::{Mutex, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 
@@ -190,10 +191,14 @@ impl Home {
 
     /// Starts the exchange, and waits for nothing.
     pub(crate) fn launch(&self) -> Venue {
+        self.launch_as(self.command())
+    }
+
+    /// Starts a command of the binary that says what it does, and waits for nothing.
+    pub(crate) fn launch_as(&self, mut command: Command) -> Venue {
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(self.file("log")).expect("a log");
-        let mut child =
-            self.command().stdout(Stdio::piped()).stderr(log).spawn().expect("the exchange starts");
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the exchange starts");
         let stdout = child.stdout.take().expect("its output is piped");
         let (to, lines) = mpsc::channel();
         // It ends with the pipe.
@@ -205,7 +210,14 @@ impl Home {
             }
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Venue { child, lines, recovered: Value::Null, address, log: self.file("log") }
+        Venue {
+            child,
+            lines,
+            recovered: Value::Null,
+            address,
+            sessions: Mutex::default(),
+            log: self.file("log"),
+        }
     }
 
     /// Starts an exchange that must refuse: returns what it says on standard error.
@@ -286,6 +298,8 @@ pub(crate) struct Venue {
     /// What it said when it had recovered.
     pub(crate) recovered: Value,
     pub(crate) address: SocketAddr,
+    /// The session that each user was in.
+    pub(crate) sessions: Mutex<BTreeMap<&'static str, String>>,
     log: PathBuf,
 }
 
@@ -315,6 +329,11 @@ impl Venue {
     /// Waits until it trades: at its start, or when it has taken over.
     pub(crate) fn ready(&mut self) {
         self.recovered = self.line("recovered");
+        self.listens();
+    }
+
+    /// Waits until it listens.
+    pub(crate) fn listens(&mut self) {
         let ready = self.line("ready");
         self.address = ready["soup"].as_str().and_then(|text| text.parse().ok()).expect("an address");
     }
@@ -335,12 +354,17 @@ impl Venue {
 
     /// Logs in from the first message that was never sent on.
     pub(crate) fn client(&self, user: &'static str) -> Client {
-        Client::log_in(self.address, user, 0)
+        self.client_from(user, 0)
     }
 
     /// Logs in from message `from` on.
     pub(crate) fn client_from(&self, user: &'static str, from: u64) -> Client {
-        Client::log_in(self.address, user, from)
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = sessions.entry(user).or_default();
+        let client = Client::try_log_in(self.address, user, PASSWORD, session, from)
+            .unwrap_or_else(|error| panic!("{user}: {error}"));
+        session.clone_from(&client.session);
+        client
     }
 
     pub(crate) fn pid(&self) -> Pid {
