@@ -333,6 +333,9 @@ pub(crate) struct Route {
     /// Clients at once; further ones are closed at once.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) connections: u32,
+    /// Pairs that file descriptors are kept for: each client takes one for each pair, and two more.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) pairs: u8,
     /// Print JSON, one object a line, instead of text.
     #[arg(long)]
     pub(crate) json: bool,

@@ -61,7 +61,10 @@ impl Placed {
         let to = Arc::clone(&feed);
         let follow = Follow::start(source, data, move |map| {
             if !map.pairs.contains_key(&here) {
-                warn!("placement map of generation {}: there is no pair {here}, so no order is taken", map.generation);
+                warn!(
+                    "placement map of generation {}: there is no pair {here}, so no order is taken",
+                    map.generation
+                );
             }
             to.leave(placement_of(&map, &here));
         })?;
@@ -74,7 +77,9 @@ pub(crate) fn placement(args: &cli::Placement) -> Result<(), String> {
     match &args.command {
         cli::PlacementCommand::Show { at } => {
             let source = Source::new(&at.coordinator, at.map.as_ref())?;
-            let map = source.read()?.ok_or("there is no placement map yet: exchange placement set FILE sets one")?;
+            let map = source
+                .read()?
+                .ok_or("there is no placement map yet: exchange placement set FILE sets one")?;
             say!("{}", map.json().trim_end());
             Ok(())
         }

@@ -46,6 +46,7 @@ use self::{
 use crate::{
     cli,
     placement::{follow::Follow, source::Source},
+    run::reserve_descriptors,
     say::say,
 };
 
@@ -71,7 +72,14 @@ fn since_midnight() -> u64 {
 /// Runs a router until it is told to stop.
 pub(crate) fn route(args: &cli::Route) -> Result<(), String> {
     // Before any thread starts, so that all inherit the mask.
-    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("cannot watch signals: {error}"))?;
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("cannot watch signals: {error}"))?;
+    // A client's, those of its pairs, and its file.
+    let of_each = 2 + u64::from(args.pairs);
+    reserve_descriptors(
+        u64::from(args.connections) * of_each,
+        &format!("--connections is {} and --pairs {}", args.connections, args.pairs),
+    )?;
     let connections = args.connections as usize;
     let accounts = Accounts::open(&args.data)?;
     let source = Source::new(&args.at.coordinator, args.at.map.as_ref())?;

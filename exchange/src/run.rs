@@ -41,8 +41,8 @@ use crate::{
     books::HowToRun,
     cli, config,
     front::{DayEnd, Front, Outside, Requests},
-    recovery::{Ready, Recovered, recover, take_over},
     placement::Placed,
+    recovery::{Ready, Recovered, recover, take_over},
     replication::{
         Node,
         electing::{Coordinator, Election},
@@ -64,9 +64,10 @@ const EVENTS_MAX: usize = 8_192;
 /// File descriptors that the exchange wants besides its connections': the journal's, the poll's, standard ones, and some.
 const DESCRIPTORS_BESIDE: u64 = 64;
 
-/// Sees to it that connections cannot take the file descriptors that the journal needs for its next segment.
-fn reserve_descriptors(connections_max: usize) -> Result<(), String> {
-    let wanted = connections_max as u64 + DESCRIPTORS_BESIDE;
+/// Sees to it that connections, which take `descriptors` as `what` says, cannot take the file descriptors that are needed
+/// besides: those of the journal's next segment, for one.
+pub(crate) fn reserve_descriptors(descriptors: u64, what: &str) -> Result<(), String> {
+    let wanted = descriptors + DESCRIPTORS_BESIDE;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= wanted) {
         return Ok(());
@@ -74,7 +75,7 @@ fn reserve_descriptors(connections_max: usize) -> Result<(), String> {
     let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
     setrlimit(Resource::Nofile, raised).map_err(|error| {
         format!(
-            "limits.connections is {connections_max}, which takes {wanted} file descriptors, and this process may have \
+            "{what}, which takes {wanted} file descriptors, and this process may have \
              {} (hard limit {}): {error}. Raise the limit (ulimit -n), or take fewer connections",
             limit.current.unwrap_or(u64::MAX),
             limit.maximum.unwrap_or(u64::MAX),
@@ -130,7 +131,8 @@ struct Process<'a> {
 impl<'a> Process<'a> {
     fn new(args: &'a cli::Run, node: Option<Node>) -> Result<Self, String> {
         let choices = Arc::new(Choices::new(args)?);
-        reserve_descriptors(choices.config.limits.connections_max)?;
+        let connections = choices.config.limits.connections_max;
+        reserve_descriptors(connections as u64, &format!("limits.connections is {connections}"))?;
         if choices.config.embedded {
             warn!(
                 "the embedded configuration: users DEV1 to DEV8 with password \"dev\", for development only"

@@ -14,8 +14,8 @@
 
 use domain::{
     AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Echo, EnterOrder, Instrument,
-    InstrumentId, OrderId, OrderType, Owner, PreRejected, Price, Quantity, ReduceKind, ReduceOrder, RejectReason,
-    ReplaceOrder, ReplacePriority, SessionId, Side, Symbol, TimeInForce,
+    InstrumentId, OrderId, OrderType, Owner, PreRejected, Price, Quantity, ReduceKind, ReduceOrder,
+    RejectReason, ReplaceOrder, ReplacePriority, SessionId, Side, Symbol, TimeInForce,
 };
 use wire::ouch::{Appendage, Inbound, TagValue, codes, inbound};
 

@@ -77,11 +77,8 @@ pub(crate) struct Here {
 
 impl Here {
     pub(crate) fn new(feed: Arc<PlacementFeed>, instruments: &Instruments) -> Self {
-        let mut here = Self {
-            feed,
-            placement: Arc::default(),
-            lives: vec![false; instruments.as_slice().len()],
-        };
+        let mut here =
+            Self { feed, placement: Arc::default(), lives: vec![false; instruments.as_slice().len()] };
         here.look(instruments);
         here
     }
@@ -150,7 +147,7 @@ mod tests {
                 symbol: symbol(name),
                 tick: 100,
                 lot: 1,
-                quantity_max: Quantity::new(1_000),
+                quantity_max: Quantity(1_000),
                 price_max: Price::new(1_000).unwrap(),
                 bounds: OrderBounds::default(),
             });

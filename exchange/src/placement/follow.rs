@@ -51,7 +51,10 @@ impl Known {
     }
 
     fn read(&mut self) -> Result<Option<Arc<PlacementMap>>, String> {
-        let read = self.source.read()?.ok_or("there is no placement map yet: exchange placement set FILE sets one")?;
+        let read = self
+            .source
+            .read()?
+            .ok_or("there is no placement map yet: exchange placement set FILE sets one")?;
         if let Some(newest) = &self.newest {
             if read.generation < newest.generation {
                 return Err(format!(

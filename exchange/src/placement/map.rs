@@ -142,8 +142,7 @@ impl PlacementMap {
         }
         let mut lives = BTreeMap::new();
         for (text, pair) in instruments.0 {
-            let symbol =
-                Symbol::new(&text).ok_or_else(|| format!("\"{text}\" is no instrument's name"))?;
+            let symbol = Symbol::new(&text).ok_or_else(|| format!("\"{text}\" is no instrument's name"))?;
             let name = PairName::new(&pair)
                 .filter(|name| known.contains_key(name))
                 .ok_or_else(|| format!("{symbol} is placed on \"{pair}\", which is none of the pairs"))?;

@@ -20,9 +20,11 @@ impl Source {
     pub(crate) fn new(endpoints: &[String], file: Option<&PathBuf>) -> Result<Self, String> {
         match (endpoints, file) {
             (_, Some(file)) => Ok(Self::File(file.clone())),
-            ([], None) => Err("where is the placement map? --coordinator names an etcd that has it, --placement-map a \
+            ([], None) => {
+                Err("where is the placement map? --coordinator names an etcd that has it, --placement-map a \
                                file"
-                .into()),
+                    .into())
+            }
             (endpoints, None) => {
                 let client = Client::new(&Options::new(endpoints.iter().cloned()))
                     .map_err(|error| format!("coordinator: {error}"))?;

@@ -124,7 +124,8 @@ fn put_aside(path: &Path, why: &str) -> io::Result<()> {
 
 /// A name that no session has had: the time, in microseconds, in base 36. It lasts until 2085.
 fn new_name() -> Result<SessionName, String> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| format!("the clock: {error}"))?;
+    let since =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| format!("the clock: {error}"))?;
     let mut rest = since.as_micros();
     let mut text = Vec::new();
     while rest > 0 {
@@ -166,7 +167,8 @@ mod tests {
             assert_ne!(accounts.hold(ALICE, 0).unwrap().record.session(), name);
         }
         let aside = fs::read_dir(dir.path()).unwrap();
-        let aside = aside.filter(|entry| entry.as_ref().unwrap().path().to_string_lossy().contains("damaged"));
+        let aside =
+            aside.filter(|entry| entry.as_ref().unwrap().path().to_string_lossy().contains("damaged"));
         assert_eq!(aside.count(), 2);
     }
 }

@@ -222,18 +222,23 @@ impl Link {
                 }
                 Stage::Probing | Stage::Missing { connected: true } => {
                     let Some(packet) = socket.packet().map_err(|error| named(&error.to_string()))? else {
-                        return if socket.ended { Err(named("it closes the connection")) } else { Ok(Login::UnderWay) };
+                        return if socket.ended {
+                            Err(named("it closes the connection"))
+                        } else {
+                            Ok(Login::UnderWay)
+                        };
                     };
                     let frame = Frame { kind: packet.kind, payload: socket.payload(packet), consumed: 0 };
-                    let accepted = match ServerPacket::decode(&frame).map_err(|error| named(&error.to_string()))? {
-                        ServerPacket::LoginAccepted(accepted) => accepted,
-                        ServerPacket::LoginRejected(reason) => return Ok(Login::Refused(reason)),
-                        ServerPacket::Heartbeat | ServerPacket::Debug(_) => {
-                            socket.use_up(packet);
-                            continue;
-                        }
-                        _ => return Err(named("another answer than one to a login")),
-                    };
+                    let accepted =
+                        match ServerPacket::decode(&frame).map_err(|error| named(&error.to_string()))? {
+                            ServerPacket::LoginAccepted(accepted) => accepted,
+                            ServerPacket::LoginRejected(reason) => return Ok(Login::Refused(reason)),
+                            ServerPacket::Heartbeat | ServerPacket::Debug(_) => {
+                                socket.use_up(packet);
+                                continue;
+                            }
+                            _ => return Err(named("another answer than one to a login")),
+                        };
                     socket.use_up(packet);
                     let probed = self.stage == Stage::Probing;
                     if probed {
@@ -341,7 +346,10 @@ impl Link {
         match self.stage {
             Stage::LoggedIn => {
                 // What is read and not used yet is no silence.
-                if waited(socket.heard) > SILENCE && !socket.can_read() && matches!(socket.packet(), Ok(None)) {
+                if waited(socket.heard) > SILENCE
+                    && socket.is_drained()
+                    && matches!(socket.packet(), Ok(None))
+                {
                     return Err(format!("{}: it is silent", socket.peer()));
                 }
                 if socket.is_quiet(now) {

@@ -213,7 +213,8 @@ mod tests {
         known.note(&Entry::Sent { slot: 0, user_ref: 1, client_order_id: ID });
         known.note(&Entry::Sent { slot: 0, user_ref: 2, client_order_id: ID });
         let mut bytes = Vec::new();
-        let rejected = wire::ouch::outbound::Rejected { timestamp: 1, user_ref: 2, reason: 1, client_order_id: ID };
+        let rejected =
+            wire::ouch::outbound::Rejected { timestamp: 1, user_ref: 2, reason: 1, client_order_id: ID };
         rejected.encode(&mut bytes);
         known.note(&Entry::Own(bytes));
         let left = known.next_is(0, 1, 1);

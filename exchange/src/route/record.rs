@@ -51,7 +51,11 @@ pub(super) enum Entry {
     Skipped(Slot),
     /// An OUCH message of the router's own; at most 255 bytes.
     Own(Vec<u8>),
-    Sent { slot: Slot, user_ref: u32, client_order_id: [u8; 14] },
+    Sent {
+        slot: Slot,
+        user_ref: u32,
+        client_order_id: [u8; 14],
+    },
     Pair(PairName),
 }
 
@@ -344,7 +348,8 @@ impl Record {
         } else {
             window.entry(&self.file, place.offset, self.written)?
         };
-        found.ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "an entry that was there is none any more"))
+        found
+            .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "an entry that was there is none any more"))
     }
 }
 
@@ -482,7 +487,7 @@ mod tests {
         let mut random = random();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(file_name(USER));
-        let entries = entries(&mut random, 200);
+        let entries = entries(&mut random, 60);
         let mut record = Record::create(&path, SessionName::new("S1").unwrap(), USER).unwrap();
         let mut ends = vec![HEADER];
         for entry in &entries {
@@ -526,7 +531,9 @@ mod tests {
             assert_eq!(name.components().count(), 1);
             assert_eq!(user_of(&name), Some(user));
         }
-        for bad in ["x.merge", "placement.json", "zzzzzzzzzzzz.merge", "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}.merge"] {
+        for bad in
+            ["x.merge", "placement.json", "zzzzzzzzzzzz.merge", "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}.merge"]
+        {
             assert_eq!(user_of(Path::new(bad)), None, "{bad}");
         }
     }

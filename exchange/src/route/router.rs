@@ -280,7 +280,9 @@ impl Router {
     fn tick(&mut self) -> Result<(), String> {
         for index in 0..self.seats.len() {
             if self.seats[index].is_some() {
-                self.with(index, |session, accounts, around| session.tick(accounts, around).map(|()| Turn::Again))?;
+                self.with(index, |session, accounts, around| {
+                    session.tick(accounts, around).map(|()| Turn::Again)
+                })?;
             }
         }
         Ok(())
@@ -323,7 +325,9 @@ impl Router {
     }
 
     fn close(&mut self, index: usize, reason: &Close) -> Result<(), String> {
-        let Some(Seat { session, .. }) = self.seats.get_mut(index).and_then(Option::take) else { return Ok(()) };
+        let Some(Seat { session, .. }) = self.seats.get_mut(index).and_then(Option::take) else {
+            return Ok(());
+        };
         let user = session.user();
         let name = user.map(|user| String::from_utf8_lossy(user.trim_ascii_end()).into_owned());
         if name.is_some() || !matches!(reason, Close::ByPeer | Close::Shutdown) {

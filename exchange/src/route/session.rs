@@ -9,7 +9,11 @@
 //! are taken from the pairs as they come, and written down. A client that comes back begins somewhere before the end, and
 //! gets the same messages, asked of the pairs again.
 
-use std::{collections::VecDeque, fmt, io, time::{Duration, Instant}};
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    time::{Duration, Instant},
+};
 
 use domain::Symbol;
 use journal::Position;
@@ -261,7 +265,7 @@ impl Session {
         if !self.is_open() {
             return if waited(self.opened) > LOGIN_TIMEOUT { Err(Close::LoginTimeout) } else { Ok(()) };
         }
-        if waited(self.client.heard) > SILENCE_MAX && !self.client.can_read() {
+        if waited(self.client.heard) > SILENCE_MAX && self.client.is_drained() {
             return Err(Close::Silent);
         }
         let unsent = self.client.outbox.unsent();
@@ -350,12 +354,19 @@ impl Session {
     }
 
     /// The client is in.
-    fn open(&mut self, login: LoginRequest, accounts: &mut Accounts, around: &mut Around<'_>) -> Result<(), Close> {
+    fn open(
+        &mut self,
+        login: LoginRequest,
+        accounts: &mut Accounts,
+        around: &mut Around<'_>,
+    ) -> Result<(), Close> {
         let user = login.username.canonical();
         let account = accounts.hold(user, around.index).map_err(Close::Fatal)?;
         // A login of the same user may have been quicker, and have written down other pairs.
         let known = account.record.pairs();
-        if known.len() > self.links.len() || known.iter().zip(&self.links).any(|(name, link)| *name != link.name) {
+        if known.len() > self.links.len()
+            || known.iter().zip(&self.links).any(|(name, link)| *name != link.name)
+        {
             return self.refuse_login(LoginRejected::SessionNotAvailable, "another login was quicker");
         }
         for link in &self.links[known.len()..] {
@@ -503,7 +514,12 @@ impl Session {
     }
 
     /// Acts on one request. False when it has to wait.
-    fn request(&mut self, bytes: &[u8], account: &mut Account, around: &mut Around<'_>) -> Result<bool, Close> {
+    fn request(
+        &mut self,
+        bytes: &[u8],
+        account: &mut Account,
+        around: &mut Around<'_>,
+    ) -> Result<bool, Close> {
         let inbound = match Inbound::decode(bytes) {
             Ok(inbound) => inbound,
             Err(error) => {

@@ -45,7 +45,12 @@ pub(super) struct Socket {
 
 impl Socket {
     /// A connection that was accepted, or one that is being made.
-    pub(super) fn new(mut stream: TcpStream, peer: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
+    pub(super) fn new(
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let now = Instant::now();
         Ok(Self {
@@ -97,6 +102,11 @@ impl Socket {
     /// Whether there is something to read and room for it.
     pub(super) fn can_read(&self) -> bool {
         self.readable && !self.ended && self.inbox.len() - self.used < INBOX_MAX
+    }
+
+    /// Whether all that has arrived has been read: a peer is silent only then.
+    pub(super) fn is_drained(&self) -> bool {
+        !self.readable
     }
 
     /// Reads once, if there is something and room for it. Says whether anything came.

@@ -44,7 +44,8 @@ impl Syncs {
                 std::thread::Builder::new().name(format!("sync-{number}")).spawn(move || {
                     for Job { serial, index, file, written } in inbox {
                         let result = file.sync_data();
-                        if to.send(Synced { serial, index, written, result }).is_err() || wake.wake().is_err() {
+                        if to.send(Synced { serial, index, written, result }).is_err() || wake.wake().is_err()
+                        {
                             return;
                         }
                     }

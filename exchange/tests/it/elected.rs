@@ -14,7 +14,7 @@ use crate::{
     venue::{Venue, eventually, json, output, seed, text},
 };
 
-fn etcd(dir: &tempfile::TempDir) -> LocalEtcd {
+pub(crate) fn etcd(dir: &tempfile::TempDir) -> LocalEtcd {
     LocalEtcd::start(dir.path(), LocalOptions::new(3)).expect("three members")
 }
 
@@ -25,13 +25,13 @@ fn pair(etcd: &LocalEtcd) -> Pair {
 }
 
 /// Waits until the standby may be elected.
-fn wait_elected_next(pair: &Pair, leader: usize) {
+pub(crate) fn wait_elected_next(pair: &Pair, leader: usize) {
     pair.wait_in_sync(leader);
     eventually("it is on record", || pair.status(leader)["alone"] == false);
     eventually("the leader may acknowledge", || pair.status(leader)["may_ack"] == true);
 }
 
-fn wait_open(pair: &Pair, node: usize, times: usize) {
+pub(crate) fn wait_open(pair: &Pair, node: usize, times: usize) {
     eventually("clients may order again", || {
         pair.nodes[node].log_lines("new orders are taken from now on").len() >= times
     });

@@ -333,7 +333,7 @@ fn a_client_that_does_not_read_is_cut_off_at_its_bound_and_misses_nothing() {
 }
 
 /// A connection whose kernel takes little for it. The buffer must be made small before the connection is.
-fn narrow(address: SocketAddr) -> TcpStream {
+pub(crate) fn narrow(address: SocketAddr) -> TcpStream {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     sockopt::set_socket_recv_buffer_size(&socket, 4_096).expect("a small buffer");
     connect(&socket, &address).expect("a connection");

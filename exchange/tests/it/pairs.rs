@@ -3,6 +3,8 @@
 //! What a router has told a client is compared with what each pair says itself: the pairs' streams, each whole and in its
 //! order, and between them nothing but what the router says in its own name.
 
+#[cfg(feature = "etcd-tests")]
+mod elected;
 mod router;
 
 use std::{

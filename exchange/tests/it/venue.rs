@@ -1,10 +1,10 @@
 //! An exchange under test: its directory, its configuration, its process.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    collections::BTreeMap,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Mutex, PoisonError, mpsc},
