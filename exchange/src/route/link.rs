@@ -95,8 +95,6 @@ pub(super) struct Link {
     pub(super) is_fresh: bool,
     /// Addresses tried in vain since the last login.
     failed: usize,
-    /// The last failure that was said in the log.
-    complaint: String,
 }
 
 impl Link {
@@ -113,7 +111,6 @@ impl Link {
             queries: VecDeque::new(),
             is_fresh: false,
             failed: 0,
-            complaint: String::new(),
         }
     }
 
@@ -163,8 +160,8 @@ impl Link {
         if let Some(socket) = self.socket.take() {
             socket.close(registry);
         }
-        if self.complaint != why {
-            why.clone_into(&mut self.complaint);
+        // Once for each address; that it is still so is no news.
+        if self.failed <= self.addresses.len() {
             log::info!("pair {}: {why}", self.name);
         }
         self.at = (self.at + 1) % self.addresses.len().max(1);
@@ -245,8 +242,10 @@ impl Link {
                         self.boundary = accepted.sequence;
                     }
                     if accepted.sequence == taken + 1 {
+                        if self.failed > self.addresses.len() {
+                            log::info!("pair {}: {address} lets the session in again", self.name);
+                        }
                         (self.stage, self.is_fresh, self.failed) = (Stage::LoggedIn, true, 0);
-                        self.complaint.clear();
                         self.queries.clear();
                         return Ok(Login::In);
                     }

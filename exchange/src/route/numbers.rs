@@ -70,11 +70,13 @@ impl Numbers {
         if under_way.back().is_none_or(|last| last.user_ref < user_ref) {
             under_way.push_back(UnderWay { user_ref, client_order_id });
         }
-        if self.homes.back().is_none_or(|(last, _)| *last < user_ref) {
-            if self.homes.len() == HOMES_MAX {
-                self.homes.pop_front();
-            }
-            self.homes.push_back((user_ref, slot));
+        match self.homes.binary_search_by_key(&user_ref, |(number, _)| *number) {
+            // A replacement that was ignored has not used it up.
+            Ok(at) => self.homes[at].1 = slot,
+            Err(at) => self.homes.insert(at, (user_ref, slot)),
+        }
+        if self.homes.len() > HOMES_MAX {
+            self.homes.pop_front();
         }
     }
 
@@ -205,6 +207,9 @@ mod tests {
         assert_eq!(known.home(11), Some(2));
         assert_eq!((known.home(10), known.home(many + 1)), (None, None));
         assert_eq!([0, 1, 2].map(|slot| known.under_way(slot)), [UNDER_WAY_MAX; 3]);
+        // A number that an ignored replacement had not used up is used at another pair.
+        known.sent(0, many, ID);
+        assert_eq!((known.home(many), known.homes.len()), (Some(0), HOMES_MAX));
     }
 
     #[test]

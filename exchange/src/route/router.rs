@@ -185,9 +185,10 @@ impl Router {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(format!("polling sockets: {error}")),
             }
+            let mut accept = false;
             for event in &events {
                 match event.token() {
-                    LISTENER => {}
+                    LISTENER => accept = true,
                     WAKER => {}
                     Token(token) => {
                         let (index, which) = (token / STRIDE, token % STRIDE);
@@ -200,13 +201,16 @@ impl Router {
                     }
                 }
             }
-            // Also without an event: who could not be accepted for want of file descriptors is not announced again.
-            self.accept();
             self.take_map();
             self.take_synced()?;
             if self.last_tick.elapsed() >= TICK {
                 self.last_tick = Instant::now();
                 self.tick()?;
+                // Who could not be accepted for want of file descriptors is not announced again.
+                accept = true;
+            }
+            if accept {
+                self.accept();
             }
             for index in std::mem::take(&mut self.busy) {
                 self.turn(index)?;

@@ -242,7 +242,9 @@ impl Session {
             }
         }
         let gone = self.client.ended && self.client.packet().is_ok_and(|packet| packet.is_none());
+        let was_full = self.client.outbox.len() >= OUT_MAX;
         self.client.flush(Position(self.synced)).map_err(Close::Io)?;
+        again |= was_full && self.client.outbox.len() < OUT_MAX;
         if gone {
             return Err(Close::ByPeer);
         }
