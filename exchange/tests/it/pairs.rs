@@ -5,6 +5,7 @@
 
 #[cfg(feature = "etcd-tests")]
 mod elected;
+mod hostile;
 mod router;
 
 use std::{

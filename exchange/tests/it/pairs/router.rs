@@ -2,19 +2,16 @@
 
 use std::{sync::PoisonError, time::Duration};
 
-use rand::{Rng as _, RngExt, SeedableRng};
-use wire::{
-    ouch::{Outbound, codes},
-    soup,
-};
+use rand::{RngExt, SeedableRng};
+use rustix::process::{Signal, kill_process};
+use wire::ouch::{Outbound, codes};
 
 use super::{
     ELSEWHERE, Map, Router, STALE, Two, UNKNOWN, UNREACHABLE, accepted, address, all_told, compare, order,
     rejected,
 };
 use crate::{
-    client::{Client, Raw, Said, cancel, enter, login_bytes, packet_bytes, replace, request_bytes},
-    hostile::narrow,
+    client::{Client, Said, cancel, enter, replace},
     pair::Pair,
     party::{Party, Random, parties, trade},
     venue::{PASSWORD, Venue, eventually, seed, text},
@@ -24,7 +21,7 @@ const EAST: &[&str] = &["AAPL", "AMZN"];
 const WEST: &[&str] = &["MSFT", "NVDA"];
 
 /// Two exchanges and a router.
-fn routed() -> (Two, [Venue; 2], Router, Venue) {
+pub(super) fn routed() -> (Two, [Venue; 2], Router, Venue) {
     let two = Two::new();
     two.map.write(1, EAST, WEST);
     let venues = two.start();
@@ -268,6 +265,41 @@ fn a_pair_that_is_down_is_said_at_once_and_the_other_goes_on() {
 }
 
 #[test]
+fn a_pair_that_stands_still_holds_up_its_own_orders_alone() {
+    let (_two, [east, west], route, router) = routed();
+    let mut client = router.client("ALICE");
+    client.ask(&order(1, "MSFT"));
+    loop_until(&mut client, 1);
+    kill_process(west.pid(), Signal::STOP).expect("a signal");
+    client.ask(&order(2, "MSFT"));
+    client.ask(&order(3, "AAPL"));
+    assert_eq!(accepted(&client.next()), 3);
+    // For a while it is only slow; then it is gone, and what it had been sent is not known yet.
+    route.says("it is silent");
+    client.ask(&order(4, "MSFT"));
+    client.ask(&order(5, "AAPL"));
+    assert_eq!(rejected(&client.next()), (4, UNREACHABLE));
+    assert_eq!(accepted(&client.next()), 5);
+    client.ask(&cancel(1, 0));
+    assert!(matches!(client.next().message(), Outbound::CancelReject(m) if m.user_ref == 1));
+    kill_process(west.pid(), Signal::CONT).expect("a signal");
+    // It had been given the order, and took it; or it closed the old connection first, and never will.
+    let said = client.next();
+    match said.message() {
+        Outbound::Accepted(m) => assert_eq!(m.user_ref, 2),
+        _ => assert_eq!(rejected(&said), (2, UNREACHABLE)),
+    }
+    let mut number = 6;
+    eventually("it takes orders again", || {
+        client.ask(&order(number, "MSFT"));
+        number += 1;
+        matches!(client.next().message(), Outbound::Accepted(_))
+    });
+    drop(client);
+    compare(&all_told(&router, "ALICE"), &[&east, &west], "ALICE");
+}
+
+#[test]
 fn a_router_never_goes_by_a_map_that_it_knows_to_be_out_of_date() {
     let two = Two::new();
     two.map.write(7, EAST, WEST);
@@ -370,117 +402,4 @@ fn a_client_comes_back_to_its_own_session_and_to_no_other() {
         .filter(|said| matches!(said.message(), Outbound::Accepted(_)))
         .count();
     assert_eq!(accepted, 2);
-}
-
-#[test]
-fn hostile_bytes_cost_their_own_connection_and_no_other() {
-    let seed = seed();
-    let mut random = Random::seed_from_u64(seed);
-    let (_two, _venues, _route, router) = routed();
-    let mut client = router.client("ALICE");
-    let first = client.query().1;
-    let mut deaf = Vec::new();
-    for (number, round) in (first..).zip(0..60) {
-        let mut raw = Raw::connect(router.address);
-        let bytes: Vec<u8> = match round % 6 {
-            0 => (0..random.random_range(1..2_000)).map(|_| random.random()).collect(),
-            1 => packet_bytes(soup::kind::UNSEQUENCED, b"Q"),
-            2 => login_bytes("BOB", PASSWORD, "", 0)[..random.random_range(1..49)].to_vec(),
-            3 => [login_bytes("BOB", PASSWORD, "", 0), login_bytes("BOB", PASSWORD, "", 0)].concat(),
-            4 => {
-                let mut noise = vec![0; random.random_range(1..300)];
-                random.fill_bytes(&mut noise);
-                [login_bytes("BOB", PASSWORD, "", 0), packet_bytes(soup::kind::UNSEQUENCED, &noise)].concat()
-            }
-            _ => {
-                let mut request = request_bytes(&order(1, "AAPL"));
-                let at = random.random_range(3..request.len());
-                request[at] = 0;
-                [login_bytes("CAROL", PASSWORD, "", 0), request, packet_bytes(b'?', b"")].concat()
-            }
-        };
-        raw.write(&bytes);
-        if round % 6 == 2 {
-            deaf.push(raw); // it never says the rest
-        } else if round % 6 != 0 {
-            raw.until_closed();
-        }
-        client.ask(&enter(number, b'B', 1, ["AAPL", "MSFT"][round % 2], 100, codes::IMMEDIATE_OR_CANCEL));
-        while !matches!(client.next().message(), Outbound::Canceled(m) if m.user_ref == number) {}
-    }
-}
-
-#[test]
-fn a_client_that_does_not_read_holds_up_nobody_and_gets_everything_when_it_does() {
-    let (_two, venues, _route, router) = routed();
-    let mut slow = Raw::over(narrow(router.address));
-    slow.write(&login_bytes("BOB", PASSWORD, "", 0));
-    assert_eq!(slow.answer().expect("an answer").0, soup::kind::LOGIN_ACCEPTED);
-    let mut requests = Vec::new();
-    let many = 60_000; // more than the system and the router keep for it
-    for user_ref in 1..=many {
-        let symbol = ["AAPL", "MSFT"][user_ref as usize % 2];
-        requests.extend(request_bytes(&enter(user_ref, b'B', 1, symbol, 100, codes::IMMEDIATE_OR_CANCEL)));
-    }
-    let mut writer = slow.stream.try_clone().expect("a second handle");
-    let sender = std::thread::spawn(move || std::io::Write::write_all(&mut writer, &requests));
-    let mut client = router.client("ALICE");
-    for number in 1..=50 {
-        client.ask(&enter(
-            number,
-            b'B',
-            1,
-            ["AAPL", "MSFT"][number as usize % 2],
-            100,
-            codes::IMMEDIATE_OR_CANCEL,
-        ));
-        while !matches!(client.next().message(), Outbound::Canceled(m) if m.user_ref == number) {}
-    }
-    let mut told = Vec::new();
-    while told.iter().filter(|said: &&Said| matches!(said.message(), Outbound::Canceled(_))).count()
-        < many as usize
-    {
-        for _ in 0..1_000 {
-            let Some((kind, bytes)) = slow.answer() else { panic!("cut off after {} messages", told.len()) };
-            assert_eq!(kind, soup::kind::SEQUENCED);
-            told.push(Said { number: 0, bytes });
-            if told.len() == 2 * many as usize + 2 {
-                break;
-            }
-        }
-    }
-    sender.join().expect("it ends").expect("it sends");
-    drop(slow);
-    compare(&told, &[&venues[0], &venues[1]], "BOB");
-}
-
-#[test]
-fn a_client_that_takes_nothing_for_long_is_cut_off_and_can_come_back() {
-    let (_two, venues, route, router) = routed();
-    let mut deaf = Raw::over(narrow(router.address));
-    deaf.write(&login_bytes("BOB", PASSWORD, "", 0));
-    assert_eq!(deaf.answer().expect("an answer").0, soup::kind::LOGIN_ACCEPTED);
-    let many = 60_000; // more than the system and the router keep for it
-    let mut requests = Vec::new();
-    for user_ref in 1..=many {
-        let symbol = ["AAPL", "MSFT"][user_ref as usize % 2];
-        requests.extend(request_bytes(&enter(user_ref, b'B', 1, symbol, 100, codes::IMMEDIATE_OR_CANCEL)));
-    }
-    // It says everything, if it can, and goes on saying that it is there; and hears nothing.
-    let sender = std::thread::spawn(move || {
-        let heartbeat = packet_bytes(soup::kind::CLIENT_HEARTBEAT, b"");
-        deaf.write(&requests);
-        while deaf.write(&heartbeat) {
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    });
-    route.says("cut off, ");
-    sender.join().expect("it ends");
-    let mut again = router.client("BOB");
-    let (_, next) = again.query();
-    drop(again);
-    let told = all_told(&router, "BOB");
-    let accepted = told.iter().filter(|said| matches!(said.message(), Outbound::Accepted(_))).count();
-    assert_eq!(accepted as u32, next - 1);
-    compare(&told, &[&venues[0], &venues[1]], "BOB");
 }
