@@ -2,7 +2,7 @@
 //! targets and the seeded smoke test are one line each around these.
 
 use crate::fix::{self, Checker, Fields, Frame, TimePrecision, Writer, dictionary, value};
-use crate::ouch::{Inbound, Outbound};
+use crate::ouch::{Elsewhere, Inbound, Outbound};
 use crate::soup::{self, ClientPacket, LoginAccepted, LoginRequest, PAYLOAD_MAX, ServerPacket};
 
 /// Takes `data` for a stream of packets: every frame is within the data, its packet encodes to the frame's own
@@ -82,7 +82,7 @@ pub fn ouch_inbound(data: &[u8]) {
     }
 }
 
-/// Takes `data` for a venue's message.
+/// Takes `data` for a venue's message, numbered or not.
 ///
 /// # Panics
 /// When the codec is wrong.
@@ -92,6 +92,15 @@ pub fn ouch_outbound(data: &[u8]) {
             let mut again = Vec::new();
             message.encode(&mut again);
             assert_eq!(again, data, "{message:?}");
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    match Elsewhere::decode(data) {
+        Ok(message) => {
+            let mut again = Vec::new();
+            message.encode(&mut again);
+            assert_eq!(again, data, "{message:?}");
+            assert!(message.addresses().len() + message.pair_name().len() <= data.len());
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }

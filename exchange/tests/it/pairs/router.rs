@@ -19,6 +19,8 @@ use crate::{
 
 const EAST: &[&str] = &["AAPL", "AMZN"];
 const WEST: &[&str] = &["MSFT", "NVDA"];
+/// What a node that has taken over says when it takes orders again.
+const OPEN: &str = "new orders are taken from now on";
 
 /// Two exchanges and a router.
 pub(super) fn routed() -> (Two, [Venue; 2], Router, Venue) {
@@ -127,6 +129,7 @@ fn whatever_is_killed_of_two_pairs_and_their_router_a_client_loses_nothing_and_h
         std::thread::sleep(Duration::from_micros(random.random_range(0..5_000)));
         let broken = random.random_range(0..2);
         let (leader, other) = (leaders[broken], 1 - leaders[broken]);
+        let opened = pairs[broken].nodes[other].log_lines(OPEN).len();
         venues[broken].take().expect("it runs").kill();
         let with_router = round % 2 == 1;
         if with_router {
@@ -142,9 +145,12 @@ fn whatever_is_killed_of_two_pairs_and_their_router_a_client_loses_nothing_and_h
         let mut bystander = router.client("CAROL");
         let number = bystander.query().1;
         bystander.ask(&enter(number, b'B', 1, ["AAPL", "MSFT"][whole], 100, codes::IMMEDIATE_OR_CANCEL));
-        let mut canceled = false;
-        while !canceled {
-            canceled = matches!(bystander.next().message(), Outbound::Canceled(m) if m.user_ref == number);
+        loop {
+            match bystander.next().message() {
+                Outbound::Canceled(m) if m.user_ref == number => break,
+                Outbound::Rejected(m) => panic!("SEED={seed} round {round}: {m:?}"),
+                _ => {}
+            }
         }
         drop(bystander);
         eventually("the standby has noticed", || pairs[broken].status(other)["follows"].is_null());
@@ -154,9 +160,7 @@ fn whatever_is_killed_of_two_pairs_and_their_router_a_client_loses_nothing_and_h
         standbys[broken] = Some(pairs[broken].follow(leader));
         leaders[broken] = other;
         pairs[broken].wait_in_sync(other);
-        eventually("clients may order again", || {
-            !pairs[broken].nodes[other].log_lines("new orders are taken from now on").is_empty()
-        });
+        eventually("clients may order again", || pairs[broken].nodes[other].log_lines(OPEN).len() > opened);
         // Each of the orders has one answer: it is in, or it has never been.
         let mut answers = vec![0; sent as usize];
         let mut heard = parties[0].told.split_off(from as usize - 1);
