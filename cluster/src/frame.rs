@@ -19,7 +19,7 @@ use crate::NodeId;
 use crate::history::History;
 
 /// The version of these messages. A hello of another version is answered by a refusal.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes of length, kind and zeros.
 pub const HEADER_BYTES: usize = 8;
@@ -686,9 +686,10 @@ impl Writer<'_> {
     /// Their number, then the entries.
     fn history(&mut self, history: &History) {
         self.u32(history.starts().len() as u32);
-        for start in history.starts() {
+        for (place, start) in history.starts().iter().enumerate() {
             self.u64(start.position.0);
-            self.epoch(start.epoch);
+            self.u32(start.epoch.0);
+            self.u32(u32::from(place == 0 && history.begins_within()));
         }
     }
 }
@@ -749,14 +750,22 @@ impl<'a> Reader<'a> {
             return Err(FrameError::Value { field: "number of epochs", value: count.into() });
         }
         let mut history = History::new();
-        for _ in 0..count {
+        let mut begins_within = false;
+        for place in 0..count {
             let position = self.position("position of an epoch")?;
-            let epoch = self.epoch()?;
+            let epoch = Epoch(self.u32()?);
+            match self.u32()? {
+                0 => {}
+                1 if place == 0 => begins_within = true,
+                value => {
+                    return Err(FrameError::Value { field: "flags of an epoch", value: value.into() });
+                }
+            }
             history
                 .begin(EpochStart { epoch, position })
                 .map_err(|_| FrameError::Value { field: "epoch out of order", value: epoch.0.into() })?;
         }
-        Ok(history)
+        Ok(if begins_within { history.beginning_within() } else { history })
     }
 
     fn rest(&mut self) -> &'a [u8] {

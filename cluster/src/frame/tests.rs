@@ -13,7 +13,7 @@ fn history(rng: &mut impl Rng) -> History {
         history.begin(EpochStart { epoch: Epoch(epoch), position: Position(position) }).expect("in order");
         position += rng.random_range(1..1_000u64) * 8;
     }
-    history
+    if rng.random() { history.beginning_within() } else { history }
 }
 
 fn position(rng: &mut impl Rng) -> Position {
@@ -218,7 +218,7 @@ fn the_bytes_are_those_that_are_documented() {
     };
     assert_eq!(
         hex(&Message::Hello(hello)),
-        "5c000000 01 000000 01000000 03000000 0200000000000000 ab000000000000000000000000000000
+        "5c000000 01 000000 02000000 03000000 0200000000000000 ab000000000000000000000000000000
          0002000000000000 00eeffc000000000 0000010000000000 0000100000000000 01000000 01000000
          0000000000000000 01000000 00000000"
             .replace([' ', '\n'], "")

@@ -216,7 +216,9 @@ fn open_journal(
 
 /// The epochs of a journal that has been opened.
 pub(crate) fn history_of(found: &Recovery) -> Result<History, String> {
-    History::from_starts(found.epochs.iter().copied()).map_err(|error| error.to_string())
+    let history =
+        History::from_starts(found.epochs.iter().copied()).map_err(|error| error.to_string())?;
+    Ok(if found.begins_within { history.beginning_within() } else { history })
 }
 
 fn log_of(open: &Open) -> Result<Log, String> {
