@@ -41,8 +41,6 @@ pub(crate) struct Recovered {
     pub(crate) journal: Recovery,
     /// The last command in the snapshot that served; `None` when none did.
     pub(crate) snapshot: Option<Sequence>,
-    /// Its place; 0 when none served.
-    pub(crate) snapshot_at: Position,
     /// Commands executed: those of the journal that the snapshot does not have.
     pub(crate) executed: u64,
     /// The first record of the epoch that was begun, in a pair.
@@ -131,7 +129,6 @@ pub(crate) fn take_over(
         instruments,
         journal: found,
         snapshot: snapshot.map(|(_, sequence)| sequence),
-        snapshot_at: snapshot.map_or(Position(0), |(mark, _)| mark.position),
         executed,
         reports_completed,
         epoch_at,

@@ -15,6 +15,7 @@ pub(crate) mod electing;
 pub(crate) mod following;
 pub(crate) mod kept;
 pub(crate) mod leading;
+pub(crate) mod needs;
 pub(crate) mod replica;
 mod wire;
 

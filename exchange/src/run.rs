@@ -4,7 +4,6 @@ mod choices;
 mod disk_alarm;
 mod found;
 mod leader;
-mod snapshots;
 mod voice;
 mod watch;
 
@@ -32,7 +31,6 @@ use self::{
     choices::Choices,
     disk_alarm::DiskAlarm,
     leader::{Leader, Leads},
-    snapshots::Snapshots,
     voice::Voice,
     watch::Watch,
 };
@@ -41,6 +39,7 @@ use crate::{
     books::HowToRun,
     cli, config,
     front::{DayEnd, Front, Outside, Requests},
+    keeping::Keeping,
     recovery::{Ready, Recovered, recover, take_over},
     replication::{
         Node,
@@ -250,6 +249,7 @@ impl<'a> Process<'a> {
             settings: cluster::standby::Settings::default(),
             stop: Arc::clone(&self.stop),
             election,
+            upkeep: self.choices.config.upkeep.clone(),
             founds,
         };
         let ready = || {
@@ -317,7 +317,8 @@ impl<'a> Process<'a> {
             })
             .ok();
         let (outside, counters, events) = outside();
-        let (progress, last) = (recovered.sequencer.appender().progress(), recovered.snapshot_at);
+        let progress = recovered.sequencer.appender().progress();
+        let (_, segment_bytes) = recovered.sequencer.appender().geometry();
         let disk = DiskAlarm::new({
             let progress = progress.clone();
             move || progress.longest_sync()
@@ -375,14 +376,16 @@ impl<'a> Process<'a> {
             asked.done(json!({ "promoted": true, "epoch": epoch.0, "soup": address.to_string() }));
         }
 
-        let over = Arc::new(AtomicBool::new(false));
-        let snapshots = (choices.config.snapshot_bytes > 0)
-            .then(|| {
-                let (data, every) = (args.data.clone(), choices.config.snapshot_bytes);
-                let stop = [Arc::clone(&self.stop), Arc::clone(&over)];
-                Snapshots { data, every, progress, last, stop }.spawn()
-            })
-            .transpose()?;
+        let keeper = Keeping {
+            data: args.data.clone(),
+            upkeep: choices.config.upkeep.clone(),
+            segment_bytes,
+            progress,
+            peer: pair.as_ref().map(|(pair, ..)| Arc::clone(&pair.replica.needs)),
+            leads: true,
+            stop: Arc::clone(&self.stop),
+        }
+        .spawn()?;
         let watch = Watch {
             voice: Voice { json: args.json },
             fixed,
@@ -399,11 +402,9 @@ impl<'a> Process<'a> {
         };
         let (voice, result) = watch.run();
         self.voice = voice;
-        // It may have ended by itself.
-        over.store(true, Ordering::Release);
-        let snapshots_ended = snapshots.is_none_or(|thread| thread.join().is_ok());
+        let keeper_ended = keeper.end();
         let link_ended = pair.is_none_or(|(pair, ..)| pair.end());
-        let joined = thread.join().is_ok() && snapshots_ended && link_ended;
+        let joined = thread.join().is_ok() && keeper_ended && link_ended;
         let ended = result?;
         if !joined {
             return Err("a thread died".into());

@@ -20,6 +20,7 @@ use std::{
 
 use cluster::{
     election::{Candidate, Situation},
+    frame::Message,
     history::History,
     standby::{Action, Authority, Log, Settings, Standby, Work},
 };
@@ -35,9 +36,17 @@ use super::{
     control::{Asked, Control, Request},
     electing::{Election, Verdict},
     kept::KeptFile,
+    needs::PeerNeeds,
     wire::Wire,
 };
-use crate::{books::HowToRun, follower::Follower, recovery, snapshot, wake::FrontWake};
+use crate::{
+    books::HowToRun,
+    config::Upkeep,
+    follower::Follower,
+    keeping::{Keeper, Keeping},
+    recovery, snapshot,
+    wake::FrontWake,
+};
 
 const WAKER: Token = Token(0);
 const LINK: Token = Token(1);
@@ -85,6 +94,8 @@ pub(crate) struct Following {
     pub(crate) settings: Settings,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) election: Option<Election>,
+    /// Snapshots and retention.
+    pub(crate) upkeep: Upkeep,
     /// Nothing is on record of this cluster, and this node founds it: it begins a journal if it has none.
     pub(crate) founds: bool,
 }
@@ -107,6 +118,10 @@ struct Driver {
     waker: Arc<Waker>,
     machine: Standby,
     journal: Option<Open>,
+    /// What is done beside the journal that is open.
+    keeper: Option<Keeper>,
+    /// What the leader's disk has.
+    needs: Arc<PeerNeeds>,
     kept: KeptFile,
     link: Option<Wire>,
     incoming: Option<File>,
@@ -148,13 +163,15 @@ pub(crate) fn follow(of: Following, ready: impl FnOnce()) -> Result<Outcome, Str
             let _ = waker.wake();
         })?
     };
-    let driver = Driver {
+    let mut driver = Driver {
         of,
         dir,
         poll,
         waker,
         machine,
         journal,
+        keeper: None,
+        needs: Arc::default(),
         kept,
         link: None,
         incoming: None,
@@ -166,6 +183,7 @@ pub(crate) fn follow(of: Following, ready: impl FnOnce()) -> Result<Outcome, Str
         leads: None,
         said: None,
     };
+    driver.begin_keeping()?;
     ready();
     let outcome = driver.run();
     drop(control);
@@ -197,6 +215,11 @@ fn open(
     };
     let (follower, mark) = recovery::follow(dir, &found, &of.how, true, &of.wake)?;
     let apply_from = mark.map_or(Position(0), |(mark, _)| mark.position);
+    if let Some((_, sequence)) = mark {
+        info!("begins with the snapshot at sequence {sequence} and {} commands behind it", {
+            found.last_sequence.0.saturating_sub(sequence.0)
+        });
+    }
     Ok(Some(Open { appender, found, follower, apply_from, differs: None }))
 }
 
@@ -216,8 +239,7 @@ fn open_journal(
 
 /// The epochs of a journal that has been opened.
 pub(crate) fn history_of(found: &Recovery) -> Result<History, String> {
-    let history =
-        History::from_starts(found.epochs.iter().copied()).map_err(|error| error.to_string())?;
+    let history = History::from_starts(found.epochs.iter().copied()).map_err(|error| error.to_string())?;
     Ok(if found.begins_within { history.beginning_within() } else { history })
 }
 
@@ -272,11 +294,39 @@ impl Driver {
         if let Some(wire) = &mut self.link {
             let _ = wire.stream.close();
         }
+        self.close_journal()?;
+        Ok(Outcome::Stopped)
+    }
+
+    /// Has snapshots of the journal that is open taken, and its old segments removed.
+    fn begin_keeping(&mut self) -> Result<(), String> {
+        let Some(Open { appender, .. }) = &self.journal else { return Ok(()) };
+        let (_, segment_bytes) = appender.geometry();
+        let keeping = Keeping {
+            data: self.dir.clone(),
+            upkeep: self.of.upkeep.clone(),
+            segment_bytes,
+            progress: appender.progress(),
+            peer: Some(Arc::clone(&self.needs)),
+            leads: false,
+            stop: Arc::clone(&self.of.stop),
+        };
+        self.keeper = Some(keeping.spawn()?);
+        Ok(())
+    }
+
+    /// Closes the journal, if one is open, with nothing left that reads or changes it.
+    fn close_journal(&mut self) -> Result<(), String> {
+        if let Some(keeper) = self.keeper.take()
+            && !keeper.end()
+        {
+            return Err("a thread died".into());
+        }
         if let Some(Open { appender, follower, .. }) = self.journal.take() {
             drop(follower);
             appender.close().map_err(|error| format!("journal: {error}"))?;
         }
-        Ok(Outcome::Stopped)
+        Ok(())
     }
 
     /// Looks for a leader, one peer after another.
@@ -345,7 +395,7 @@ impl Driver {
                     break;
                 }
                 Ok(Some((message, bytes))) => {
-                    if let cluster::frame::Message::Refused(refused) = &message {
+                    if let Message::Refused(refused) = &message {
                         let text = format!("refused by the other node: {}", refused.text);
                         if self.said.as_ref() != Some(&text) {
                             warn!("replication: {text}");
@@ -363,6 +413,11 @@ impl Driver {
                             }
                         }
                     }
+                    if let Message::Heartbeat(heartbeat) = &message
+                        && machine.follows() == Some(heartbeat.epoch)
+                    {
+                        self.needs.here(Some(heartbeat.durable));
+                    }
                     bytes
                 }
                 Err(why) => {
@@ -379,6 +434,7 @@ impl Driver {
     fn lose_link(&mut self, why: &str) {
         if let Some(wire) = self.link.take() {
             self.say(format!("{}: {why}", wire.stream.address()));
+            self.needs.gone();
             self.machine.link_down();
             self.next_try_nanos = boot_nanos() + RETRY_NANOS;
         }
@@ -489,6 +545,7 @@ impl Driver {
                 }
                 Action::Close => {
                     if let Some(mut wire) = self.link.take() {
+                        self.needs.gone();
                         // What was queued is sent if it can be at once; the peer does without otherwise.
                         let _ = wire.stream.close();
                         self.next_try_nanos = boot_nanos() + RETRY_NANOS;
@@ -502,6 +559,7 @@ impl Driver {
                 Action::Create { cluster, ring_bytes, segment_bytes } => {
                     let begin = Begin::from_start(cluster);
                     self.journal = self.make(begin, ring_bytes, segment_bytes)?;
+                    self.begin_keeping()?;
                     if let Some(open) = &self.journal {
                         self.machine.created(open.appender.mark());
                     }
@@ -551,6 +609,8 @@ impl Driver {
                     let Some(Open { appender, found, follower, .. }) = self.journal.take() else {
                         return Err("told to lead without a journal".into());
                     };
+                    // Nobody waits for its end: it leaves the journal as it is.
+                    self.keeper = None;
                     let cancel_only = if self.handed_over {
                         Duration::ZERO
                     } else {
@@ -583,9 +643,10 @@ impl Driver {
 
     /// Cuts the journal, and goes to its new end. `None` when the mark is not this journal's: nothing is changed then.
     fn truncate(&mut self, to: Mark) -> Result<Option<Mark>, String> {
-        let Some(Open { appender, follower, .. }) = self.journal.take() else { return Ok(None) };
-        drop(follower);
-        appender.close().map_err(|error| format!("journal: {error}"))?;
+        if self.journal.is_none() {
+            return Ok(None);
+        }
+        self.close_journal()?;
         let archive = self.dir.join(ARCHIVE);
         let done = match journal::truncate(&self.dir, to, &archive) {
             Ok(truncated) => {
@@ -601,6 +662,7 @@ impl Driver {
             Err(error) => return Err(error.to_string()),
         };
         self.journal = open(&self.dir, &self.of, &self.waker, None)?;
+        self.begin_keeping()?;
         Ok(done.then_some(to))
     }
 
@@ -633,10 +695,7 @@ impl Driver {
                 return Ok(false);
             }
         }
-        if let Some(Open { appender, follower, .. }) = self.journal.take() {
-            drop(follower);
-            appender.close().map_err(|error| format!("journal: {error}"))?;
-        }
+        self.close_journal()?;
         put_away(&self.dir, &format!("replaced-by-{:020}", mark.position.0))?;
         let place = journal::snapshot::path_at(&self.dir, mark.position);
         fs::rename(&path, &place).and_then(|()| File::open(&self.dir)?.sync_all()).map_err(wrong)?;
@@ -649,6 +708,7 @@ impl Driver {
         let follower = Follower::begin(Arc::clone(&self.of.how), &self.of.wake, Some(loaded))?;
         info!("begins with the snapshot at position {}", mark.position);
         self.journal = Some(Open { appender, found, follower, apply_from: mark.position, differs: None });
+        self.begin_keeping()?;
         Ok(true)
     }
 }

@@ -622,6 +622,13 @@ impl Driver {
         if self.replica.show(self.machine.remote()) {
             self.wake.on_progress();
         }
+        if self.standby.is_none() {
+            self.replica.needs.gone();
+        } else {
+            // One that is about to begin has said from where, one that follows how far its disk is.
+            let remote = self.machine.remote().map(|remote| remote.durable);
+            self.replica.needs.here(remote.or_else(|| self.machine.needs_from()));
+        }
     }
 
     fn flush(&mut self) -> bool {

@@ -17,6 +17,8 @@ use cluster::gate::{Mode, Remote};
 use journal::{Mark, OnBatch, Position};
 use mio::Waker;
 
+use super::needs::PeerNeeds;
+
 // Modes, as an atomic holds them.
 const REPLICATED: u8 = 0;
 const EITHER: u8 = 1;
@@ -63,6 +65,8 @@ pub(crate) struct Replica {
     /// A higher epoch: this node leads no more.
     deposed: AtomicU32,
     stop: AtomicBool,
+    /// What the standby may still want of the journal.
+    pub(crate) needs: Arc<PeerNeeds>,
     /// An operator's wishes, with whom to answer.
     wishes: Mutex<VecDeque<super::control::Asked>>,
 }
@@ -86,6 +90,7 @@ impl Replica {
             ended: Mutex::new(None),
             deposed: AtomicU32::new(0),
             stop: AtomicBool::new(false),
+            needs: Arc::default(),
             wishes: Mutex::default(),
         })
     }

@@ -5,6 +5,7 @@
 //! * `disks`: a disk that is slow, or fails, as the kernel would say it.
 //! * `pair` and `drill`: two exchanges, one of which takes over; drills that break exchanges and audit them.
 //! * `snapshot`: starts that need not replay everything, and come to the same.
+//! * `keeping`: old segments that go by themselves, and snapshots that a standby takes.
 //! * `journals`: what can be done with data directories: compared, exported, repaired, started without their past.
 //! * `special`: special orders, put into journals as commands.
 //! * `seeing`: the status, the event stream and `exchange top`; what is asked of placement and balance.
@@ -31,6 +32,7 @@ mod faults;
 mod golden;
 mod hostile;
 mod journals;
+mod keeping;
 mod lobster;
 mod pair;
 mod party;
