@@ -371,6 +371,7 @@ impl Front {
             syncs: log.syncs,
             sync_nanos_max: log.sync_nanos_max,
             cancel_only,
+            pair: self.replica.as_ref().map(|replica| replica.status()),
         };
         // No room: the last answer came too late to be taken, and whoever asks next clears it away.
         let _ = self.outside.counters.try_send(counters);

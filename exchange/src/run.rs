@@ -4,10 +4,12 @@ mod choices;
 mod disk_alarm;
 mod found;
 mod leader;
+mod standby_watch;
 mod voice;
 mod watch;
 
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -31,6 +33,7 @@ use self::{
     choices::Choices,
     disk_alarm::DiskAlarm,
     leader::{Leader, Leads},
+    standby_watch::{Prepared, StandbyWatch},
     voice::Voice,
     watch::Watch,
 };
@@ -241,6 +244,7 @@ impl<'a> Process<'a> {
                 (Some(Election::new(coordinator, node.id(), founds)?), founds)
             }
         };
+        let (prepared, shown) = Prepared::new();
         let following = Following {
             node: node.clone(),
             options: self.choices.config.journal.clone(),
@@ -250,15 +254,25 @@ impl<'a> Process<'a> {
             stop: Arc::clone(&self.stop),
             election,
             upkeep: self.choices.config.upkeep.clone(),
+            policy: self.choices.config.ack,
+            shown,
             founds,
         };
+        let mut watch = Ok(None);
         let ready = || {
+            watch = prepared.start(self, wake).map(Some);
             self.voice.say(
                 &format!("node {} follows; it listens for no clients until it leads", node.number),
                 &json!({ "event": "following", "node": node.number }),
             );
         };
-        let promotion = match following::follow(following, ready)? {
+        let outcome = following::follow(following, ready);
+        let watched = watch?.is_none_or(StandbyWatch::end);
+        let outcome = outcome?;
+        if !watched {
+            return Err("a thread died".into());
+        }
+        let promotion = match outcome {
             Outcome::Promoted(promotion) => promotion,
             Outcome::Stopped => {
                 self.voice.say(
@@ -311,11 +325,7 @@ impl<'a> Process<'a> {
         };
         // Before clients can come: what cannot be written to is said at once.
         let file = args.balance_events.as_deref().map(EventFile::open).transpose()?;
-        let endpoint = Endpoint::open(&args.data)
-            .inspect_err(|error| {
-                warn!("no status socket {}: {error}", args.data.join(socket::NAME).display());
-            })
-            .ok();
+        let endpoint = status_socket(&args.data);
         let (outside, counters, events) = outside();
         let progress = recovered.sequencer.appender().progress();
         let (_, segment_bytes) = recovered.sequencer.appender().geometry();
@@ -330,7 +340,7 @@ impl<'a> Process<'a> {
                 cancel_only = leads.cancel_only;
                 let asked = leads.asked.take();
                 let epoch = leads.epoch;
-                let pair = Leader::start(node, leads, &mut recovered, &wake)?;
+                let pair = Leader::start(node, leads, choices.config.ack, &mut recovered, &wake)?;
                 voice.say(
                     &format!(
                         "node {} leads in epoch {epoch}; its standby finds it at {}",
@@ -389,8 +399,7 @@ impl<'a> Process<'a> {
         let watch = Watch {
             voice: Voice { json: args.json },
             fixed,
-            every: (args.status > 0.0)
-                .then(|| Duration::try_from_secs_f64(args.status).unwrap_or(Duration::from_secs(1))),
+            every: self.status_each(),
             file,
             endpoint,
             requests,
@@ -405,7 +414,7 @@ impl<'a> Process<'a> {
         let keeper_ended = keeper.end();
         let link_ended = pair.is_none_or(|(pair, ..)| pair.end());
         let joined = thread.join().is_ok() && keeper_ended && link_ended;
-        let ended = result?;
+        let ended = result.ok_or("the front died")??;
         if !joined {
             return Err("a thread died".into());
         }
@@ -434,9 +443,24 @@ impl<'a> Process<'a> {
         Ok(None)
     }
 
+    /// How often the status is shown, if it is.
+    fn status_each(&self) -> Option<Duration> {
+        let each = self.args.status;
+        (each > 0.0).then(|| Duration::try_from_secs_f64(each).unwrap_or(Duration::from_secs(1)))
+    }
+
     fn number(&self) -> u8 {
         self.node.as_ref().map_or(0, |node| node.number)
     }
+}
+
+/// The status socket in a data directory that this process holds; without one the exchange goes on.
+fn status_socket(data: &Path) -> Option<Endpoint> {
+    Endpoint::open(data)
+        .inspect_err(|error| {
+            warn!("no status socket {}: {error}", data.join(socket::NAME).display());
+        })
+        .ok()
 }
 
 /// How the choices run whatever books there are.

@@ -12,20 +12,27 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use cluster::{
     election::{Candidate, Situation},
     frame::Message,
+    gate::Policy,
     history::History,
     standby::{Action, Authority, Log, Settings, Standby, Work},
 };
-use domain::{Epoch, EpochStart};
-use journal::{AckPolicy, Appender, Begin, Journal, Mark, OpenError, Position, Recovery, TruncateError};
+use crossbeam_channel::Sender;
+use domain::{Epoch, EpochStart, Sequence};
+use engine::runtime::BalanceStats;
+use gateway::GatewayStats;
+use journal::{
+    AckPolicy, Appender, Begin, Journal, Mark, OpenError, Position, Progress, Recovery, StorageState,
+    TruncateError,
+};
 use link::{Limits, Stream};
 use log::{error, info, warn};
 use mio::{Events, Poll, Token, Waker};
@@ -41,10 +48,15 @@ use super::{
 };
 use crate::{
     books::HowToRun,
-    config::Upkeep,
+    config::{Upkeep, ack_name},
     follower::Follower,
+    front::Requests,
     keeping::{Keeper, Keeping},
     recovery, snapshot,
+    status::{
+        Counters,
+        pair::{PairStatus, Role},
+    },
     wake::FrontWake,
 };
 
@@ -96,8 +108,20 @@ pub(crate) struct Following {
     pub(crate) election: Option<Election>,
     /// Snapshots and retention.
     pub(crate) upkeep: Upkeep,
+    /// The policy under which this node would lead.
+    pub(crate) policy: Policy,
+    pub(crate) shown: Shown,
     /// Nothing is on record of this cluster, and this node founds it: it begins a journal if it has none.
     pub(crate) founds: bool,
+}
+
+/// Where the status is asked for and left.
+pub(crate) struct Shown {
+    pub(crate) requests: Arc<Requests>,
+    /// Answers to [`Requests::status_wanted`]; has room for one.
+    pub(crate) counters: Sender<Counters>,
+    /// The disk under the journal that is open.
+    pub(crate) disk: Arc<Mutex<Option<Progress>>>,
 }
 
 /// The journal, open, with what follows it.
@@ -273,6 +297,10 @@ impl Driver {
             self.connect();
             more = self.listen()?;
             self.hear_wishes();
+            if self.of.shown.requests.status_wanted.swap(false, Ordering::Relaxed) {
+                // No room: the last answer came too late to be taken, and whoever asks next clears it away.
+                let _ = self.of.shown.counters.try_send(self.counters());
+            }
             self.tell_durable()?;
             self.elect();
             self.machine.tick(boot_nanos());
@@ -302,6 +330,7 @@ impl Driver {
     fn begin_keeping(&mut self) -> Result<(), String> {
         let Some(Open { appender, .. }) = &self.journal else { return Ok(()) };
         let (_, segment_bytes) = appender.geometry();
+        *lock(&self.of.shown.disk) = Some(appender.progress());
         let keeping = Keeping {
             data: self.dir.clone(),
             upkeep: self.of.upkeep.clone(),
@@ -532,6 +561,47 @@ impl Driver {
         })
     }
 
+    /// What the status line and `exchange top` show.
+    fn counters(&self) -> Counters {
+        let open = self.journal.as_ref();
+        let log = open.map(|open| open.appender.stats()).unwrap_or_default();
+        Counters {
+            at: Instant::now(),
+            sequenced: open.map_or(0, |open| open.follower.commands()),
+            last_sequence: open.map_or(Sequence(0), |open| open.appender.last_sequence()),
+            gateway: GatewayStats::default(),
+            shards: open.map_or_else(Vec::new, |open| open.follower.shards()),
+            balance: BalanceStats::default(),
+            events_lost: 0,
+            unsynced: log.behind,
+            syncs: log.syncs,
+            sync_nanos_max: log.sync_nanos_max,
+            cancel_only: open.is_some_and(|open| open.appender.state() == StorageState::CancelOnly),
+            pair: Some(self.pair_status()),
+        }
+    }
+
+    fn pair_status(&self) -> PairStatus {
+        let epoch = self.machine.follows();
+        let committed = self.machine.contact().filter(|_| epoch.is_some()).map(|(_, committed)| committed);
+        let behind = |position: Option<Position>| {
+            committed.zip(position).map(|(committed, position)| committed.0.saturating_sub(position.0))
+        };
+        let log = self.machine.log();
+        PairStatus {
+            node: self.of.node.number,
+            role: Role::Standby,
+            epoch: epoch.map(|epoch| epoch.0),
+            policy: ack_name(self.of.policy).into(),
+            acks: None,
+            connected: epoch.is_some(),
+            in_sync: epoch.is_some() && self.machine.was_in_sync(),
+            behind: behind(log.map(|log| log.end.position)),
+            behind_on_disk: behind(log.map(|log| log.durable)),
+            differs: self.journal.as_ref().and_then(|open| open.differs.clone()),
+        }
+    }
+
     /// Does what the rules ask for.
     fn act(&mut self) -> Result<(), String> {
         while let Some(action) = self.machine.poll() {
@@ -711,6 +781,10 @@ impl Driver {
         self.begin_keeping()?;
         Ok(true)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn say_differs(open: &mut Open, why: String) {

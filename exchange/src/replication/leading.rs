@@ -611,6 +611,7 @@ impl Driver {
                 self.kept.alone = true;
             }
         }
+        self.replica.show_in_sync(in_sync);
         if in_sync != self.in_sync_said {
             self.in_sync_said = in_sync;
             if in_sync {

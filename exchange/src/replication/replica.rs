@@ -13,11 +13,16 @@ use std::{
     },
 };
 
-use cluster::gate::{Mode, Remote};
+use cluster::gate::{Mode, Policy, Remote};
+use domain::Epoch;
 use journal::{Mark, OnBatch, Position};
 use mio::Waker;
 
 use super::needs::PeerNeeds;
+use crate::{
+    config::ack_name,
+    status::pair::{Acks, PairStatus, Role},
+};
 
 // Modes, as an atomic holds them.
 const REPLICATED: u8 = 0;
@@ -41,6 +46,15 @@ struct Queue {
     end: Option<Mark>,
 }
 
+/// Who leads, and under which policy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeadOf {
+    /// 1 or 2.
+    pub(crate) node: u8,
+    pub(crate) epoch: Epoch,
+    pub(crate) policy: Policy,
+}
+
 /// See the module.
 pub(crate) struct Replica {
     queue: Mutex<Queue>,
@@ -53,6 +67,9 @@ pub(crate) struct Replica {
     received: AtomicU64,
     durable: AtomicU64,
     is_up: AtomicBool,
+    /// Whether the standby keeps up.
+    in_sync: AtomicBool,
+    of: LeadOf,
     /// Who must hold what is released: see `mode_of`.
     mode: AtomicU8,
     /// Nothing is acknowledged at or after this time, on the boot-time clock; all ones without an election.
@@ -74,8 +91,10 @@ pub(crate) struct Replica {
 impl Replica {
     /// `tail_bytes` is how far the disk may be behind.
     /// `elected`: a coordinator says how long this node may acknowledge anything.
-    pub(crate) fn new(tail_bytes: u64, alone: bool, elected: bool, end: Mark) -> Arc<Self> {
+    pub(crate) fn new(of: LeadOf, tail_bytes: u64, alone: bool, elected: bool, end: Mark) -> Arc<Self> {
         Arc::new(Self {
+            of,
+            in_sync: AtomicBool::new(false),
             queue: Mutex::new(Queue { end: Some(end), ..Queue::default() }),
             bytes_max: usize::try_from(tail_bytes.saturating_mul(2)).unwrap_or(usize::MAX),
             waker: OnceLock::new(),
@@ -162,6 +181,36 @@ impl Replica {
     #[inline]
     pub(crate) fn set_released(&self, released: Position) {
         self.released.store(released.0, Ordering::Release);
+    }
+
+    /// How the pair is.
+    pub(crate) fn status(&self) -> PairStatus {
+        let LeadOf { node, epoch, policy } = self.of;
+        let end = self.end().position;
+        let remote = self.remote();
+        let behind = |position: fn(&Remote) -> Position| {
+            remote.as_ref().map(|remote| end.0.saturating_sub(position(remote).0))
+        };
+        let acks =
+            if !self.may_ack() || policy.is_replicated() && self.mode() != Mode::Alone && remote.is_none() {
+                Acks::Wait
+            } else if policy.is_replicated() && self.mode() == Mode::Alone {
+                Acks::Alone
+            } else {
+                Acks::Kept
+            };
+        PairStatus {
+            node,
+            role: Role::Primary,
+            epoch: Some(epoch.0),
+            policy: ack_name(policy).into(),
+            acks: Some(acks),
+            connected: self.needs.is_here(),
+            in_sync: self.in_sync.load(Ordering::Acquire),
+            behind: behind(|remote| remote.received),
+            behind_on_disk: behind(|remote| remote.durable),
+            differs: None,
+        }
     }
 
     /// Whether input is to be stopped, for a switch.
@@ -253,6 +302,11 @@ impl Replica {
         Ok(taken)
     }
 
+    /// Says whether the standby keeps up.
+    pub(super) fn show_in_sync(&self, in_sync: bool) {
+        self.in_sync.store(in_sync, Ordering::Release);
+    }
+
     /// Says how far the standby is; whether that lets anything move.
     pub(super) fn show(&self, remote: Option<Remote>) -> bool {
         let before = (
@@ -319,6 +373,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    const OF: LeadOf = LeadOf { node: 1, epoch: Epoch(3), policy: Policy::DiskReplica };
+
     fn mark(position: u64) -> Mark {
         Mark { position: Position(position), chain: position }
     }
@@ -331,7 +387,7 @@ mod tests {
 
     #[test]
     fn batches_are_queued_while_somebody_follows_and_the_oldest_fall_out() {
-        let replica = Replica::new(500, false, false, mark(100));
+        let replica = Replica::new(OF, 500, false, false, mark(100));
         let mut feed = replica.feed();
         feed(&[1; 100], mark(200));
         assert_eq!(ends(replica.take(Position(100), 1_000)), Err(None));
@@ -356,7 +412,7 @@ mod tests {
 
     #[test]
     fn what_the_standby_has_shows_while_it_is_there() {
-        let replica = Replica::new(500, true, false, mark(0));
+        let replica = Replica::new(OF, 500, true, false, mark(0));
         assert_eq!((replica.remote(), replica.mode()), (None, Mode::Alone));
         let remote = Remote { received: Position(64), durable: Position(32) };
         assert!(replica.show(Some(remote)));
@@ -370,9 +426,29 @@ mod tests {
     }
 
     #[test]
+    fn the_status_says_what_acknowledgements_wait_for() {
+        let replica = Replica::new(OF, 500, false, false, mark(1_000));
+        let status = replica.status();
+        assert_eq!((status.acks, status.connected, status.behind), (Some(Acks::Wait), false, None));
+        replica.needs.here(None);
+        replica.show(Some(Remote { received: Position(900), durable: Position(200) }));
+        replica.show_in_sync(true);
+        let status = replica.status();
+        assert_eq!((status.acks, status.connected, status.in_sync), (Some(Acks::Kept), true, true));
+        assert_eq!((status.behind, status.behind_on_disk), (Some(100), Some(800)));
+        replica.set_mode(Mode::Alone);
+        assert_eq!(replica.status().acks, Some(Acks::Alone));
+        // Under an election nothing is said before the lease is known.
+        assert_eq!(Replica::new(OF, 500, true, true, mark(0)).status().acks, Some(Acks::Wait));
+        // What this disk alone answers for needs nobody.
+        let disk = Replica::new(LeadOf { policy: Policy::Disk, ..OF }, 500, false, false, mark(0));
+        assert_eq!(disk.status().acks, Some(Acks::Kept));
+    }
+
+    #[test]
     fn under_an_election_nothing_is_acknowledged_beyond_the_lease() {
-        assert!(Replica::new(500, false, false, mark(0)).may_ack());
-        let replica = Replica::new(500, false, true, mark(0));
+        assert!(Replica::new(OF, 500, false, false, mark(0)).may_ack());
+        let replica = Replica::new(OF, 500, false, true, mark(0));
         assert!(!replica.may_ack());
         let now = super::super::boot_nanos();
         assert!(replica.set_ack_until(now + 3_600_000_000_000));

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
 use cluster::{
+    gate::Policy,
     history::History,
     primary::{Identity, Settings},
 };
@@ -18,7 +19,7 @@ use crate::{
         following::history_of,
         kept::KeptFile,
         leading::Leading,
-        replica::Replica,
+        replica::{LeadOf, Replica},
     },
     wake::FrontWake,
 };
@@ -86,6 +87,7 @@ impl Leader {
     pub(super) fn start(
         node: &Node,
         leads: Leads,
+        policy: Policy,
         recovered: &mut Recovered,
         wake: &Arc<FrontWake>,
     ) -> Result<Self, String> {
@@ -94,7 +96,9 @@ impl Leader {
         history.begin(EpochStart { epoch, position }).map_err(|error| error.to_string())?;
         let sequencer = &mut recovered.sequencer;
         let (ring_bytes, segment_bytes) = sequencer.appender().geometry();
-        let replica = Replica::new(ring_bytes, kept.alone, election.is_some(), sequencer.appender().mark());
+        let of = LeadOf { node: node.number, epoch, policy };
+        let replica =
+            Replica::new(of, ring_bytes, kept.alone, election.is_some(), sequencer.appender().mark());
         sequencer.replicate(Arc::clone(&replica));
         let leader = Identity {
             node: node.id(),

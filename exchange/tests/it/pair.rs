@@ -338,3 +338,50 @@ fn nodes_of_different_journals_do_not_follow_each_other() {
     assert!(pair.status(0)["standby"].is_null());
     venue.client("ALICE").round_trip(3, "AAPL");
 }
+
+/// The status line, its JSON, and `exchange top`, on either node.
+#[test]
+fn both_nodes_show_the_pair() {
+    let mut pair = Pair::new("disk+replica");
+    pair.more = vec!["--status".into(), "0.02".into()];
+    let mut venue = pair.lead(0);
+    let mut standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    let shows = |venue: &mut Venue, what: &str, is_so: &dyn Fn(&Value) -> bool| {
+        let begun = Instant::now();
+        loop {
+            let status = venue.line("status");
+            if is_so(&status["pair"]) {
+                return status;
+            }
+            assert!(begun.elapsed() < HUNG, "{what}: {status}");
+        }
+    };
+    venue.client("ALICE").round_trip(1, "AAPL");
+    let well = shows(&mut venue, "in sync", &|pair| pair["in_sync"] == true && pair["behind_on_disk"] == 0);
+    assert_eq!((&well["pair"]["role"], &well["pair"]["node"]), (&"primary".into(), &1.into()));
+    assert_eq!((&well["pair"]["acks"], &well["pair"]["policy"]), (&"kept".into(), &"disk+replica".into()));
+    let follows = shows(&mut standby, "follows", &|pair| pair["behind"] == 0 && pair["in_sync"] == true);
+    assert_eq!((&follows["pair"]["role"], &follows["pair"]["node"]), (&"standby".into(), &2.into()));
+    assert_eq!(follows["pair"]["epoch"], well["pair"]["epoch"]);
+    eventually("it has the same commands", || {
+        standby.line("status")["last_sequence"].as_u64() >= well["last_sequence"].as_u64()
+    });
+    let top = |node: usize| printed(&["top", "--once", "--data", &pair.data(node)]);
+    assert!(top(0).contains("node 1 leads in epoch 1, ack disk+replica, standby in sync"), "{}", top(0));
+    assert!(top(1).contains("node 2 follows epoch 1, in sync, "), "{}", top(1));
+    // Each is missed by the other one.
+    standby.kill();
+    shows(&mut venue, "it waits", &|pair| pair["acks"] == "wait" && pair["connected"] == false);
+    json(&["alone", "--data", &pair.data(0)]);
+    shows(&mut venue, "it is alone", &|pair| pair["acks"] == "alone");
+    assert!(top(0).contains("ALONE: acknowledged on this disk only"), "{}", top(0));
+    let mut standby = pair.follow(1);
+    shows(&mut venue, "in sync again", &|pair| pair["acks"] == "kept" && pair["in_sync"] == true);
+    venue.kill();
+    shows(&mut standby, "follows nobody", &|pair| pair["connected"] == false && pair["epoch"].is_null());
+    assert!(printed(&["top", "--once", "--data", &pair.data(1)]).contains("FOLLOWS NOBODY"));
+    // It shows itself as the one that leads from then on.
+    pair.promote(1, &mut standby);
+    shows(&mut standby, "leads", &|pair| pair["role"] == "primary" && pair["node"] == 2);
+}
