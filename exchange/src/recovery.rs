@@ -59,18 +59,20 @@ impl Recovered {
     }
 }
 
-/// Recovers the directory, or makes it.
-///
-/// In a pair, `epoch` says which epoch to begin once it is known what the journal has.
-pub(crate) fn recover(
+/// A journal that has been opened.
+pub(crate) struct Opened {
+    pub(crate) appender: Appender,
+    pub(crate) found: Recovery,
+    started: Instant,
+}
+
+/// Opens the directory, or makes it.
+pub(crate) fn open(
     dir: &Path,
     config: &Config,
     policy: Policy,
-    how: Arc<HowToRun>,
-    use_snapshots: bool,
     wake: &Arc<FrontWake>,
-    epoch: impl FnOnce(&Recovery) -> Result<Option<Epoch>, String>,
-) -> Result<Recovered, String> {
+) -> Result<Opened, String> {
     let started = Instant::now();
     let on_progress = {
         let wake = Arc::clone(wake);
@@ -78,7 +80,23 @@ pub(crate) fn recover(
     };
     let options = journal::Options { ack: journal_ack(policy), ..config.journal.clone() };
     let (appender, found) = Journal::open(dir, &options, on_progress).map_err(|error| error.to_string())?;
-    let (follower, snapshot) = follow(dir, &found, &how, use_snapshots, wake)?;
+    Ok(Opened { appender, found, started })
+}
+
+/// Recovers what has been opened.
+///
+/// In a pair, `epoch` says which epoch to begin once it is known what the journal has.
+pub(crate) fn recover(
+    opened: Opened,
+    config: &Config,
+    policy: Policy,
+    how: &Arc<HowToRun>,
+    use_snapshots: bool,
+    wake: &Arc<FrontWake>,
+    epoch: impl FnOnce(&Recovery) -> Result<Option<Epoch>, String>,
+) -> Result<Recovered, String> {
+    let Opened { appender, found, started } = opened;
+    let (follower, snapshot) = follow(&appender.dir(), &found, how, use_snapshots, wake)?;
     let epoch = epoch(&found)?;
     take_over(Ready { appender, follower, found, snapshot, epoch }, config, policy, started)
 }

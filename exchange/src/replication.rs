@@ -7,9 +7,11 @@
 //! ```
 //!
 //! The rules are in the crate `cluster`, which knows no sockets; the way there is in the crate `link`, which knows no
-//! rules. Here both are driven: [`leading`] beside a front that trades, [`following`] in its place. What a node must not
+//! rules. Here both are driven: [`leading`] beside a front that trades, [`following`] in its place. Before it
+//! leads on its own word a node asks the other one ([`asking`]). What a node must not
 //! forget is in [`kept`], and what an operator asks of it comes through [`control`].
 
+pub(crate) mod asking;
 pub(crate) mod control;
 pub(crate) mod electing;
 pub(crate) mod following;

@@ -43,7 +43,7 @@ use crate::{
     cli, config,
     front::{DayEnd, Front, Outside, Requests},
     keeping::Keeping,
-    recovery::{Ready, Recovered, recover, take_over},
+    recovery::{self, Ready, Recovered, recover, take_over},
     replication::{
         Node,
         electing::{Coordinator, Election},
@@ -189,7 +189,13 @@ impl<'a> Process<'a> {
             let wake = Arc::new(FrontWake::default());
             *self.awake.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&wake));
             let (recovered, leads) = match role {
-                Role::Leads => self.recover(&wake)?,
+                Role::Leads => match self.recover(&wake)? {
+                    Some(recovered) => recovered,
+                    None => {
+                        role = Role::Follows;
+                        continue;
+                    }
+                },
                 Role::Follows => match self.follow(&wake, first)? {
                     Some(promoted) => promoted,
                     None => return Ok(()),
@@ -206,18 +212,30 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Recovers the directory, to lead with it. In a pair, in an epoch of its own.
-    fn recover(&self, wake: &Arc<FrontWake>) -> Result<(Recovered, Option<Leads>), String> {
+    /// Recovers the directory, to lead with it. In a pair, in an epoch of its own; not when the other node leads.
+    fn recover(&self, wake: &Arc<FrontWake>) -> Result<Option<(Recovered, Option<Leads>)>, String> {
         let (dir, config) = (&self.args.data, &self.choices.config);
         let mut leads = None;
         if let Some(node) = &self.node {
             leads = Some(Leads { kept: KeptFile::read_before_opening(dir)?, ..Leads::of(node) });
         }
+        let opened = recovery::open(dir, config, config.ack, wake)?;
+        if let Some(leads) = &mut leads
+            && opened.found.cut.is_some()
+        {
+            leads.kept.doubt(dir)?;
+        }
+        if let (Some(node), Some(leads)) = (&self.node, &leads)
+            && leader::other_leads(node, &leads.kept, &opened)?
+        {
+            opened.appender.close().map_err(|error| format!("journal: {error}"))?;
+            return Ok(None);
+        }
         let recovered = recover(
-            dir,
+            opened,
             config,
             config.ack,
-            how_to_run(&self.choices),
+            &how_to_run(&self.choices),
             !self.args.no_snapshot,
             wake,
             |found| match (&mut leads, &self.node) {
@@ -225,7 +243,7 @@ impl<'a> Process<'a> {
                 _ => Ok(None),
             },
         )?;
-        Ok((recovered, leads))
+        Ok(Some((recovered, leads)))
     }
 
     /// Follows the other node. Gives what there is to lead with; nothing when it was told to stop.

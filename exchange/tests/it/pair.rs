@@ -10,6 +10,7 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng};
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use wire::ouch::codes;
 
@@ -384,4 +385,58 @@ fn both_nodes_show_the_pair() {
     // It shows itself as the one that leads from then on.
     pair.promote(1, &mut standby);
     shows(&mut standby, "leads", &|pair| pair["role"] == "primary" && pair["node"] == 2);
+}
+
+/// Under `disk` nothing but the answer keeps it from acknowledging what the other one does not know of.
+#[test]
+fn a_node_that_led_asks_the_other_one_before_it_leads_again() {
+    let mut random = Random::seed_from_u64(seed());
+    let mut pair = Pair::new("disk");
+    let mut parties = parties();
+    let venue = pair.lead(0);
+    let said = "node-2 does not lead: nobody listens";
+    assert_eq!(pair.nodes[0].log_lines(said).len(), 1);
+    let mut standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    trade(&venue, &mut parties, &mut random);
+    eventually("the standby has all", || {
+        let (leads, follows) = (pair.status(0), pair.status(1));
+        leads["committed"] == follows["durable"] && !leads["committed"].is_null()
+    });
+    venue.kill();
+    eventually("the standby has noticed", || pair.status(1)["follows"].is_null());
+    pair.promote(1, &mut standby);
+    trade(&standby, &mut parties, &mut random);
+    // Started as if nothing had been.
+    pair.prepare(0, "run");
+    let mut venue = pair.nodes[0].launch();
+    venue.line("following");
+    assert_eq!(pair.nodes[0].log_lines("node-2 leads in epoch 2: this node follows it").len(), 1);
+    pair.wait_in_sync(1);
+    trade(&standby, &mut parties, &mut random);
+    hear(&parties, &standby);
+    venue.kill();
+
+    // One that cannot be asked is not waited for, and that is said.
+    kill_process(standby.pid(), Signal::STOP).expect("it can be stopped");
+    let venue = pair.lead(0);
+    assert_eq!(pair.nodes[0].log_lines("it is not known whether node-2 leads").len(), 1);
+    venue.kill();
+    kill_process(standby.pid(), Signal::CONT).expect("it goes on");
+    // Now both have led without each other, and neither is stopped by a question.
+    let refused = pair.nodes[0].refused();
+    let why = "node-2 leads in epoch 2, and this node has led, or begun to, in epoch 3 without it";
+    assert!(refused.contains(why), "{refused}");
+    trade(&standby, &mut parties, &mut random);
+    assert_eq!(pair.status(1)["role"], "primary");
+}
+
+#[test]
+fn a_node_does_not_lead_beside_one_that_leads_another_journal() {
+    let mut pair = Pair::new("disk");
+    let venue = pair.lead(1);
+    pair.prepare(0, "run");
+    let refused = pair.nodes[0].refused();
+    assert!(refused.contains("node-2 leads another journal"), "{refused}");
+    venue.client("ALICE").round_trip(1, "AAPL");
 }
