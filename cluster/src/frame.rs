@@ -73,6 +73,15 @@ pub enum Message<'a> {
         /// What is on the standby's disk.
         durable: Position,
     },
+    /// Primary to standby: the journal ends here for a switch; what do your books come to?
+    Compare(Compare),
+    /// Standby to primary: what its books come to there.
+    Compared {
+        /// The primary's epoch.
+        epoch: Epoch,
+        /// The hash of its books; `None` when it knows that they are not those of the journal.
+        state: Option<u64>,
+    },
     /// Primary to standby: lead from here on. The primary has promised `next` itself before it sends this.
     HandOver(HandOver),
     /// Standby to primary: it leads. Then it closes the link.
@@ -196,6 +205,17 @@ pub struct Heartbeat {
     pub sent_nanos: u64,
 }
 
+/// Whether both nodes hold the same books, before one hands over to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compare {
+    /// The primary's epoch.
+    pub epoch: Epoch,
+    /// Where both stand still.
+    pub at: Mark,
+    /// The hash of the primary's books there.
+    pub state: u64,
+}
+
 /// The end of a planned switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandOver {
@@ -309,6 +329,8 @@ impl Message<'_> {
             Self::Heartbeat(_) => "heartbeat",
             Self::Prepare { .. } => "prepare",
             Self::Ready { .. } => "ready",
+            Self::Compare(_) => "compare",
+            Self::Compared { .. } => "compared",
             Self::HandOver(_) => "hand-over",
             Self::Taken { .. } => "taken",
             Self::Refused(_) => "refused",
@@ -395,6 +417,18 @@ impl Message<'_> {
                 out.u64(durable.0);
                 Kind::Ready
             }
+            Self::Compare(compare) => {
+                out.epoch(compare.epoch);
+                out.mark(compare.at);
+                out.u64(compare.state);
+                Kind::Compare
+            }
+            Self::Compared { epoch, state } => {
+                out.u32(epoch.0);
+                out.u32(u32::from(state.is_some()));
+                out.u64(state.unwrap_or(0));
+                Kind::Compared
+            }
             Self::HandOver(switch) => {
                 out.u32(switch.epoch.0);
                 out.u32(switch.next.0);
@@ -426,6 +460,8 @@ impl Message<'_> {
             Self::Heartbeat(heartbeat) => Message::Heartbeat(heartbeat),
             Self::Prepare { epoch } => Message::Prepare { epoch },
             Self::Ready { epoch, durable } => Message::Ready { epoch, durable },
+            Self::Compare(compare) => Message::Compare(compare),
+            Self::Compared { epoch, state } => Message::Compared { epoch, state },
             Self::HandOver(switch) => Message::HandOver(switch),
             Self::Taken { epoch } => Message::Taken { epoch },
             Self::Refused(Refused { reason, promised, text }) => {
@@ -565,6 +601,20 @@ fn decode_fields(kind: Kind, bytes: &[u8]) -> Result<Message<'_>, FrameError> {
             }
             Message::HandOver(HandOver { epoch, next, at: from.mark()? })
         }
+        Kind::Compare => {
+            Message::Compare(Compare { epoch: from.epoch()?, at: from.mark()?, state: from.u64()? })
+        }
+        Kind::Compared => {
+            let epoch = Epoch(from.u32()?);
+            let (flags, state) = (from.u32()?, from.u64()?);
+            let state = match flags {
+                0 if state == 0 => None,
+                0 => return Err(FrameError::Value { field: "absent state", value: state }),
+                1 => Some(state),
+                other => return Err(FrameError::Value { field: "compared flags", value: other.into() }),
+            };
+            Message::Compared { epoch, state }
+        }
         Kind::Taken => Message::Taken { epoch: from.epoch()? },
         Kind::Refused => {
             let code = from.u32()?;
@@ -614,6 +664,8 @@ enum Kind {
     HandOver = 9,
     Taken = 10,
     Refused = 11,
+    Compare = 12,
+    Compared = 13,
 }
 
 impl Kind {
@@ -630,6 +682,8 @@ impl Kind {
             9 => Self::HandOver,
             10 => Self::Taken,
             11 => Self::Refused,
+            12 => Self::Compare,
+            13 => Self::Compared,
             _ => return None,
         })
     }
@@ -640,11 +694,11 @@ impl Kind {
             // Without their histories.
             Self::Hello => (72, History::MAX * ENTRY),
             Self::Welcome => (WELCOME_FIELDS, History::MAX * ENTRY),
-            Self::Ack | Self::Heartbeat => (32, 0),
+            Self::Ack | Self::Heartbeat | Self::Compare => (32, 0),
             // Batches and pieces are never empty.
             Self::Batch | Self::SnapshotPiece => (17, if bytes_max == 0 { 0 } else { bytes_max - 1 }),
             Self::Prepare | Self::Taken => (8, 0),
-            Self::Ready => (16, 0),
+            Self::Ready | Self::Compared => (16, 0),
             Self::HandOver => (24, 0),
             Self::Refused => (8, TEXT_BYTES_MAX),
         };

@@ -237,7 +237,9 @@ impl Front {
                     && !self.sequencer.is_open()
                 {
                     self.input_stopped = true;
-                    replica.input_stopped(self.sequencer.appender().mark());
+                    let books = self.sequencer.books.runtime.hashes();
+                    let state = combined(books.iter().map(|book| book.state));
+                    replica.input_stopped(self.sequencer.appender().mark(), state);
                 }
             }
             (false, true) => {

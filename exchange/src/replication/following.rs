@@ -27,7 +27,7 @@ use cluster::{
 };
 use crossbeam_channel::Sender;
 use domain::{Epoch, EpochStart, Sequence};
-use engine::runtime::BalanceStats;
+use engine::{hash::StateHash, runtime::BalanceStats};
 use gateway::GatewayStats;
 use journal::{
     AckPolicy, Appender, Begin, Journal, Mark, OpenError, Position, Progress, Recovery, StorageState,
@@ -659,6 +659,10 @@ impl Driver {
                         say_differs(open, why);
                     }
                 }
+                Action::Compare { at, state } => {
+                    let ours = self.compare(at, StateHash(state));
+                    self.machine.compared(ours.map(|state| state.0));
+                }
                 Action::HandedOver { next } => {
                     self.handed_over = true;
                     let differs = self.journal.as_ref().and_then(|open| open.differs.clone());
@@ -703,6 +707,26 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Brings the books to the log's end, and holds them against those of the leader, which stands still there. Gives what
+    /// they come to, unless they are known not to be those of the journal.
+    fn compare(&mut self, at: Mark, theirs: StateHash) -> Option<StateHash> {
+        let open = self.journal.as_mut().filter(|open| open.differs.is_none())?;
+        // Instruments that no command has followed have their books there.
+        if let Err(why) = open.follower.grow(&[]) {
+            say_differs(open, why);
+            return None;
+        }
+        let ours = open.follower.state();
+        if ours != theirs {
+            let why = format!(
+                "at position {} their state is {ours} and that of the node that leads {theirs}",
+                at.position
+            );
+            say_differs(open, why);
+        }
+        Some(ours)
     }
 
     /// Makes an empty copy.

@@ -194,8 +194,8 @@ impl Driver {
         let end = self.replica.end().position;
         self.seen = end;
         self.machine.advanced(end, self.progress.durable().min(end));
-        if let Some(mark) = self.replica.take_ended() {
-            self.machine.stopped(mark);
+        if let Some((mark, state)) = self.replica.take_ended() {
+            self.machine.stopped(mark, state.0);
         }
         self.hear_wishes();
         more |= self.ship();
@@ -440,11 +440,12 @@ impl Driver {
                     self.replica.set_stop_input(true);
                     self.wake.call();
                 }
-                Action::ResumeInput => {
+                Action::ResumeInput { why } => {
+                    warn!("replication: {why}");
                     self.replica.set_stop_input(false);
                     self.wake.call();
                     if let Some(asked) = self.switching.take() {
-                        asked.refused("the switch took too long and was called off");
+                        asked.refused(&why.to_string());
                     }
                 }
                 Action::StepDown { epoch } => {

@@ -15,6 +15,7 @@ use std::{
 
 use cluster::gate::{Mode, Policy, Remote};
 use domain::Epoch;
+use engine::hash::StateHash;
 use journal::{Mark, OnBatch, Position};
 use mio::Waker;
 
@@ -78,7 +79,7 @@ pub(crate) struct Replica {
     released: AtomicU64,
     /// The front shall take no more input, commit what is under way, and say where that ends.
     stop_input: AtomicBool,
-    ended: Mutex<Option<Mark>>,
+    ended: Mutex<Option<(Mark, StateHash)>>,
     /// A higher epoch: this node leads no more.
     deposed: AtomicU32,
     stop: AtomicBool,
@@ -219,9 +220,9 @@ impl Replica {
         self.stop_input.load(Ordering::Acquire)
     }
 
-    /// Input is stopped, and everything is committed up to here.
-    pub(crate) fn input_stopped(&self, end: Mark) {
-        *lock(&self.ended) = Some(end);
+    /// Input is stopped, and everything is committed up to here, where the books come to `state`.
+    pub(crate) fn input_stopped(&self, end: Mark, state: StateHash) {
+        *lock(&self.ended) = Some((end, state));
         self.wake();
     }
 
@@ -347,7 +348,7 @@ impl Replica {
         self.stop_input.store(stop, Ordering::Release);
     }
 
-    pub(super) fn take_ended(&self) -> Option<Mark> {
+    pub(super) fn take_ended(&self) -> Option<(Mark, StateHash)> {
         lock(&self.ended).take()
     }
 

@@ -440,3 +440,92 @@ fn a_node_does_not_lead_beside_one_that_leads_another_journal() {
     assert!(refused.contains("node-2 leads another journal"), "{refused}");
     venue.client("ALICE").round_trip(1, "AAPL");
 }
+
+/// Nothing that anyone is told shows this difference: one book of the standby has counted one refusal too many. Only what
+/// the books come to tells.
+#[test]
+fn a_switch_to_other_books_is_refused() {
+    let mut random = Random::seed_from_u64(seed());
+    let mut pair = Pair::new("disk+replica");
+    let mut parties = parties();
+    let mut venue = pair.lead(0);
+    let standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    trade(&venue, &mut parties, &mut random);
+    pair.wait_in_sync(0);
+    json(&["snapshot", "--json", "--data", &pair.data(1)]);
+    standby.kill();
+    let (true_state, planted_state) = plant(&pair.nodes[1].data());
+    let mut standby = pair.follow(1);
+    assert_eq!(pair.nodes[1].log_lines("begins with the snapshot at sequence").len(), 1);
+    pair.wait_in_sync(0);
+    trade(&venue, &mut parties, &mut random);
+    pair.wait_in_sync(0);
+    assert!(pair.status(1)["differs"].is_null(), "reports do not tell");
+
+    let refused = output(&["switch", "--data", &pair.data(0)]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("the standby will not lead"), "{said}");
+    // The two states are named; they differ by what was planted.
+    let states: Vec<u64> = said
+        .split(|c: char| !c.is_ascii_hexdigit())
+        .filter(|word| word.len() == 16)
+        .map(|word| u64::from_str_radix(word, 16).expect("hexadecimal"))
+        .collect();
+    let [ours, theirs] = states[..] else { panic!("{said}") };
+    assert_ne!(ours, theirs);
+    println!("planted {true_state:016x} to {planted_state:016x}; {said}");
+    // The one that led leads on, with everything; the other one says why it will not.
+    trade(&venue, &mut parties, &mut random);
+    hear(&parties, &venue);
+    let differs = text(&pair.status(1), "differs");
+    assert!(
+        differs.contains(&format!("{ours:016x}")) && differs.contains(&format!("{theirs:016x}")),
+        "{differs}"
+    );
+    let refused = output(&["switch", "--data", &pair.data(0)]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("as it says itself"), "{said}");
+    let refused = output(&["promote", "--force", "--data", &pair.data(1)]);
+    assert!(!refused.status.success());
+    // Its journal is as good as ever: without the planted snapshot it is a sound standby.
+    standby.kill();
+    for path in journal::snapshot::list(&pair.nodes[1].data()).expect("a directory") {
+        std::fs::remove_file(path).expect("removing");
+    }
+    standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    assert_eq!(json(&["switch", "--data", &pair.data(0)])["switched"], true);
+    standby.ready();
+    venue.line("deposed");
+    hear(&parties, &standby);
+}
+
+/// Makes the newest snapshot one of books in which the first has counted one refusal more, with everything that a
+/// snapshot is checked for. Gives the state that it had, and the one that it has.
+fn plant(data: &std::path::Path) -> (u64, u64) {
+    // docs/snapshot-format.md: two numbers, the instruments behind their count, the count of books, the first book.
+    const INSTRUMENTS: usize = 16;
+    const INSTRUMENT: usize = 56;
+    const BOOK: usize = INSTRUMENTS + 8 + INSTRUMENT * crate::venue::INSTRUMENTS.len() + 8;
+    const REFUSED: usize = BOOK + 56;
+    let cluster = journal::inspect::info(data).expect("a journal").cluster;
+    let path = journal::snapshot::list(data).expect("a directory").remove(0);
+    let (header, mut body) = journal::snapshot::read(&path, cluster, 1 << 30).expect("a good snapshot");
+    let number =
+        |body: &[u8], at: usize| u64::from_le_bytes(body[at..at + 8].try_into().expect("eight bytes"));
+    assert_eq!(number(&body, INSTRUMENTS), crate::venue::INSTRUMENTS.len() as u64);
+    let before = number(&body, REFUSED);
+    body[REFUSED..REFUSED + 8].copy_from_slice(&(before + 1).to_le_bytes());
+    // What the books then come to is found by asking: a snapshot whose header says otherwise is told what it should say.
+    let wrong = journal::snapshot::Header { state: 0, ..header };
+    journal::snapshot::write(data, &wrong, &body).expect("writing");
+    let said = output(&["journal", "verify", "--data", &data.display().to_string()]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let state = said.split("its books' state is ").nth(1).and_then(|rest| rest.split(' ').next());
+    let state = state.and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_else(|| panic!("{said}"));
+    let planted = journal::snapshot::Header { state, ..header };
+    journal::snapshot::write(data, &planted, &body).expect("writing");
+    assert_ne!(header.state, state);
+    (header.state, state)
+}
