@@ -20,6 +20,7 @@ use std::{
 use crossbeam_channel::{Receiver, bounded};
 use engine::runtime::{PinOutcome, pin_current_thread};
 use gateway::{Gateway, Users, Venue};
+use journal::Recovery;
 use log::warn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -215,34 +216,28 @@ impl<'a> Process<'a> {
     /// Recovers the directory, to lead with it. In a pair, in an epoch of its own; not when the other node leads.
     fn recover(&self, wake: &Arc<FrontWake>) -> Result<Option<(Recovered, Option<Leads>)>, String> {
         let (dir, config) = (&self.args.data, &self.choices.config);
-        let mut leads = None;
-        if let Some(node) = &self.node {
-            leads = Some(Leads { kept: KeptFile::read_before_opening(dir)?, ..Leads::of(node) });
-        }
+        let mut kept = self.node.as_ref().map(|_| KeptFile::read_before_opening(dir)).transpose()?;
         let opened = recovery::open(dir, config, config.ack, wake)?;
-        if let Some(leads) = &mut leads
-            && opened.found.cut.is_some()
-        {
-            leads.kept.doubt(dir)?;
+        if let (Some(node), Some(kept)) = (&self.node, &mut kept) {
+            if opened.found.cut.is_some() {
+                kept.doubt(dir)?;
+            }
+            if leader::other_leads(node, kept, &opened)? {
+                opened.appender.close().map_err(|error| format!("journal: {error}"))?;
+                return Ok(None);
+            }
         }
-        if let (Some(node), Some(leads)) = (&self.node, &leads)
-            && leader::other_leads(node, &leads.kept, &opened)?
-        {
-            opened.appender.close().map_err(|error| format!("journal: {error}"))?;
-            return Ok(None);
-        }
-        let recovered = recover(
-            opened,
-            config,
-            config.ack,
-            &how_to_run(&self.choices),
-            !self.args.no_snapshot,
-            wake,
-            |found| match (&mut leads, &self.node) {
-                (Some(leads), Some(node)) => leads.begin(node, found).map(Some),
-                _ => Ok(None),
-            },
-        )?;
+        let mut leads = None;
+        let begin_epoch = |found: &Recovery| {
+            let Some((node, kept)) = self.node.as_ref().zip(kept) else { return Ok(None) };
+            let begun = Leads::begin(kept, node, found)?;
+            let epoch = begun.epoch;
+            leads = Some(begun);
+            Ok(Some(epoch))
+        };
+        let how = how_to_run(&self.choices);
+        let use_snapshots = !self.args.no_snapshot;
+        let recovered = recover(opened, config, config.ack, &how, use_snapshots, wake, begin_epoch)?;
         Ok(Some((recovered, leads)))
     }
 

@@ -42,23 +42,12 @@ pub(super) struct Leads {
 }
 
 impl Leads {
-    pub(super) fn of(node: &Node) -> Self {
-        Self {
-            kept: KeptFile { kept: cluster::Kept::NEW, alone: false },
-            history: History::new(),
-            epoch: node.id().epoch_after(Epoch::NONE),
-            cancel_only: Duration::ZERO,
-            asked: None,
-            election: None,
-        }
-    }
-
     /// Takes the next epoch that is this node's, of a journal that has been opened, and promises it on the disk.
     ///
     /// # Errors
     /// When the node must not lead.
-    pub(super) fn begin(&mut self, node: &Node, found: &Recovery) -> Result<Epoch, String> {
-        if !self.kept.kept.complete {
+    pub(super) fn begin(mut kept: KeptFile, node: &Node, found: &Recovery) -> Result<Self, String> {
+        if !kept.kept.complete {
             return Err(format!(
                 "this node may lack what it has acknowledged, for its machine stopped without a clean close: start it as the \
                  standby of the other node, which has everything. If there is no other node any more, start it as a \
@@ -66,11 +55,11 @@ impl Leads {
                 node.data.display()
             ));
         }
-        self.history = history_of(found)?;
-        self.epoch = node.id().epoch_after(self.kept.kept.promised.max(self.history.last()));
-        self.kept.kept.promised = self.epoch;
-        self.kept.write(&node.data)?;
-        Ok(self.epoch)
+        let history = history_of(found)?;
+        let epoch = node.id().epoch_after(kept.kept.promised.max(history.last()));
+        kept.kept.promised = epoch;
+        kept.write(&node.data)?;
+        Ok(Self { kept, history, epoch, cancel_only: Duration::ZERO, asked: None, election: None })
     }
 }
 
