@@ -23,7 +23,8 @@ mod wire;
 
 use std::{net::SocketAddr, path::PathBuf, time::SystemTime};
 
-use cluster::NodeId;
+use cluster::{NodeId, history::History};
+use journal::Recovery;
 use link::{Identity, identity::Files};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -86,4 +87,10 @@ impl Node {
 /// The name in a node's certificate.
 pub(crate) fn name_of(number: u8) -> String {
     format!("node-{number}")
+}
+
+/// The epochs of a journal that has been opened.
+pub(crate) fn history_of(found: &Recovery) -> Result<History, String> {
+    let history = History::from_starts(found.epochs.iter().copied()).map_err(|error| error.to_string())?;
+    Ok(if found.begins_within { history.beginning_within() } else { history })
 }

@@ -19,7 +19,7 @@ use crate::{
         asking::{self, Answer},
         control::{Asked, Control},
         electing::Election,
-        following::history_of,
+        history_of,
         kept::KeptFile,
         leading::Leading,
         replica::{LeadOf, Replica},
