@@ -282,6 +282,7 @@ impl Driver {
                         self.machine.created(open.appender.mark());
                     }
                 }
+                Action::Truncate { to } if !self.can_begin_at(to) => self.start_over(to)?,
                 Action::Truncate { to } => {
                     let end = self.truncate(to)?;
                     self.machine.truncated(end);

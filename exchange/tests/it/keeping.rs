@@ -32,10 +32,10 @@ fn snapshot(data: &Path) {
     json(&["snapshot", "--json", "--data", &data.display().to_string()]);
 }
 
-/// Trades until the journal has so many segments more.
-fn fill(segments: u64, data: &Path, venue: &Venue, parties: &mut [Party], random: &mut Random) {
-    // Of 1 MiB each.
-    let end = journal::inspect::info(data).expect("a journal").end.0 + (segments << 20);
+/// Trades until the journal has a segment more.
+fn fill(data: &Path, venue: &Venue, parties: &mut [Party], random: &mut Random) {
+    // Of 1 MiB, and a little, so that a snapshot at the end lies behind a segment's.
+    let end = journal::inspect::info(data).expect("a journal").end.0 + (1 << 20) + (1 << 16);
     while journal::inspect::info(data).expect("a journal").end.0 < end {
         trade(venue, parties, random);
     }
@@ -68,7 +68,7 @@ fn old_segments_go_into_the_archive_whenever_it_is_killed() {
     let mut venue = home.start();
     let mut begun = Position(0);
     for round in 0..5 {
-        fill(2, &home.data(), &venue, &mut parties, &mut random);
+        fill(&home.data(), &venue, &mut parties, &mut random);
         snapshot(&home.data());
         if random.random_bool(0.7) {
             // Somewhere on the way, or when all is done.
@@ -100,11 +100,11 @@ fn old_segments_go_into_the_archive_whenever_it_is_killed() {
 #[test]
 fn without_being_asked_nothing_goes() {
     let mut random = Random::seed_from_u64(seed());
-    let home = Home::new(Settings { segment_mib: 1, snapshot_mib: 1, ..Settings::default() });
+    let home = Home::new(Settings { segment_mib: 1, ..Settings::default() });
     let mut parties = parties();
     let venue = home.start();
     for _ in 0..2 {
-        fill(2, &home.data(), &venue, &mut parties, &mut random);
+        fill(&home.data(), &venue, &mut parties, &mut random);
         snapshot(&home.data());
     }
     // Longer than it takes to look.
@@ -128,7 +128,7 @@ fn in_a_pair_segments_stay_until_the_standby_has_them() {
         assert_eq!(begin(&first), Position(0));
     };
     for _ in 0..2 {
-        fill(2, &first, &venue, &mut parties, &mut random);
+        fill(&first, &venue, &mut parties, &mut random);
         snapshot(&first);
     }
     held(&pair, 1);
@@ -140,7 +140,7 @@ fn in_a_pair_segments_stay_until_the_standby_has_them() {
     // Nobody needs those of the standby either, once it has snapshots of its own.
     assert_eq!(begin(&second), Position(0));
     for _ in 0..2 {
-        fill(2, &first, &venue, &mut parties, &mut random);
+        fill(&first, &venue, &mut parties, &mut random);
         pair.wait_in_sync(0);
         eventually("it has them", || {
             let end = |data: &Path| journal::inspect::info(data).expect("a journal").end;
@@ -153,8 +153,8 @@ fn in_a_pair_segments_stay_until_the_standby_has_them() {
     standby.kill();
     eventually("it is missed", || pair.status(0)["standby"].is_null());
     let had = journal::inspect::info(&second).expect("a journal").end;
-    for _ in 0..3 {
-        fill(2, &first, &venue, &mut parties, &mut random);
+    for _ in 0..2 {
+        fill(&first, &venue, &mut parties, &mut random);
         snapshot(&first);
     }
     eventually("it is held", || pair.nodes[0].log_lines("are kept for the other node").len() == 2);
@@ -196,10 +196,10 @@ fn a_standby_that_is_gone_for_good_holds_back_no_more_than_was_said() {
     let mut parties = parties();
     let venue = pair.lead(0);
     for _ in 0..2 {
-        fill(2, &first, &venue, &mut parties, &mut random);
+        fill(&first, &venue, &mut parties, &mut random);
         snapshot(&first);
     }
-    fill(2, &first, &venue, &mut parties, &mut random);
+    fill(&first, &venue, &mut parties, &mut random);
     eventually("segments go", || begin(&first) > Position(0));
     // When it comes after all, it begins with a snapshot.
     let standby = pair.follow(1);
@@ -227,7 +227,7 @@ fn a_standby_takes_snapshots_by_itself_and_the_leader_may_leave_them_to_it() {
     let mut standby = pair.follow(1);
     let venue = pair.lead(0);
     pair.wait_in_sync(0);
-    fill(2, &first, &venue, &mut parties, &mut random);
+    fill(&first, &venue, &mut parties, &mut random);
     eventually("the standby has taken one", || snapshots(&second) == 1);
     assert_eq!(snapshots(&first), 0);
     // It starts again from there, and the leader takes one when it is alone.
@@ -246,4 +246,47 @@ fn a_standby_takes_snapshots_by_itself_and_the_leader_may_leave_them_to_it() {
     }
     let state = standby.stop_state();
     assert_eq!(pair.nodes[1].replay(2)["state"], state);
+}
+
+/// It acknowledged alone, removed what a start did not need, and another leads on from where it was long ago.
+#[test]
+fn a_node_that_cannot_be_cut_as_far_back_as_it_must_begins_anew() {
+    let mut random = Random::seed_from_u64(seed());
+    let mut pair = Pair::new("disk");
+    for node in &mut pair.nodes {
+        node.settings.journal = format!("{RETAIN}retain_absent_mib = 1\n");
+    }
+    let (first, second) = (pair.nodes[0].data(), pair.nodes[1].data());
+    let mut parties = parties();
+    let venue = pair.lead(0);
+    let standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    trade(&venue, &mut parties, &mut random);
+    standby.kill();
+    eventually("it is missed", || pair.status(0)["standby"].is_null());
+    for _ in 0..2 {
+        fill(&first, &venue, &mut parties, &mut random);
+        snapshot(&first);
+    }
+    fill(&first, &venue, &mut parties, &mut random);
+    eventually("segments go", || begin(&first) > Position(0));
+    venue.kill();
+    let mut leader = pair.follow(1);
+    json(&["promote", "--force", "--data", &second.display().to_string()]);
+    leader.ready();
+    eventually("clients may order again", || {
+        !pair.nodes[1].log_lines("new orders are taken from now on").is_empty()
+    });
+    leader.client("CAROL").round_trip(1, "AAPL");
+    let follower = pair.follow(0);
+    pair.wait_in_sync(1);
+    assert_eq!(pair.nodes[0].log_lines("this node begins anew").len(), 1);
+    // What it alone had is kept.
+    let kept = fs::read_dir(first.join("archive")).expect("an archive");
+    let kept: Vec<_> = kept.map(|entry| entry.expect("an entry").path()).collect();
+    assert!(kept.len() == 1 && snapshots(&kept[0]) == 2 && begin(&kept[0]) > Position(0), "{kept:?}");
+    let stopped = leader.stop();
+    eventually("it has all", || pair.status(0)["last_sequence"] == stopped["last_sequence"]);
+    follower.stop();
+    assert_eq!(pair.nodes[0].replay(2)["state"], text(&stopped, "state"));
 }

@@ -203,6 +203,29 @@ impl Driver {
         }
     }
 
+    /// Whether there would be something to begin with if the journal ended at `to`: its own beginning, or a snapshot. Old
+    /// segments that nobody needed at the time may be gone.
+    pub(super) fn can_begin_at(&self, to: Mark) -> bool {
+        let first = journal::first_position(&self.dir).unwrap_or(Position(0));
+        let snapshots = journal::snapshot::list(&self.dir).unwrap_or_default();
+        let mut places = snapshots.iter().filter_map(|path| journal::snapshot::position_of(path));
+        first == Position(0) || places.any(|place| first <= place && place <= to.position)
+    }
+
+    /// Puts the journal away, which cannot be cut at `to`, and begins anew as a node that has none.
+    pub(super) fn start_over(&mut self, to: Mark) -> Result<(), String> {
+        warn!(
+            "the journal would have to be cut at position {}, and its older segments and snapshots are gone: this node \
+             begins anew with a copy of the other one's",
+            to.position
+        );
+        self.close_link();
+        self.close_journal()?;
+        put_away(&self.dir, &format!("not-cut-at-{:020}", to.position.0))?;
+        self.machine = Standby::new(self.of.settings, self.of.node.id(), None, self.kept.kept);
+        Ok(())
+    }
+
     /// Cuts the journal, and goes to its new end. `None` when the mark is not this journal's: nothing is changed then.
     pub(super) fn truncate(&mut self, to: Mark) -> Result<Option<Mark>, String> {
         if self.journal.is_none() {
