@@ -221,6 +221,10 @@ impl Driver {
             {
                 open.say_differs(why);
             }
+            if self.journal.as_ref().is_some_and(|open| open.differs.is_some()) {
+                // What is there says how that came about: no snapshot of such books, and nothing is removed.
+                self.keeper = None;
+            }
         }
     }
 
