@@ -42,7 +42,7 @@ use crate::{
     balance_events::{EventFile, Stamped},
     books::HowToRun,
     cli, config,
-    front::{DayEnd, Front, Outside, Requests},
+    front::{DayEnd, Front, Input, Outside, Requests},
     keeping::Keeping,
     recovery::{self, Recovered, recover},
     replication::{Node, electing::Coordinator, kept::KeptFile},
@@ -453,7 +453,7 @@ fn assemble(
         outside,
         replica: None,
         cancel_only_until: None,
-        input_stopped: false,
+        input: Input::Taken,
     };
     Ok((front, address))
 }

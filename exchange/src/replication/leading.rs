@@ -83,6 +83,8 @@ struct Driver {
     snapshot: Option<File>,
     /// Who waits for a switch.
     switching: Option<Asked>,
+    /// Who waited for one that was called off, and why it was.
+    called_off: Option<(Asked, String)>,
     in_sync_said: bool,
 }
 
@@ -123,6 +125,7 @@ impl Leading {
             wanted_mark: None,
             snapshot: None,
             switching: None,
+            called_off: None,
             in_sync_said: false,
         };
         let thread = std::thread::Builder::new()
@@ -178,6 +181,9 @@ impl Driver {
         if let Some((mark, state)) = self.replica.take_ended() {
             self.machine.stopped(mark, state.0);
         }
+        if let Some((asked, why)) = self.called_off.take_if(|_| !self.replica.input_is_stopped()) {
+            asked.refused(&why);
+        }
         self.hear_wishes();
         more |= self.ship();
         self.machine.tick(boot_nanos());
@@ -227,20 +233,22 @@ impl Driver {
                     }
                 }
                 Action::StopInput => {
-                    self.replica.set_stop_input(true);
+                    self.replica.stop_input();
                     self.wake.call();
                 }
                 Action::ResumeInput { why } => {
                     warn!("replication: {why}");
-                    self.replica.set_stop_input(false);
+                    self.replica.resume_input();
                     self.wake.call();
-                    if let Some(asked) = self.switching.take() {
-                        asked.refused(&why.to_string());
-                    }
+                    // Whoever asked hears of it when clients can come again.
+                    self.called_off = self.switching.take().map(|asked| (asked, why.to_string()));
                 }
                 Action::StepDown { epoch } => {
                     warn!("replication: epoch {epoch} has begun elsewhere: this node leads no more");
                     self.replica.depose(epoch.0);
+                    if let Some((asked, why)) = self.called_off.take() {
+                        asked.refused(&why);
+                    }
                     if let Some(asked) = self.switching.take() {
                         asked.done(json!({ "switched": true, "epoch": epoch.0 }));
                     }

@@ -78,8 +78,13 @@ pub(crate) struct Replica {
     /// Up to where the front has released.
     released: AtomicU64,
     /// The front shall take no more input, commit what is under way, and say where that ends.
-    stop_input: AtomicBool,
-    ended: Mutex<Option<(Mark, StateHash)>>,
+    /// The number of the switch for it; 0 for none.
+    stop_input: AtomicU32,
+    /// Switches so far.
+    switches: AtomicU32,
+    /// The front takes none.
+    input_is_stopped: AtomicBool,
+    ended: Mutex<Option<(u32, Mark, StateHash)>>,
     /// A higher epoch: this node leads no more.
     deposed: AtomicU32,
     stop: AtomicBool,
@@ -106,7 +111,9 @@ impl Replica {
             mode: AtomicU8::new(if alone { ALONE } else { REPLICATED }),
             ack_until_nanos: AtomicU64::new(if elected { 0 } else { u64::MAX }),
             released: AtomicU64::new(0),
-            stop_input: AtomicBool::new(false),
+            stop_input: AtomicU32::new(0),
+            switches: AtomicU32::new(0),
+            input_is_stopped: AtomicBool::new(false),
             ended: Mutex::new(None),
             deposed: AtomicU32::new(0),
             stop: AtomicBool::new(false),
@@ -216,13 +223,20 @@ impl Replica {
 
     /// Whether input is to be stopped, for a switch.
     #[inline]
-    pub(crate) fn wants_input_stopped(&self) -> bool {
-        self.stop_input.load(Ordering::Acquire)
+    pub(crate) fn wants_input_stopped(&self) -> Option<u32> {
+        let switch = self.stop_input.load(Ordering::Acquire);
+        (switch != 0).then_some(switch)
+    }
+
+    /// Input is not taken any more, or again.
+    pub(crate) fn input_is_taken(&self, is_taken: bool) {
+        self.input_is_stopped.store(!is_taken, Ordering::Release);
+        self.wake();
     }
 
     /// Input is stopped, and everything is committed up to here, where the books come to `state`.
-    pub(crate) fn input_stopped(&self, end: Mark, state: StateHash) {
-        *lock(&self.ended) = Some((end, state));
+    pub(crate) fn input_stopped(&self, switch: u32, end: Mark, state: StateHash) {
+        *lock(&self.ended) = Some((switch, end, state));
         self.wake();
     }
 
@@ -343,13 +357,27 @@ impl Replica {
         Position(self.released.load(Ordering::Acquire))
     }
 
-    pub(super) fn set_stop_input(&self, stop: bool) {
-        *lock(&self.ended) = None;
-        self.stop_input.store(stop, Ordering::Release);
+    /// No more input shall be taken, for a switch that begins now.
+    pub(super) fn stop_input(&self) {
+        let switch = self.switches.fetch_add(1, Ordering::Relaxed) + 1;
+        self.stop_input.store(switch, Ordering::Release);
     }
 
+    /// Input shall be taken again.
+    pub(super) fn resume_input(&self) {
+        self.stop_input.store(0, Ordering::Release);
+    }
+
+    /// Whether the front takes none.
+    pub(super) fn input_is_stopped(&self) -> bool {
+        self.input_is_stopped.load(Ordering::Acquire)
+    }
+
+    /// Where what had been taken ends, as the front has said for the switch that is under way, and what its books come to.
     pub(super) fn take_ended(&self) -> Option<(Mark, StateHash)> {
-        lock(&self.ended).take()
+        let (switch, end, state) = lock(&self.ended).take()?;
+        // What was said for an earlier one is not so any more.
+        (self.stop_input.load(Ordering::Acquire) == switch).then_some((end, state))
     }
 
     pub(super) fn depose(&self, epoch: u32) {
@@ -444,6 +472,28 @@ mod tests {
         // What this disk alone answers for needs nobody.
         let disk = Replica::new(LeadOf { policy: Policy::Disk, ..OF }, 500, false, false, mark(0));
         assert_eq!(disk.status().acks, Some(Acks::Kept));
+    }
+
+    #[test]
+    fn what_is_said_of_a_switch_that_was_called_off_is_not_taken_for_the_next() {
+        let replica = Replica::new(OF, 500, false, false, mark(0));
+        assert_eq!(replica.wants_input_stopped(), None);
+        replica.stop_input();
+        let first = replica.wants_input_stopped().unwrap();
+        replica.input_is_taken(false);
+        replica.resume_input();
+        assert_eq!((replica.wants_input_stopped(), replica.input_is_stopped()), (None, true));
+        replica.stop_input();
+        let second = replica.wants_input_stopped().unwrap();
+        assert_ne!(first, second);
+        replica.input_stopped(first, mark(100), StateHash(1));
+        assert_eq!(replica.take_ended(), None);
+        replica.input_stopped(second, mark(200), StateHash(2));
+        assert_eq!(replica.take_ended(), Some((mark(200), StateHash(2))));
+        assert_eq!(replica.take_ended(), None, "once");
+        replica.resume_input();
+        replica.input_is_taken(true);
+        assert!(!replica.input_is_stopped());
     }
 
     #[test]

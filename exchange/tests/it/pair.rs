@@ -495,7 +495,16 @@ fn a_switch_to_other_books_is_refused() {
     }
     standby = pair.follow(1);
     pair.wait_in_sync(0);
-    assert_eq!(json(&["switch", "--data", &pair.data(0)])["switched"], true);
+    let switched = output(&["switch", "--data", &pair.data(0)]);
+    let said = String::from_utf8_lossy(&switched.stderr);
+    assert!(
+        switched.status.success(),
+        "{said}; node 1:\n{}\nnode 2:\n{}\n{} {}",
+        pair.nodes[0].log(),
+        pair.nodes[1].log(),
+        pair.status(0),
+        pair.status(1)
+    );
     standby.ready();
     venue.line("deposed");
     hear(&parties, &standby);
