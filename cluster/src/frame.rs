@@ -19,7 +19,7 @@ use crate::NodeId;
 use crate::history::History;
 
 /// The version of these messages. A hello of another version is answered by a refusal.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes of length, kind and zeros.
 pub const HEADER_BYTES: usize = 8;
@@ -72,6 +72,15 @@ pub enum Message<'a> {
         epoch: Epoch,
         /// What is on the standby's disk.
         durable: Position,
+    },
+    /// Primary to standby: the journal ends here for a switch; what do your books come to?
+    Compare(Compare),
+    /// Standby to primary: what its books come to there.
+    Compared {
+        /// The primary's epoch.
+        epoch: Epoch,
+        /// The hash of its books; `None` when it knows that they are not those of the journal.
+        state: Option<u64>,
     },
     /// Primary to standby: lead from here on. The primary has promised `next` itself before it sends this.
     HandOver(HandOver),
@@ -196,6 +205,17 @@ pub struct Heartbeat {
     pub sent_nanos: u64,
 }
 
+/// Whether both nodes hold the same books, before one hands over to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compare {
+    /// The primary's epoch.
+    pub epoch: Epoch,
+    /// Where both stand still.
+    pub at: Mark,
+    /// The hash of the primary's books there.
+    pub state: u64,
+}
+
 /// The end of a planned switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandOver {
@@ -309,6 +329,8 @@ impl Message<'_> {
             Self::Heartbeat(_) => "heartbeat",
             Self::Prepare { .. } => "prepare",
             Self::Ready { .. } => "ready",
+            Self::Compare(_) => "compare",
+            Self::Compared { .. } => "compared",
             Self::HandOver(_) => "hand-over",
             Self::Taken { .. } => "taken",
             Self::Refused(_) => "refused",
@@ -395,6 +417,18 @@ impl Message<'_> {
                 out.u64(durable.0);
                 Kind::Ready
             }
+            Self::Compare(compare) => {
+                out.epoch(compare.epoch);
+                out.mark(compare.at);
+                out.u64(compare.state);
+                Kind::Compare
+            }
+            Self::Compared { epoch, state } => {
+                out.u32(epoch.0);
+                out.u32(u32::from(state.is_some()));
+                out.u64(state.unwrap_or(0));
+                Kind::Compared
+            }
             Self::HandOver(switch) => {
                 out.u32(switch.epoch.0);
                 out.u32(switch.next.0);
@@ -426,6 +460,8 @@ impl Message<'_> {
             Self::Heartbeat(heartbeat) => Message::Heartbeat(heartbeat),
             Self::Prepare { epoch } => Message::Prepare { epoch },
             Self::Ready { epoch, durable } => Message::Ready { epoch, durable },
+            Self::Compare(compare) => Message::Compare(compare),
+            Self::Compared { epoch, state } => Message::Compared { epoch, state },
             Self::HandOver(switch) => Message::HandOver(switch),
             Self::Taken { epoch } => Message::Taken { epoch },
             Self::Refused(Refused { reason, promised, text }) => {
@@ -565,6 +601,20 @@ fn decode_fields(kind: Kind, bytes: &[u8]) -> Result<Message<'_>, FrameError> {
             }
             Message::HandOver(HandOver { epoch, next, at: from.mark()? })
         }
+        Kind::Compare => {
+            Message::Compare(Compare { epoch: from.epoch()?, at: from.mark()?, state: from.u64()? })
+        }
+        Kind::Compared => {
+            let epoch = Epoch(from.u32()?);
+            let (flags, state) = (from.u32()?, from.u64()?);
+            let state = match flags {
+                0 if state == 0 => None,
+                0 => return Err(FrameError::Value { field: "absent state", value: state }),
+                1 => Some(state),
+                other => return Err(FrameError::Value { field: "compared flags", value: other.into() }),
+            };
+            Message::Compared { epoch, state }
+        }
         Kind::Taken => Message::Taken { epoch: from.epoch()? },
         Kind::Refused => {
             let code = from.u32()?;
@@ -614,6 +664,8 @@ enum Kind {
     HandOver = 9,
     Taken = 10,
     Refused = 11,
+    Compare = 12,
+    Compared = 13,
 }
 
 impl Kind {
@@ -630,6 +682,8 @@ impl Kind {
             9 => Self::HandOver,
             10 => Self::Taken,
             11 => Self::Refused,
+            12 => Self::Compare,
+            13 => Self::Compared,
             _ => return None,
         })
     }
@@ -640,11 +694,11 @@ impl Kind {
             // Without their histories.
             Self::Hello => (72, History::MAX * ENTRY),
             Self::Welcome => (WELCOME_FIELDS, History::MAX * ENTRY),
-            Self::Ack | Self::Heartbeat => (32, 0),
+            Self::Ack | Self::Heartbeat | Self::Compare => (32, 0),
             // Batches and pieces are never empty.
             Self::Batch | Self::SnapshotPiece => (17, if bytes_max == 0 { 0 } else { bytes_max - 1 }),
             Self::Prepare | Self::Taken => (8, 0),
-            Self::Ready => (16, 0),
+            Self::Ready | Self::Compared => (16, 0),
             Self::HandOver => (24, 0),
             Self::Refused => (8, TEXT_BYTES_MAX),
         };
@@ -686,9 +740,10 @@ impl Writer<'_> {
     /// Their number, then the entries.
     fn history(&mut self, history: &History) {
         self.u32(history.starts().len() as u32);
-        for start in history.starts() {
+        for (place, start) in history.starts().iter().enumerate() {
             self.u64(start.position.0);
-            self.epoch(start.epoch);
+            self.u32(start.epoch.0);
+            self.u32(u32::from(place == 0 && history.begins_within()));
         }
     }
 }
@@ -749,14 +804,22 @@ impl<'a> Reader<'a> {
             return Err(FrameError::Value { field: "number of epochs", value: count.into() });
         }
         let mut history = History::new();
-        for _ in 0..count {
+        let mut begins_within = false;
+        for place in 0..count {
             let position = self.position("position of an epoch")?;
-            let epoch = self.epoch()?;
+            let epoch = Epoch(self.u32()?);
+            match self.u32()? {
+                0 => {}
+                1 if place == 0 => begins_within = true,
+                value => {
+                    return Err(FrameError::Value { field: "flags of an epoch", value: value.into() });
+                }
+            }
             history
                 .begin(EpochStart { epoch, position })
                 .map_err(|_| FrameError::Value { field: "epoch out of order", value: epoch.0.into() })?;
         }
-        Ok(history)
+        Ok(if begins_within { history.beginning_within() } else { history })
     }
 
     fn rest(&mut self) -> &'a [u8] {

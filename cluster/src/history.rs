@@ -19,12 +19,15 @@
 use domain::{Epoch, EpochStart, Position};
 
 /// The newest epochs of a log, with the exact place where each begins. Older ones fall out; what stands before the
-/// first entry is of an epoch that is not told.
+/// first entry is of an epoch that is not told. Of a log whose beginning is gone the first entry may be the first record
+/// that is there of an epoch that began before it: it still says which primary wrote from there on.
 ///
 /// Invariant: at most [`History::MAX`] entries; epochs and positions strictly increase.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     starts: Vec<EpochStart>,
+    /// The first entry's epoch may have begun before its position. Never without an entry.
+    begins_within: bool,
 }
 
 /// Why an epoch does not fit behind the others.
@@ -71,7 +74,7 @@ impl History {
     /// Of a journal in which nothing has been written.
     #[must_use]
     pub const fn new() -> Self {
-        Self { starts: Vec::new() }
+        Self { starts: Vec::new(), begins_within: false }
     }
 
     /// From entries, oldest first; the newest [`MAX`](Self::MAX) are kept.
@@ -84,6 +87,19 @@ impl History {
             history.begin(start)?;
         }
         Ok(history)
+    }
+
+    /// The same of a log whose beginning is gone: the first entry's epoch may have begun before its position.
+    #[must_use]
+    pub fn beginning_within(mut self) -> Self {
+        self.begins_within = !self.starts.is_empty();
+        self
+    }
+
+    /// Whether the first entry's epoch may have begun before its position.
+    #[must_use]
+    pub const fn begins_within(&self) -> bool {
+        self.begins_within
     }
 
     /// The entries, oldest first.
@@ -110,6 +126,7 @@ impl History {
         }
         if self.starts.len() == Self::MAX {
             self.starts.remove(0);
+            self.begins_within = false;
         }
         self.starts.push(next);
         Ok(())
@@ -118,6 +135,7 @@ impl History {
     /// The log has been cut: what begins at or behind `end` was never.
     pub fn truncate(&mut self, end: Position) {
         self.starts.retain(|start| start.position < end);
+        self.begins_within &= !self.starts.is_empty();
     }
 
     /// Up to where a log with this history that ends at `our_end` and one with `theirs` that ends at `their_end`
@@ -138,7 +156,14 @@ impl History {
         let mut common = None;
         for ours in &self.starts {
             let Some(there) = theirs.starts.iter().find(|start| start.epoch == ours.epoch) else { continue };
-            if there.position != ours.position {
+            // An epoch that is there from its start cannot begin behind a record of it.
+            let agree = match (self.is_start(ours), theirs.is_start(there)) {
+                (true, true) => ours.position == there.position,
+                (true, false) => ours.position <= there.position,
+                (false, true) => there.position <= ours.position,
+                (false, false) => true,
+            };
+            if !agree {
                 return Err(Divergence::Contradiction {
                     epoch: ours.epoch,
                     ours: ours.position,
@@ -157,6 +182,11 @@ impl History {
             });
         };
         Ok(self.end_of(epoch, our_end).min(theirs.end_of(epoch, their_end)))
+    }
+
+    /// Whether an entry is where its epoch begins, and not only where the log does.
+    fn is_start(&self, entry: &EpochStart) -> bool {
+        !(self.begins_within && self.starts.first() == Some(entry))
     }
 
     /// Where the log leaves an epoch: where the next begins, or its end.
@@ -212,6 +242,49 @@ mod tests {
             found,
             Err(Divergence::Contradiction { epoch: Epoch(2), ours: Position(300), theirs: Position(400) })
         );
+    }
+
+    #[test]
+    fn a_log_that_begins_within_an_epoch_is_known_by_it() {
+        let common = |ours: &History, our_end: u64, theirs: &History, their_end: u64| {
+            let found = ours.common_prefix(Position(our_end), theirs, Position(their_end));
+            assert_eq!(found, theirs.common_prefix(Position(their_end), ours, Position(our_end)));
+            found.map(|position| position.0)
+        };
+        // Both are in epoch 1, whose start one of them, or both, have let go of.
+        let (whole, cut) = (history(&[(1, 0)]), history(&[(1, 800)]).beginning_within());
+        assert_eq!(common(&whole, 2_000, &cut, 1_500), Ok(1_500));
+        assert_eq!(common(&history(&[(1, 400)]).beginning_within(), 2_000, &cut, 1_500), Ok(1_500));
+        // A successor took over meanwhile, and the cut log has written on.
+        assert_eq!(common(&history(&[(1, 0), (2, 1_200)]), 2_000, &cut, 1_500), Ok(1_200));
+        let both = history(&[(1, 400), (2, 1_200)]).beginning_within();
+        assert_eq!(
+            common(&both, 2_000, &history(&[(1, 400), (3, 1_400)]).beginning_within(), 1_500),
+            Ok(1_200)
+        );
+        // A start behind a record of its epoch is none.
+        assert!(history(&[(1, 808)]).common_prefix(Position(2_000), &cut, Position(1_500)).is_err());
+        let later = history(&[(2, 1_200)]);
+        assert_eq!(common(&later, 2_000, &history(&[(2, 1_300)]).beginning_within(), 1_500), Ok(1_500));
+        assert!(later.common_prefix(Position(2_000), &cut, Position(1_500)).is_err(), "nothing in common");
+    }
+
+    #[test]
+    fn what_falls_out_or_is_cut_off_takes_the_doubt_with_it() {
+        let mut history = history(&[(1, 800), (2, 900)]).beginning_within();
+        assert!(history.begins_within());
+        history.truncate(Position(900));
+        assert!(history.begins_within());
+        history.truncate(Position(800));
+        assert_eq!(history, History::new());
+        assert_eq!(History::new().beginning_within(), History::new());
+        let mut history = self::history(&[(1, 800)]).beginning_within();
+        for n in 2..=History::MAX as u32 + 1 {
+            history
+                .begin(EpochStart { epoch: Epoch(n), position: Position(800 + u64::from(n)) })
+                .expect("in order");
+        }
+        assert!(!history.begins_within());
     }
 
     #[test]

@@ -12,8 +12,9 @@
 //! 6. **Silence** of `silence_nanos` closes the link.
 //!
 //! A planned switch: [`hand_over`](Primary::hand_over) sends *prepare*; the standby syncs and says *ready*; input is
-//! stopped ([`Action::StopInput`]) and the journal ended with a last commit ([`stopped`](Primary::stopped)); once the
-//! standby has all of it on disk, this node promises the next epoch itself ([`Action::Keep`]), so that it can never lead
+//! stopped ([`Action::StopInput`]) and the journal ended with a last commit ([`stopped`](Primary::stopped)); both nodes
+//! stand still there, and the standby is asked what its books come to (*compare*); once it has said the same as ours and
+//! has all of the journal on disk, this node promises the next epoch itself ([`Action::Keep`]), so that it can never lead
 //! in this one again, and only then sends *hand-over*.
 
 use std::borrow::Cow;
@@ -22,7 +23,7 @@ use std::collections::VecDeque;
 use domain::{ClusterId, Epoch, Mark, Position};
 
 use crate::NodeId;
-use crate::frame::{Ack, HandOver, Heartbeat, Hello, Message, Reason, Refused, Start, Welcome};
+use crate::frame::{Ack, Compare, HandOver, Heartbeat, Hello, Message, Reason, Refused, Start, Welcome};
 use crate::gate::Remote;
 use crate::history::{Divergence, History};
 
@@ -100,8 +101,11 @@ pub enum Action {
     },
     /// Take no more input, let everything in flight be numbered and committed, and call [`Primary::stopped`].
     StopInput,
-    /// The planned switch is off: take input again.
-    ResumeInput,
+    /// The planned switch is off: take input again, if it was stopped.
+    ResumeInput {
+        /// Why.
+        why: CalledOff,
+    },
     /// Stop acknowledging now and for good in this epoch; go on as a standby.
     StepDown {
         /// The higher epoch that was heard of.
@@ -138,6 +142,33 @@ pub struct Snapshot {
     pub from: Mark,
     /// Its bytes.
     pub length: u64,
+}
+
+/// Why a planned switch did not happen. This node leads on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CalledOff {
+    /// It took longer than `hand_over_nanos`.
+    #[error("the switch took too long and was called off")]
+    TooLong,
+    /// The standby's link went down.
+    #[error("the standby's link was lost, and the switch called off")]
+    LinkLost,
+    /// The standby's books come to something else than the ones here, at the same place of the same journal.
+    #[error(
+        "at position {at} the books here have the state {ours:016x} and those of the standby {theirs:016x}: the switch was \
+         called off, and the standby will not lead"
+    )]
+    Differs {
+        /// Where.
+        at: Position,
+        /// The hash of the books here.
+        ours: u64,
+        /// The hash of the standby's.
+        theirs: u64,
+    },
+    /// The standby has found before that its books are not those of the journal.
+    #[error("the standby's books are not those of the journal, as it says itself: the switch was called off")]
+    Unfit,
 }
 
 /// Why a planned switch cannot begin.
@@ -228,10 +259,14 @@ enum Switch {
     Stopping {
         since_nanos: u64,
     },
-    /// The journal has ended; the standby gets the rest.
+    /// The journal has ended; the standby gets the rest, and is asked what its books come to.
     Draining {
         since_nanos: u64,
         end: Mark,
+        /// Of the books here.
+        state: u64,
+        /// The standby's books come to the same.
+        is_same: bool,
     },
     /// Our own promise is being written.
     Promising {
@@ -398,6 +433,7 @@ impl Primary {
                     self.actions.push_back(Action::StopInput);
                 }
             }
+            Message::Compared { epoch, state } if *epoch == self.me.epoch => self.on_compared(*state),
             Message::Taken { epoch } if *epoch > self.me.epoch => self.depose(*epoch),
             Message::Refused(refused) => {
                 if refused.promised > self.me.epoch {
@@ -535,12 +571,12 @@ impl Primary {
         Ok(())
     }
 
-    /// Input has been stopped for a switch, and `end` is where the journal ends. Reports up to there may still be
-    /// released as the gate allows.
-    pub fn stopped(&mut self, end: Mark) {
+    /// Input has been stopped for a switch, `end` is where the journal ends, and `state` the hash of the books there.
+    /// Reports up to there may still be released as the gate allows.
+    pub fn stopped(&mut self, end: Mark, state: u64) {
         if let Switch::Stopping { since_nanos } = self.switch {
-            self.switch = Switch::Draining { since_nanos, end };
-            self.go_on_with_switch();
+            self.switch = Switch::Draining { since_nanos, end, state, is_same: false };
+            self.send(Message::Compare(Compare { epoch: self.me.epoch, at: end, state }));
         }
     }
 
@@ -695,9 +731,28 @@ impl Primary {
         }
     }
 
+    /// What the standby's books come to where the journal ends; an answer that is too late is none.
+    fn on_compared(&mut self, theirs: Option<u64>) {
+        let Switch::Draining { end, state, is_same, .. } = &mut self.switch else { return };
+        let (at, ours) = (end.position, *state);
+        match theirs {
+            Some(theirs) if theirs == ours => {
+                *is_same = true;
+                self.go_on_with_switch();
+            }
+            Some(theirs) => self.call_off(CalledOff::Differs { at, ours, theirs }),
+            None => self.call_off(CalledOff::Unfit),
+        }
+    }
+
+    fn call_off(&mut self, why: CalledOff) {
+        self.switch = Switch::No;
+        self.actions.push_back(Action::ResumeInput { why });
+    }
+
     /// The next step of a switch, if its condition has come about.
     fn go_on_with_switch(&mut self) {
-        let Switch::Draining { end, .. } = self.switch else { return };
+        let Switch::Draining { end, is_same: true, .. } = self.switch else { return };
         let Link::Streaming(stream) = &self.link else { return };
         if stream.durable >= end.position {
             let next = stream.standby.epoch_after(self.me.epoch);
@@ -712,13 +767,10 @@ impl Primary {
             Switch::Preparing { since_nanos }
             | Switch::Stopping { since_nanos }
             | Switch::Draining { since_nanos, .. } => {
-                if now_nanos.saturating_sub(since_nanos) > self.settings.hand_over_nanos
-                    || matches!(self.link, Link::Down)
-                {
-                    if !matches!(self.switch, Switch::Preparing { .. }) {
-                        self.actions.push_back(Action::ResumeInput);
-                    }
-                    self.switch = Switch::No;
+                if matches!(self.link, Link::Down) {
+                    self.call_off(CalledOff::LinkLost);
+                } else if now_nanos.saturating_sub(since_nanos) > self.settings.hand_over_nanos {
+                    self.call_off(CalledOff::TooLong);
                 }
             }
             // It cannot be taken back. Whether the standby leads is for it, or for whoever promotes next, to say.

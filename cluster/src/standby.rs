@@ -21,7 +21,9 @@ use std::collections::VecDeque;
 
 use domain::{ClusterId, Epoch, EpochStart, Mark, Position};
 
-use crate::frame::{Ack, Batch, HandOver, Heartbeat, Hello, Message, Reason, Refused, Start, Welcome};
+use crate::frame::{
+    Ack, Batch, Compare, HandOver, Heartbeat, Hello, Message, Reason, Refused, Start, Welcome,
+};
 use crate::history::History;
 use crate::mutation::{self, Mutation};
 use crate::{Kept, NodeId};
@@ -106,6 +108,14 @@ pub enum Action {
     },
     /// Bring the disk up to date soon and the books to the end of the log: a planned switch is coming.
     GetReady,
+    /// The log ends at this mark for a switch. Bring the books there, hold them against `state`, the hash of the
+    /// primary's, and call [`Standby::compared`]. Whoever differs must not lead.
+    Compare {
+        /// Where.
+        at: Mark,
+        /// What the primary's books come to there.
+        state: u64,
+    },
     /// The primary has handed over. Win the election for `next`, if there is one, and call [`Standby::promote`].
     HandedOver {
         /// The epoch to begin.
@@ -216,6 +226,8 @@ pub struct Standby {
     contact: Option<(Epoch, Position)>,
     /// A switch was announced; *ready* is owed once this is durable.
     preparing: Option<Position>,
+    /// The primary's books are to be compared with those here, once the log ends there.
+    comparing: Option<Compare>,
     handed_over: Option<Epoch>,
     leading: Option<Leading>,
     actions: VecDeque<Action>,
@@ -266,6 +278,7 @@ impl Standby {
             heard_nanos: 0,
             contact: None,
             preparing: None,
+            comparing: None,
             handed_over: None,
             leading: None,
             actions: VecDeque::new(),
@@ -423,11 +436,19 @@ impl Standby {
         }
         self.judge_completeness();
         self.ack();
+        self.compare();
     }
 
     /// The batches were not what they should be: nothing of them is in the log.
     pub fn append_failed(&mut self, text: String) {
         self.refuse(Reason::Protocol, text);
+    }
+
+    /// What the books here come to where the log ends, as was asked; `None` when they are not those of the journal.
+    pub fn compared(&mut self, state: Option<u64>) {
+        if let Link::Following { epoch, .. } = self.link {
+            self.send(Message::Compared { epoch, state });
+        }
     }
 
     /// More is on the disk.
@@ -720,6 +741,15 @@ impl Standby {
                 self.actions.push_back(Action::GetReady);
                 self.be_ready();
             }
+            Message::Compare(compare) => {
+                if compare.at.position < end.position {
+                    let text = format!("the log ends at {} and not at {}", end.position, compare.at.position);
+                    self.refuse(Reason::Protocol, text);
+                    return None;
+                }
+                self.comparing = Some(*compare);
+                self.compare();
+            }
             Message::HandOver(HandOver { next, at, .. }) => {
                 if *at != end || !self.is_complete() {
                     let text = format!("the log ends at {} and not at {}", end.position, at.position);
@@ -745,6 +775,22 @@ impl Standby {
             self.preparing = None;
             self.send(Message::Ready { epoch, durable });
         }
+    }
+
+    /// Has the books compared, once the log ends where that was asked for.
+    fn compare(&mut self) {
+        let (Some(Compare { at, state, .. }), Some(log)) = (self.comparing, &self.log) else { return };
+        if log.end.position < at.position {
+            return; // batches are on their way
+        }
+        self.comparing = None;
+        if log.end == at {
+            self.actions.push_back(Action::Compare { at, state });
+        } else if log.end.position == at.position {
+            let text = format!("the chains differ at {}", at.position);
+            self.refuse(Reason::Protocol, text);
+        }
+        // A log that goes on behind it is that of a primary which has called the switch off.
     }
 
     /// A log that has reached what was committed, on a link on which it was not cut any more, is complete again.
@@ -792,7 +838,7 @@ impl Standby {
 
     fn forget_link(&mut self) {
         self.link = Link::Down;
-        self.preparing = None;
+        (self.preparing, self.comparing) = (None, None);
     }
 }
 
@@ -804,10 +850,12 @@ const fn epoch_of(message: &Message<'_>) -> Option<Epoch> {
         Message::SnapshotPiece(piece) => Some(piece.epoch),
         Message::Heartbeat(heartbeat) => Some(heartbeat.epoch),
         Message::Prepare { epoch } => Some(*epoch),
+        Message::Compare(compare) => Some(compare.epoch),
         Message::HandOver(switch) => Some(switch.epoch),
         Message::Hello(_)
         | Message::Ack(_)
         | Message::Ready { .. }
+        | Message::Compared { .. }
         | Message::Taken { .. }
         | Message::Refused(_) => None,
     }

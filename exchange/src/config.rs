@@ -60,6 +60,14 @@ struct JournalFile {
     reserve_mib: u64,
     #[serde(default = "snapshot_mib")]
     snapshot_mib: u64,
+    #[serde(default = "both")]
+    snapshots_on: String,
+    #[serde(default = "all")]
+    retain: String,
+    #[serde(default)]
+    archive: String,
+    #[serde(default)]
+    retain_absent_mib: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -127,6 +135,14 @@ const fn snapshot_mib() -> u64 {
     1_024
 }
 
+fn both() -> String {
+    "both".into()
+}
+
+fn all() -> String {
+    "all".into()
+}
+
 const fn one_lot() -> u64 {
     1
 }
@@ -158,6 +174,26 @@ pub(crate) struct User {
     pub(crate) password: Password,
 }
 
+/// What is done for the data directory beside the exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Upkeep {
+    /// Bytes of the journal from one snapshot to the next while the exchange runs; 0 for none but at a stop.
+    pub(crate) snapshot_bytes: u64,
+    /// A node that leads takes none while a standby is connected.
+    pub(crate) only_on_standby: bool,
+    /// `None`: every segment stays.
+    pub(crate) retain: Option<Retain>,
+}
+
+/// How segments that no start needs are removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Retain {
+    /// Where each is copied first.
+    pub(crate) archive: Option<PathBuf>,
+    /// What is kept at most for a node of the pair that is not there; `None`: all that it may lack.
+    pub(crate) absent_bytes: Option<u64>,
+}
+
 /// What the file means.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -174,8 +210,7 @@ pub(crate) struct Config {
     /// When Day orders end, as time since midnight UTC; never if `None`.
     pub(crate) end_of_day: Option<Duration>,
     pub(crate) journal: journal::Options,
-    /// Bytes of the journal from one snapshot to the next while the exchange trades; 0 for none but at a stop.
-    pub(crate) snapshot_bytes: u64,
+    pub(crate) upkeep: Upkeep,
     pub(crate) limits: gateway::Limits,
     /// Whether the file says how many commands a book may have outstanding, so that the machine does not.
     pub(crate) window_given: bool,
@@ -230,7 +265,7 @@ impl Config {
             },
             end_of_day: end_of_day(&file.end_of_day_utc)?,
             journal: journal_options(&file.journal)?,
-            snapshot_bytes: mib("snapshot_mib", file.journal.snapshot_mib)?,
+            upkeep: upkeep(&file.journal)?,
             window_given: file.admission.window.is_some(),
             limits: gateway::Limits {
                 connections_max: file.limits.connections,
@@ -322,6 +357,35 @@ fn end_of_day(text: &str) -> Result<Option<Duration>, String> {
 /// A number of bytes in the journal's section.
 fn mib(name: &str, mib: u64) -> Result<u64, String> {
     mib.checked_mul(1 << 20).ok_or_else(|| format!("journal.{name}: {mib} MiB is beyond any disk"))
+}
+
+fn upkeep(file: &JournalFile) -> Result<Upkeep, String> {
+    let archive = (!file.archive.is_empty()).then(|| PathBuf::from(&file.archive));
+    let absent = mib("retain_absent_mib", file.retain_absent_mib)?;
+    let absent_bytes = (absent > 0).then_some(absent);
+    let retain = match file.retain.as_str() {
+        "all" if archive.is_some() => {
+            return Err(
+                "journal.archive: with retain = \"all\" nothing is removed, so nothing is archived: use retain = \
+                 \"snapshots\", or archive = \"\""
+                    .into(),
+            );
+        }
+        "all" => None,
+        "snapshots" => Some(Retain { archive, absent_bytes }),
+        other => return Err(format!("journal.retain: no such choice \"{other}\": use all or snapshots")),
+    };
+    Ok(Upkeep {
+        snapshot_bytes: mib("snapshot_mib", file.snapshot_mib)?,
+        only_on_standby: match file.snapshots_on.as_str() {
+            "both" => false,
+            "standby" => true,
+            other => {
+                return Err(format!("journal.snapshots_on: no such choice \"{other}\": use both or standby"));
+            }
+        },
+        retain,
+    })
 }
 
 fn journal_options(file: &JournalFile) -> Result<journal::Options, String> {
@@ -471,6 +535,9 @@ mod tests {
         assert!(with("name = \"DEV2\"", "name = \"dev1\"").contains("twice"));
         assert!(with("tick = \"0.01\"", "tick = \"0.00001\"").contains("0.00001"));
         assert!(with("end_of_day_utc = \"\"", "end_of_day_utc = \"24:00\"").contains("21:00"));
+        assert!(with("retain = \"all\"", "retain = \"some\"").contains("use all or snapshots"));
+        assert!(with("archive = \"\"", "archive = \"old\"").contains("nothing is removed"));
+        assert!(with("snapshots_on = \"both\"", "snapshots_on = \"1\"").contains("use both or standby"));
         let bounded =
             |bounds: &str| with("{ symbol = \"NVDA\" }", &format!("{{ symbol = \"NVDA\", {bounds} }}"));
         for (bounds, says) in [
@@ -514,6 +581,32 @@ mod tests {
         assert_eq!(with(nvda, defaults), bounds);
         let unbounded = "{ symbol = \"NVDA\", quantity_min = 1, notional_min = \"\", notional_max = \"\" }";
         assert_eq!(with(unbounded, defaults), OrderBounds::NONE);
+    }
+
+    #[test]
+    fn the_journal_is_kept_whole_unless_the_file_says_otherwise() {
+        let keys = [
+            "snapshots_on = \"both\"\n",
+            "retain = \"all\"\n",
+            "archive = \"\"\n",
+            "retain_absent_mib = 0\n",
+        ];
+        let without = keys.iter().fold(DEFAULT.to_owned(), |text, key| {
+            assert!(text.contains(key), "{key}");
+            text.replacen(key, "", 1)
+        });
+        let upkeep = |text: &str| Config::parse(text).unwrap().upkeep;
+        let all = Upkeep { snapshot_bytes: 1 << 30, only_on_standby: false, retain: None };
+        assert_eq!((upkeep(DEFAULT), upkeep(&without)), (all.clone(), all));
+        let text = DEFAULT.replacen(keys[0], "snapshots_on = \"standby\"\n", 1);
+        let text = text.replacen(keys[1], "retain = \"snapshots\"\n", 1);
+        let retain = Retain { archive: None, absent_bytes: None };
+        let some = Upkeep { snapshot_bytes: 1 << 30, only_on_standby: true, retain: Some(retain) };
+        assert_eq!(upkeep(&text), some);
+        let text =
+            text.replacen(keys[2], "archive = \"/old\"\n", 1).replacen(keys[3], "retain_absent_mib = 3\n", 1);
+        let retain = Retain { archive: Some("/old".into()), absent_bytes: Some(3 << 20) };
+        assert_eq!(upkeep(&text).retain, Some(retain));
     }
 
     #[test]

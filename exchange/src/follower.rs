@@ -12,7 +12,10 @@
 use std::sync::Arc;
 
 use domain::{Command, Instrument, Report, Sequence, Sequenced};
-use engine::{hash::StateHash, runtime::RuntimeConfig};
+use engine::{
+    hash::StateHash,
+    runtime::{RuntimeConfig, ShardStats},
+};
 use gateway::{Instruments, Sessions};
 use journal::{Position, Record};
 
@@ -183,6 +186,16 @@ impl Follower {
         let Self { books, sessions, instruments, commands, .. } = self;
         let books = books.expect("there between two calls");
         Ok(Followed { books, sessions, instruments, commands })
+    }
+
+    /// Commands followed.
+    pub(crate) const fn commands(&self) -> u64 {
+        self.commands
+    }
+
+    /// How the shards are that run the books.
+    pub(crate) fn shards(&self) -> Vec<ShardStats> {
+        self.books.as_ref().expect("there between two calls").runtime.stats()
     }
 
     /// The hash of all books. Nothing may be under way: see [`settle`](Self::settle).

@@ -123,6 +123,16 @@ impl DayEnd {
     }
 }
 
+/// Whether input is taken. For a planned switch it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    Taken,
+    /// For this switch no more is taken; what had been taken is on its way.
+    Stopping(u32),
+    /// It has been said where the journal ends: nothing is sequenced behind it.
+    Stopped(u32),
+}
+
 /// The front thread's state.
 pub(crate) struct Front {
     pub(crate) gateway: Gateway,
@@ -138,8 +148,7 @@ pub(crate) struct Front {
     pub(crate) replica: Option<Arc<Replica>>,
     /// Until when only cancels are taken: this node has just taken over.
     pub(crate) cancel_only_until: Option<Instant>,
-    /// For a switch no more input is taken, and it has been said where the journal ends: nothing is sequenced behind it.
-    pub(crate) input_stopped: bool,
+    pub(crate) input: Input,
 }
 
 impl Front {
@@ -229,23 +238,45 @@ impl Front {
     /// input again, when the switch is off.
     fn stop_input(&mut self) {
         let Some(replica) = &self.replica else { return };
-        match (replica.wants_input_stopped(), self.input_stopped) {
-            (true, false) => {
+        match (replica.wants_input_stopped(), self.input) {
+            (None, Input::Taken) => {}
+            (Some(switch), Input::Stopped(known)) if known == switch => {}
+            // The one before may have been called off a moment ago.
+            (Some(switch), _) => {
+                self.input = Input::Stopping(switch);
+                replica.input_is_taken(false);
                 self.gateway.stop_receiving();
                 if !self.gateway.is_holding()
                     && self.sequencer.books.runtime.is_quiescent()
                     && !self.sequencer.is_open()
                 {
-                    self.input_stopped = true;
-                    replica.input_stopped(self.sequencer.appender().mark());
+                    self.input = Input::Stopped(switch);
+                    let books = self.sequencer.books.runtime.hashes();
+                    let state = combined(books.iter().map(|book| book.state));
+                    replica.input_stopped(switch, self.sequencer.appender().mark(), state);
                 }
             }
-            (false, true) => {
-                self.input_stopped = false;
+            (None, Input::Stopping(_) | Input::Stopped(_)) => {
+                self.input = Input::Taken;
                 self.gateway.receive_again();
+                replica.input_is_taken(true);
             }
-            _ => {}
         }
+    }
+
+    /// Whether it has been said where the journal ends.
+    fn is_at_its_end(&self) -> bool {
+        matches!(self.input, Input::Stopped(_))
+    }
+
+    /// Whether the replica waits for something that this thread has to do.
+    fn is_called(&self) -> bool {
+        let Some(replica) = &self.replica else { return false };
+        let is_as_wanted = match (replica.wants_input_stopped(), self.input) {
+            (None, input) => input == Input::Taken,
+            (Some(switch), input) => input == Input::Stopped(switch),
+        };
+        !is_as_wanted || replica.deposed() != 0
     }
 
     /// Another node leads: nothing more is said to anyone, not even that the session ends, for it goes on there. The
@@ -263,8 +294,9 @@ impl Front {
 
     /// Everything but waiting. Says whether anything was done.
     fn turn(&mut self) -> Result<bool, String> {
+        let is_at_its_end = self.is_at_its_end();
         if let Some(day_end) = &mut self.day_end
-            && !self.input_stopped
+            && !is_at_its_end
         {
             let now = self.sequencer.now();
             if self.sequencer.has_room(None)
@@ -275,7 +307,7 @@ impl Front {
             }
         }
         self.balance();
-        let mut worked = !self.input_stopped && self.sequencer.advance_due() > 0;
+        let mut worked = !is_at_its_end && self.sequencer.advance_due() > 0;
         worked |= self.gateway.receive(&mut self.sequencer);
         self.sequencer.books.runtime.publish();
         worked |= self.drain() > 0;
@@ -333,10 +365,7 @@ impl Front {
         self.wake.announce(self.gateway.is_gated() || stalled);
         let must_not = (self.sequencer.books.runtime.has_events() && self.sequencer.log_has_room())
             || self.sequencer.gate() != gate
-            || self
-                .replica
-                .as_ref()
-                .is_some_and(|replica| replica.wants_input_stopped() || replica.deposed() != 0)
+            || self.is_called()
             || self.requests.stop.load(Ordering::Acquire)
             || self.requests.status_wanted.load(Ordering::Relaxed);
         let timeout = if must_not {
@@ -371,6 +400,7 @@ impl Front {
             syncs: log.syncs,
             sync_nanos_max: log.sync_nanos_max,
             cancel_only,
+            pair: self.replica.as_ref().map(|replica| replica.status()),
         };
         // No room: the last answer came too late to be taken, and whoever asks next clears it away.
         let _ = self.outside.counters.try_send(counters);

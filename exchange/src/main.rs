@@ -15,6 +15,7 @@ mod follower;
 mod front;
 mod hints;
 mod inspect;
+mod keeping;
 mod keys;
 mod load;
 mod placement;

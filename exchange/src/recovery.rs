@@ -11,7 +11,7 @@
 //! 5. The configuration is held against what the journal defines, and what is new is defined.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,7 +28,7 @@ use crate::{
     config::{Config, journal_ack},
     follower::{Followed, Follower},
     sequencer::Sequencer,
-    snapshot,
+    snapshot::{self, Loaded},
     wake::FrontWake,
 };
 
@@ -41,8 +41,6 @@ pub(crate) struct Recovered {
     pub(crate) journal: Recovery,
     /// The last command in the snapshot that served; `None` when none did.
     pub(crate) snapshot: Option<Sequence>,
-    /// Its place; 0 when none served.
-    pub(crate) snapshot_at: Position,
     /// Commands executed: those of the journal that the snapshot does not have.
     pub(crate) executed: u64,
     /// The first record of the epoch that was begun, in a pair.
@@ -61,18 +59,20 @@ impl Recovered {
     }
 }
 
-/// Recovers the directory, or makes it.
-///
-/// In a pair, `epoch` says which epoch to begin once it is known what the journal has.
-pub(crate) fn recover(
+/// A journal that has been opened.
+pub(crate) struct Opened {
+    pub(crate) appender: Appender,
+    pub(crate) found: Recovery,
+    started: Instant,
+}
+
+/// Opens the directory, or makes it.
+pub(crate) fn open(
     dir: &Path,
     config: &Config,
     policy: Policy,
-    how: Arc<HowToRun>,
-    use_snapshots: bool,
     wake: &Arc<FrontWake>,
-    epoch: impl FnOnce(&Recovery) -> Result<Option<Epoch>, String>,
-) -> Result<Recovered, String> {
+) -> Result<Opened, String> {
     let started = Instant::now();
     let on_progress = {
         let wake = Arc::clone(wake);
@@ -80,7 +80,23 @@ pub(crate) fn recover(
     };
     let options = journal::Options { ack: journal_ack(policy), ..config.journal.clone() };
     let (appender, found) = Journal::open(dir, &options, on_progress).map_err(|error| error.to_string())?;
-    let (follower, snapshot) = follow(dir, &found, &how, use_snapshots, wake)?;
+    Ok(Opened { appender, found, started })
+}
+
+/// Recovers what has been opened.
+///
+/// In a pair, `epoch` says which epoch to begin once it is known what the journal has.
+pub(crate) fn recover(
+    opened: Opened,
+    config: &Config,
+    policy: Policy,
+    how: &Arc<HowToRun>,
+    use_snapshots: bool,
+    wake: &Arc<FrontWake>,
+    epoch: impl FnOnce(&Recovery) -> Result<Option<Epoch>, String>,
+) -> Result<Recovered, String> {
+    let Opened { appender, found, started } = opened;
+    let (follower, snapshot) = follow(&appender.dir(), &found, how, use_snapshots, wake)?;
     let epoch = epoch(&found)?;
     take_over(Ready { appender, follower, found, snapshot, epoch }, config, policy, started)
 }
@@ -131,7 +147,6 @@ pub(crate) fn take_over(
         instruments,
         journal: found,
         snapshot: snapshot.map(|(_, sequence)| sequence),
-        snapshot_at: snapshot.map_or(Position(0), |(mark, _)| mark.position),
         executed,
         reports_completed,
         epoch_at,
@@ -140,8 +155,8 @@ pub(crate) fn take_over(
     })
 }
 
-/// Follows the journal to its end, from the newest snapshot that is good in every respect. Gives the
-/// snapshot's place and its last command, if one served.
+/// Follows the journal that has been opened to its end. Gives the place and the last command of the snapshot that served,
+/// if one did.
 pub(crate) fn follow(
     dir: &Path,
     found: &Recovery,
@@ -155,19 +170,33 @@ pub(crate) fn follow(
         warn!("snapshots are not looked for: {error}");
         Vec::new()
     });
+    follow_from_newest(dir, &reader, &snapshots, Some(found.last_sequence), &|snapshot| {
+        Follower::begin(Arc::clone(how), wake, snapshot)
+    })
+}
+
+/// Follows a journal to its end: from the first of `snapshots`, the newest before the others, that is good in every
+/// respect, or from its start. `judged` is the last command of a journal whose records have been judged already.
+pub(crate) fn follow_from_newest(
+    dir: &Path,
+    reader: &Reader,
+    snapshots: &[PathBuf],
+    judged: Option<Sequence>,
+    begin: &dyn Fn(Option<Loaded>) -> Result<Follower, String>,
+) -> Result<(Follower, Option<(Mark, Sequence)>), String> {
     for path in snapshots {
-        match follow_from(&path, &reader, found, how, wake) {
+        match follow_from(path, reader, judged, begin) {
             Ok((follower, place)) => return Ok((follower, Some(place))),
             Err(why) => warn!(
-                "snapshot {} is not used: {why}; recovering without it, which takes longer and gives the same",
+                "snapshot {} is not used: {why}; it is done without, which takes longer and gives the same",
                 path.display()
             ),
         }
     }
-    from_its_start(dir, &reader)?;
-    let mut follower = Follower::begin(Arc::clone(how), wake, None)?;
-    // The journal was judged when it was opened.
-    run(&mut follower, reader.records_unjudged())?;
+    from_its_start(dir, reader)?;
+    let mut follower = begin(None)?;
+    let records = if judged.is_some() { reader.records_unjudged() } else { reader.records() };
+    run(&mut follower, records)?;
     Ok((follower, None))
 }
 
@@ -186,25 +215,26 @@ pub(crate) fn from_its_start(dir: &Path, reader: &Reader) -> Result<(), String> 
     ))
 }
 
-/// The same from one snapshot. What is wrong is wrong with the snapshot: the journal has been found good.
+/// The same from one snapshot. What is wrong is wrong with the snapshot, or is found again without it.
 fn follow_from(
     path: &Path,
     reader: &Reader,
-    found: &Recovery,
-    how: &Arc<HowToRun>,
-    wake: &Arc<FrontWake>,
+    judged: Option<Sequence>,
+    begin: &dyn Fn(Option<Loaded>) -> Result<Follower, String>,
 ) -> Result<(Follower, (Mark, Sequence)), String> {
-    let loaded = snapshot::load(path, found.cluster)?;
+    let loaded = snapshot::load(path, reader.cluster())?;
     let (mark, sequence) = (loaded.mark, loaded.last_sequence);
     let from_there = |error: &dyn std::fmt::Display| format!("the journal does not go on from it: {error}");
-    reader.records_after(mark).map_err(|error| from_there(&error))?;
-    let mut follower = Follower::begin(Arc::clone(how), wake, Some(loaded))?;
-    run(&mut follower, reader.records_again_after(mark)).map_err(|error| from_there(&error))?;
-    if follower.last_sequence() != found.last_sequence {
+    let records = reader.records_after(mark).map_err(|error| from_there(&error))?;
+    let records = if judged.is_some() { reader.records_again_after(mark) } else { records };
+    let mut follower = begin(Some(loaded))?;
+    run(&mut follower, records).map_err(|error| from_there(&error))?;
+    if let Some(last) = judged
+        && follower.last_sequence() != last
+    {
         return Err(format!(
-            "with it the journal ends at sequence {}, and without it at {}",
-            follower.last_sequence(),
-            found.last_sequence
+            "with it the journal ends at sequence {}, and without it at {last}",
+            follower.last_sequence()
         ));
     }
     Ok((follower, (mark, sequence)))

@@ -7,20 +7,24 @@
 //! ```
 //!
 //! The rules are in the crate `cluster`, which knows no sockets; the way there is in the crate `link`, which knows no
-//! rules. Here both are driven: [`leading`] beside a front that trades, [`following`] in its place. What a node must not
+//! rules. Here both are driven: [`leading`] beside a front that trades, [`following`] in its place. Before it
+//! leads on its own word a node asks the other one ([`asking`]). What a node must not
 //! forget is in [`kept`], and what an operator asks of it comes through [`control`].
 
+pub(crate) mod asking;
 pub(crate) mod control;
 pub(crate) mod electing;
 pub(crate) mod following;
 pub(crate) mod kept;
 pub(crate) mod leading;
+pub(crate) mod needs;
 pub(crate) mod replica;
 mod wire;
 
 use std::{net::SocketAddr, path::PathBuf, time::SystemTime};
 
-use cluster::NodeId;
+use cluster::{NodeId, history::History};
+use journal::Recovery;
 use link::{Identity, identity::Files};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -83,4 +87,10 @@ impl Node {
 /// The name in a node's certificate.
 pub(crate) fn name_of(number: u8) -> String {
     format!("node-{number}")
+}
+
+/// The epochs of a journal that has been opened.
+pub(crate) fn history_of(found: &Recovery) -> Result<History, String> {
+    let history = History::from_starts(found.epochs.iter().copied()).map_err(|error| error.to_string())?;
+    Ok(if found.begins_within { history.beginning_within() } else { history })
 }

@@ -2,13 +2,15 @@
 
 mod choices;
 mod disk_alarm;
+mod follows;
 mod found;
 mod leader;
-mod snapshots;
+mod standby_watch;
 mod voice;
 mod watch;
 
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,6 +21,7 @@ use std::{
 use crossbeam_channel::{Receiver, bounded};
 use engine::runtime::{PinOutcome, pin_current_thread};
 use gateway::{Gateway, Users, Venue};
+use journal::Recovery;
 use log::warn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -32,7 +35,6 @@ use self::{
     choices::Choices,
     disk_alarm::DiskAlarm,
     leader::{Leader, Leads},
-    snapshots::Snapshots,
     voice::Voice,
     watch::Watch,
 };
@@ -40,15 +42,11 @@ use crate::{
     balance_events::{EventFile, Stamped},
     books::HowToRun,
     cli, config,
-    front::{DayEnd, Front, Outside, Requests},
+    front::{DayEnd, Front, Input, Outside, Requests},
+    keeping::Keeping,
     placement::Placed,
-    recovery::{Ready, Recovered, recover, take_over},
-    replication::{
-        Node,
-        electing::{Coordinator, Election},
-        following::{self, Following, Outcome, Promotion},
-        kept::KeptFile,
-    },
+    recovery::{self, Recovered, recover},
+    replication::{Node, electing::Coordinator, kept::KeptFile},
     status::{
         Counters, Fixed,
         socket::{self, Endpoint},
@@ -193,7 +191,13 @@ impl<'a> Process<'a> {
             let wake = Arc::new(FrontWake::default());
             *self.awake.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&wake));
             let (recovered, leads) = match role {
-                Role::Leads => self.recover(&wake)?,
+                Role::Leads => match self.recover(&wake)? {
+                    Some(recovered) => recovered,
+                    None => {
+                        role = Role::Follows;
+                        continue;
+                    }
+                },
                 Role::Follows => match self.follow(&wake, first)? {
                     Some(promoted) => promoted,
                     None => return Ok(()),
@@ -210,95 +214,32 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Recovers the directory, to lead with it. In a pair, in an epoch of its own.
-    fn recover(&self, wake: &Arc<FrontWake>) -> Result<(Recovered, Option<Leads>), String> {
+    /// Recovers the directory, to lead with it. In a pair, in an epoch of its own; not when the other node leads.
+    fn recover(&self, wake: &Arc<FrontWake>) -> Result<Option<(Recovered, Option<Leads>)>, String> {
         let (dir, config) = (&self.args.data, &self.choices.config);
-        let mut leads = None;
-        if let Some(node) = &self.node {
-            leads = Some(Leads { kept: KeptFile::read_before_opening(dir)?, ..Leads::of(node) });
-        }
-        let recovered = recover(
-            dir,
-            config,
-            config.ack,
-            how_to_run(&self.choices),
-            !self.args.no_snapshot,
-            wake,
-            |found| match (&mut leads, &self.node) {
-                (Some(leads), Some(node)) => leads.begin(node, found).map(Some),
-                _ => Ok(None),
-            },
-        )?;
-        Ok((recovered, leads))
-    }
-
-    /// Follows the other node. Gives what there is to lead with; nothing when it was told to stop.
-    fn follow(
-        &self,
-        wake: &Arc<FrontWake>,
-        first: Role,
-    ) -> Result<Option<(Recovered, Option<Leads>)>, String> {
-        let Some(node) = &self.node else { return Err("a node that follows has a number".into()) };
-        let may_found = first == Role::Leads;
-        let (election, founds) = match &node.coordinator {
-            None => (None, false),
-            Some(coordinator) => {
-                // A node that has lost its disk must not found a second cluster in the place of the first.
-                let founds = may_found && self.is_unfounded(coordinator)?;
-                (Some(Election::new(coordinator, node.id(), founds)?), founds)
+        let mut kept = self.node.as_ref().map(|_| KeptFile::read_before_opening(dir)).transpose()?;
+        let opened = recovery::open(dir, config, config.ack, wake)?;
+        if let (Some(node), Some(kept)) = (&self.node, &mut kept) {
+            if opened.found.cut.is_some() {
+                kept.doubt(dir)?;
             }
-        };
-        let following = Following {
-            node: node.clone(),
-            options: self.choices.config.journal.clone(),
-            how: how_to_run(&self.choices),
-            wake: Arc::clone(wake),
-            settings: cluster::standby::Settings::default(),
-            stop: Arc::clone(&self.stop),
-            election,
-            founds,
-        };
-        let ready = || {
-            self.voice.say(
-                &format!("node {} follows; it listens for no clients until it leads", node.number),
-                &json!({ "event": "following", "node": node.number }),
-            );
-        };
-        let promotion = match following::follow(following, ready)? {
-            Outcome::Promoted(promotion) => promotion,
-            Outcome::Stopped => {
-                self.voice.say(
-                    "stopped: the journal is complete as far as it came",
-                    &json!({ "event": "stopped" }),
-                );
+            if leader::other_leads(node, kept, &opened)? {
+                opened.appender.close().map_err(|error| format!("journal: {error}"))?;
                 return Ok(None);
             }
-        };
-        let Promotion { appender, follower, found, epoch, cancel_only, mut kept, history, asked, election } =
-            *promotion;
-        // There is nobody to replicate to: the other node is gone, or it follows soon. With a coordinator, what is on
-        // record there counts.
-        kept.alone = election.is_none();
-        kept.write(&self.args.data)?;
-        let config = &self.choices.config;
-        let ready = Ready { appender, follower, found, snapshot: None, epoch: Some(epoch) };
-        let recovered = take_over(ready, config, config.ack, std::time::Instant::now())?;
-        let leads = Leads { kept, history, epoch, cancel_only, asked, election };
-        Ok(Some((recovered, Some(leads))))
-    }
-
-    /// Whether nothing is on record of the cluster; asked until the coordinator answers.
-    fn is_unfounded(&self, coordinator: &Coordinator) -> Result<bool, String> {
-        loop {
-            match Election::is_unfounded(coordinator) {
-                Ok(unfounded) => return Ok(unfounded),
-                Err(error) if self.stop.load(Ordering::Acquire) => return Err(error),
-                Err(error) => {
-                    warn!("coordinator: {error}");
-                    std::thread::sleep(Duration::from_millis(500));
-                }
-            }
         }
+        let mut leads = None;
+        let begin_epoch = |found: &Recovery| {
+            let Some((node, kept)) = self.node.as_ref().zip(kept) else { return Ok(None) };
+            let begun = Leads::begin(kept, node, found)?;
+            let epoch = begun.epoch;
+            leads = Some(begun);
+            Ok(Some(epoch))
+        };
+        let how = how_to_run(&self.choices);
+        let use_snapshots = !self.args.no_snapshot;
+        let recovered = recover(opened, config, config.ack, &how, use_snapshots, wake, begin_epoch)?;
+        Ok(Some((recovered, leads)))
     }
 
     /// Trades until it is told to stop. Gives the epoch that has begun on the other node, if that is why it ended.
@@ -317,13 +258,10 @@ impl<'a> Process<'a> {
         };
         // Before clients can come: what cannot be written to is said at once.
         let file = args.balance_events.as_deref().map(EventFile::open).transpose()?;
-        let endpoint = Endpoint::open(&args.data)
-            .inspect_err(|error| {
-                warn!("no status socket {}: {error}", args.data.join(socket::NAME).display());
-            })
-            .ok();
+        let endpoint = status_socket(&args.data);
         let (outside, counters, events) = outside();
-        let (progress, last) = (recovered.sequencer.appender().progress(), recovered.snapshot_at);
+        let progress = recovered.sequencer.appender().progress();
+        let (_, segment_bytes) = recovered.sequencer.appender().geometry();
         let disk = DiskAlarm::new({
             let progress = progress.clone();
             move || progress.longest_sync()
@@ -335,7 +273,7 @@ impl<'a> Process<'a> {
                 cancel_only = leads.cancel_only;
                 let asked = leads.asked.take();
                 let epoch = leads.epoch;
-                let pair = Leader::start(node, leads, &mut recovered, &wake)?;
+                let pair = Leader::start(node, leads, choices.config.ack, &mut recovered, &wake)?;
                 voice.say(
                     &format!(
                         "node {} leads in epoch {epoch}; its standby finds it at {}",
@@ -384,19 +322,20 @@ impl<'a> Process<'a> {
             asked.done(json!({ "promoted": true, "epoch": epoch.0, "soup": address.to_string() }));
         }
 
-        let over = Arc::new(AtomicBool::new(false));
-        let snapshots = (choices.config.snapshot_bytes > 0)
-            .then(|| {
-                let (data, every) = (args.data.clone(), choices.config.snapshot_bytes);
-                let stop = [Arc::clone(&self.stop), Arc::clone(&over)];
-                Snapshots { data, every, progress, last, stop }.spawn()
-            })
-            .transpose()?;
+        let keeper = Keeping {
+            data: args.data.clone(),
+            upkeep: choices.config.upkeep.clone(),
+            segment_bytes,
+            progress,
+            peer: pair.as_ref().map(|(pair, ..)| Arc::clone(&pair.replica.needs)),
+            leads: true,
+            stop: Arc::clone(&self.stop),
+        }
+        .spawn()?;
         let watch = Watch {
             voice: Voice { json: args.json },
             fixed,
-            every: (args.status > 0.0)
-                .then(|| Duration::try_from_secs_f64(args.status).unwrap_or(Duration::from_secs(1))),
+            every: self.status_each(),
             file,
             endpoint,
             requests,
@@ -408,12 +347,10 @@ impl<'a> Process<'a> {
         };
         let (voice, result) = watch.run();
         self.voice = voice;
-        // It may have ended by itself.
-        over.store(true, Ordering::Release);
-        let snapshots_ended = snapshots.is_none_or(|thread| thread.join().is_ok());
+        let keeper_ended = keeper.end();
         let link_ended = pair.is_none_or(|(pair, ..)| pair.end());
-        let joined = thread.join().is_ok() && snapshots_ended && link_ended;
-        let ended = result?;
+        let joined = thread.join().is_ok() && keeper_ended && link_ended;
+        let ended = result.ok_or("the front died")??;
         if !joined {
             return Err("a thread died".into());
         }
@@ -442,9 +379,24 @@ impl<'a> Process<'a> {
         Ok(None)
     }
 
+    /// How often the status is shown, if it is.
+    fn status_each(&self) -> Option<Duration> {
+        let each = self.args.status;
+        (each > 0.0).then(|| Duration::try_from_secs_f64(each).unwrap_or(Duration::from_secs(1)))
+    }
+
     fn number(&self) -> u8 {
         self.node.as_ref().map_or(0, |node| node.number)
     }
+}
+
+/// The status socket in a data directory that this process holds; without one the exchange goes on.
+fn status_socket(data: &Path) -> Option<Endpoint> {
+    Endpoint::open(data)
+        .inspect_err(|error| {
+            warn!("no status socket {}: {error}", data.join(socket::NAME).display());
+        })
+        .ok()
 }
 
 /// How the choices run whatever books there are.
@@ -510,7 +462,7 @@ fn assemble(
         outside,
         replica: None,
         cancel_only_until: None,
-        input_stopped: false,
+        input: Input::Taken,
     };
     Ok((front, address))
 }

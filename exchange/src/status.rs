@@ -2,6 +2,7 @@
 //!
 //! One structure serves the status line, `run --json` and `exchange top`, which reads it from the exchange's socket.
 
+pub(crate) mod pair;
 pub(crate) mod socket;
 
 use std::{
@@ -13,6 +14,8 @@ use domain::{InstrumentId, Sequence, Symbol};
 use engine::runtime::{BalanceStats, ShardStats};
 use gateway::{AdmissionStats, GatewayStats};
 use serde::{Deserialize, Serialize};
+
+use self::pair::PairStatus;
 
 /// Shares that differ by less are shown as one.
 const DIFFERENT: f64 = 0.02;
@@ -40,6 +43,8 @@ pub(crate) struct Counters {
     /// The longest of them, in nanoseconds.
     pub(crate) sync_nanos_max: u64,
     pub(crate) cancel_only: bool,
+    /// In a pair, how that is.
+    pub(crate) pair: Option<PairStatus>,
 }
 
 /// What does not change while an exchange runs.
@@ -81,6 +86,8 @@ pub(crate) struct Status {
     pub(crate) syncs: u64,
     pub(crate) sync_us_max: u64,
     pub(crate) cancel_only: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pair: Option<PairStatus>,
     pub(crate) shards: Vec<ShardStatus>,
     pub(crate) balance: BalanceStatus,
     /// What balancing did lately, as the event stream has it; on the socket only.
@@ -224,6 +231,7 @@ impl Status {
             syncs: now.syncs,
             sync_us_max: now.sync_nanos_max / 1_000,
             cancel_only: now.cancel_only,
+            pair: now.pair.clone(),
             shards,
             balance: BalanceStatus {
                 mode: fixed.balance.into(),
@@ -274,6 +282,12 @@ impl Status {
         );
         if self.cancel_only {
             text += " | DISK SHORT OF ROOM: cancels only";
+        }
+        if let Some(pair) = &self.pair {
+            let _ = write!(text, " | {}", pair.text());
+            if let Some(trouble) = pair.trouble() {
+                let _ = write!(text, " | {trouble}");
+            }
         }
         text
     }
@@ -427,6 +441,7 @@ pub(crate) mod tests {
             syncs: 0,
             sync_nanos_max: 0,
             cancel_only: false,
+            pair: None,
         }
     }
 
@@ -533,14 +548,32 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_pair_stands_at_the_end_of_the_line() {
+        let (before, mut now) = moments();
+        let mut pair = pair::tests::leads();
+        now.pair = Some(pair.clone());
+        let line = |now: &Counters| Status::between(&before, now, &fixed()).line();
+        assert!(line(&now).ends_with(
+            " | node 1 leads in epoch 5, ack disk+replica, standby in sync, 64 B behind, 4096 B on disk"
+        ));
+        pair.acks = Some(pair::Acks::Wait);
+        now.pair = Some(pair);
+        assert!(line(&now).ends_with(" | NOTHING IS ACKNOWLEDGED"));
+    }
+
+    #[test]
     fn what_is_written_is_read_back() {
-        let (before, now) = moments();
+        let (before, mut now) = moments();
+        let status = Status::between(&before, &now, &fixed());
+        assert!(!serde_json::to_string(&status).unwrap().contains("pair"), "there is none");
+        now.pair = Some(pair::tests::leads());
         let mut status = Status::between(&before, &now, &fixed());
         status.recent.push(serde_json::json!({ "event": "thawed" }));
         let text = serde_json::to_string(&status).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["event"], "status");
         assert_eq!(value["balance"]["hottest"][0]["stays"], "alone");
+        assert_eq!(value["pair"]["role"], "primary");
         assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
     }
 }

@@ -404,7 +404,7 @@ fn snapshots(dir: &Path, cluster: ClusterId) -> Vec<SnapshotInfo> {
     // A picture of its own: what a running owner has written since the walk is in it.
     let reader = Reader::open(dir);
     let look = |file: PathBuf| {
-        let position = Position(snapshot::position_of(&file)?);
+        let position = snapshot::position_of(&file)?;
         let (header, problem) = match snapshot::check(&file, cluster) {
             // Pruned since the directory was listed.
             Err(snapshot::SnapshotError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

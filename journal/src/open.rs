@@ -244,6 +244,7 @@ fn create(dir: &Path, options: &Options, storage: &dyn Storage) -> Result<Opened
         last_nanos: Nanos(0),
         epoch: Epoch(header.epoch),
         epochs: Vec::new(),
+        begins_within: false,
         commands: 0,
         reports: 0,
         segments: 1,
@@ -268,7 +269,8 @@ fn filled(file: &File, header: &SegmentHeader, path: &Path) -> Result<u64, OpenE
 /// Cuts what must be cut, then brings from the tail what the segments lack. Each step may be repeated: a
 /// crash in between leaves a directory from which the next open does the same.
 fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, OpenError> {
-    let Found { segments, spares, scan, cut, segments_end, beyond, tail_missing, epochs } = found;
+    let Found { segments, spares, scan, cut, segments_end, beyond, tail_missing, epochs, begins_within } =
+        found;
     let mut count = segments.len() as u64;
     let Some(last) = segments.into_iter().next_back() else {
         return Err(OpenError::Empty { dir: dir.to_path_buf() });
@@ -332,6 +334,7 @@ fn repair(dir: &Path, found: Found, storage: &dyn Storage) -> Result<Opened, Ope
         last_nanos: Nanos(scan.last_nanos),
         epoch: Epoch(scan.epoch.max(header.epoch)),
         epochs: epochs.0,
+        begins_within,
         commands: scan.commands,
         reports: scan.reports,
         segments: count,

@@ -48,8 +48,10 @@ pub struct Recovery {
     pub last_nanos: Nanos,
     /// The epoch of the last record; 1 when there is none.
     pub epoch: Epoch,
-    /// The epochs that begin in the segments that are there: each one's first record.
+    /// The epochs in the segments that are there: each one's first record there.
     pub epochs: Vec<EpochStart>,
+    /// Older segments are gone: the first of `epochs` may have begun in them.
+    pub begins_within: bool,
     /// Commands in the segments that are there.
     pub commands: u64,
     /// Reports in the segments that are there.
@@ -421,6 +423,8 @@ pub(crate) struct Found {
     pub(crate) tail_missing: Option<PathBuf>,
     /// What begins in the first segment that is there may have begun before it, unless that is segment 0.
     pub(crate) epochs: Epochs,
+    /// Older segments are gone: the first of `epochs` may have begun in them.
+    pub(crate) begins_within: bool,
 }
 
 /// Judges a whole directory.
@@ -480,11 +484,8 @@ pub(crate) fn examine(dir: &Path) -> Result<Found, OpenError> {
     if scan.chain.is_none() {
         return Err(OpenError::NoBeginning { file: begin });
     }
-    if first_index > 0 && !epochs.0.is_empty() {
-        // Its first records lie in what is gone.
-        epochs.0.remove(0);
-    }
-    Ok(Found { segments, spares, scan, cut, segments_end, beyond, tail_missing, epochs })
+    let begins_within = first_index > 0 && !epochs.0.is_empty();
+    Ok(Found { segments, spares, scan, cut, segments_end, beyond, tail_missing, epochs, begins_within })
 }
 
 #[cfg(test)]

@@ -148,9 +148,11 @@ pub fn path_at(dir: &Path, position: Position) -> PathBuf {
 }
 
 /// The position in a snapshot's name; `None` when it is no snapshot's.
-pub(crate) fn position_of(path: &Path) -> Option<u64> {
+#[must_use]
+pub fn position_of(path: &Path) -> Option<Position> {
     let digits = path.file_name()?.to_str()?.strip_prefix("snapshot-")?.strip_suffix(".snap")?;
-    (digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
+    let is_name = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
+    is_name.then(|| digits.parse().ok().map(Position))?
 }
 
 /// The snapshots in `dir`, the newest first, by their names.
@@ -285,7 +287,7 @@ fn open(path: &Path, cluster: ClusterId) -> Result<(File, Decoded), SnapshotErro
     if header.cluster != cluster {
         return Err(SnapshotError::Foreign { found: header.cluster, expected: cluster });
     }
-    if position_of(path) != Some(header.mark.position.0) {
+    if position_of(path) != Some(header.mark.position) {
         return Err(SnapshotError::Misnamed(header.mark.position.0));
     }
     let expected = decoded.length.saturating_add(HEADER_BYTES as u64);

@@ -13,7 +13,7 @@ fn history(rng: &mut impl Rng) -> History {
         history.begin(EpochStart { epoch: Epoch(epoch), position: Position(position) }).expect("in order");
         position += rng.random_range(1..1_000u64) * 8;
     }
-    history
+    if rng.random() { history.beginning_within() } else { history }
 }
 
 fn position(rng: &mut impl Rng) -> Position {
@@ -27,7 +27,7 @@ fn mark(rng: &mut impl Rng) -> Mark {
 /// Any message, every kind as likely.
 fn message<'a>(rng: &mut impl Rng, payload: &'a [u8]) -> Message<'a> {
     let epoch = Epoch(rng.random_range(0..9));
-    match rng.random_range(0..11) {
+    match rng.random_range(0..13) {
         0 => Message::Hello(Hello {
             node: NodeId(rng.random()),
             cluster: rng.random::<bool>().then(|| ClusterId(rng.random())),
@@ -71,6 +71,8 @@ fn message<'a>(rng: &mut impl Rng, payload: &'a [u8]) -> Message<'a> {
         7 => Message::Ready { epoch, durable: position(rng) },
         8 => Message::HandOver(HandOver { epoch, next: Epoch(epoch.0 + 1), at: mark(rng) }),
         9 => Message::Taken { epoch },
+        10 => Message::Compare(Compare { epoch, at: mark(rng), state: rng.random() }),
+        11 => Message::Compared { epoch, state: rng.random::<bool>().then(|| rng.random()) },
         _ => Message::Refused(Refused {
             reason: Reason::from_u32(rng.random_range(1..=11)).expect("a reason"),
             promised: epoch,
@@ -150,7 +152,7 @@ fn noise_does_no_harm() {
             // Past the header, so that the fields are looked at.
             let length = (bytes.len() - 4) as u32;
             bytes[..4].copy_from_slice(&length.to_le_bytes());
-            bytes[4] = rng.random_range(0..13);
+            bytes[4] = rng.random_range(0..15);
             bytes[5..8].fill(0);
         }
         take(&bytes, 100);
@@ -205,6 +207,16 @@ fn the_bytes_are_those_that_are_documented() {
         hex(&Message::Batch(Batch { at: Position(0x40), epoch: Epoch(2), bytes: b"abc" })),
         "17000000 04 000000 02000000 00000000 4000000000000000 616263".replace(' ', "")
     );
+    let at = Mark { position: Position(0x40), chain: 0xC0FF_EE00 };
+    assert_eq!(
+        hex(&Message::Compare(Compare { epoch: Epoch(3), at, state: 0xAB })),
+        "24000000 0c 000000 03000000 00000000 4000000000000000 00eeffc000000000 ab00000000000000"
+            .replace(' ', "")
+    );
+    assert_eq!(
+        hex(&Message::Compared { epoch: Epoch(3), state: Some(0xAB) }),
+        "14000000 0d 000000 03000000 01000000 ab00000000000000".replace(' ', "")
+    );
     let history = History::from_starts([EpochStart { epoch: Epoch(1), position: Position(0) }]).expect("one");
     let hello = Hello {
         node: NodeId(2),
@@ -218,7 +230,7 @@ fn the_bytes_are_those_that_are_documented() {
     };
     assert_eq!(
         hex(&Message::Hello(hello)),
-        "5c000000 01 000000 01000000 03000000 0200000000000000 ab000000000000000000000000000000
+        "5c000000 01 000000 02000000 03000000 0200000000000000 ab000000000000000000000000000000
          0002000000000000 00eeffc000000000 0000010000000000 0000100000000000 01000000 01000000
          0000000000000000 01000000 00000000"
             .replace([' ', '\n'], "")

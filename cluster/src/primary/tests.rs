@@ -57,6 +57,13 @@ fn ack(received: u64, durable: u64) -> Message<'static> {
     })
 }
 
+/// What the books here come to.
+const STATE: u64 = 0x5EED;
+
+fn compared(state: Option<u64>) -> Message<'static> {
+    Message::Compared { epoch: Epoch(3), state }
+}
+
 fn actions(primary: &mut Primary) -> Vec<Action> {
     std::iter::from_fn(|| primary.poll()).collect()
 }
@@ -253,9 +260,12 @@ fn a_switch_goes_step_by_step() {
     assert_eq!(actions(&mut primary), [Action::StopInput]);
     assert!(!primary.takes_input());
     primary.advanced(Position(1200), Position(1000));
-    primary.stopped(mark(1200));
+    primary.stopped(mark(1200), STATE);
+    let compare = Compare { epoch: Epoch(3), at: mark(1200), state: STATE };
+    assert_eq!(actions(&mut primary), [Action::Send(Message::Compare(compare))]);
     primary.batches_sent(Position(1200));
     primary.on_message(2 * MS, &ack(1200, 1000));
+    primary.on_message(2 * MS, &compared(Some(STATE)));
     assert_eq!(actions(&mut primary), [], "it must be on the standby's disk");
     primary.on_message(3 * MS, &ack(1200, 1200));
     assert_eq!(actions(&mut primary), [Action::Keep { promised: Epoch(4) }]);
@@ -276,9 +286,42 @@ fn a_switch_that_does_not_come_about_is_called_off() {
     actions(&mut primary);
     primary.link_down();
     primary.tick(2 * MS);
-    assert_eq!(actions(&mut primary), [Action::ResumeInput]);
+    assert_eq!(actions(&mut primary), [Action::ResumeInput { why: CalledOff::LinkLost }]);
     assert!(primary.takes_input());
     assert_eq!(primary.hand_over(3 * MS), Err(CannotHandOver::NotInSync));
+    // Whoever asked for it hears so, too, when the standby never gets ready.
+    let mut primary = streaming();
+    primary.hand_over(0).expect("in sync");
+    actions(&mut primary);
+    let late = primary.settings.hand_over_nanos + 1;
+    primary.on_message(late - MS, &ack(1000, 1000));
+    primary.tick(late);
+    assert!(actions(&mut primary).contains(&Action::ResumeInput { why: CalledOff::TooLong }));
+}
+
+/// Everything is on the standby's disk, and yet nothing is handed over before its books have come to the same.
+#[test]
+fn nothing_is_handed_over_to_other_books() {
+    let called_off = |state: Option<u64>| {
+        let mut primary = streaming();
+        primary.hand_over(0).expect("in sync");
+        primary.on_message(MS, &Message::Ready { epoch: Epoch(3), durable: Position(1000) });
+        primary.stopped(mark(1000), STATE);
+        primary.on_message(MS, &ack(1000, 1000));
+        assert!(!actions(&mut primary).contains(&Action::Keep { promised: Epoch(4) }));
+        primary.on_message(2 * MS, &compared(state));
+        let [Action::ResumeInput { why }] = actions(&mut primary)[..] else { panic!("not called off") };
+        assert!(primary.takes_input() && primary.deposed().is_none());
+        // A word that comes too late changes nothing.
+        primary.on_message(3 * MS, &compared(Some(STATE)));
+        assert_eq!(actions(&mut primary), []);
+        primary.hand_over(4 * MS).expect("it may be tried again");
+        why
+    };
+    let why = called_off(Some(STATE + 1));
+    assert_eq!(why, CalledOff::Differs { at: Position(1000), ours: STATE, theirs: STATE + 1 });
+    assert!(why.to_string().contains(&format!("{STATE:016x}")), "{why}");
+    assert_eq!(called_off(None), CalledOff::Unfit);
 }
 
 #[test]
@@ -286,7 +329,8 @@ fn after_its_own_promise_a_primary_does_not_come_back() {
     let mut primary = streaming();
     primary.hand_over(0).expect("in sync");
     primary.on_message(MS, &Message::Ready { epoch: Epoch(3), durable: Position(1000) });
-    primary.stopped(mark(1000));
+    primary.stopped(mark(1000), STATE);
+    primary.on_message(MS, &compared(Some(STATE)));
     primary.on_message(MS, &ack(1000, 1000));
     primary.link_down();
     actions(&mut primary);

@@ -269,6 +269,34 @@ fn a_hand_over_is_taken_at_exactly_the_end() {
 }
 
 #[test]
+fn books_are_compared_where_the_log_ends() {
+    let mut standby = following();
+    let compare = |at: Mark| Message::Compare(Compare { epoch: Epoch(3), at, state: 7 });
+    // It is asked before the last batches are there.
+    let _ = standby.on_message(0, &compare(mark(800)));
+    assert_eq!(actions(&mut standby), []);
+    standby.appended(mark(720), &[]);
+    assert_eq!(actions(&mut standby), [ack(3, 720, 600)]);
+    standby.appended(mark(800), &[]);
+    assert_eq!(actions(&mut standby), [ack(3, 800, 600), Action::Compare { at: mark(800), state: 7 }]);
+    standby.compared(Some(9));
+    let said = Message::Compared { epoch: Epoch(3), state: Some(9) };
+    assert_eq!(actions(&mut standby), [Action::Send(said)]);
+    // A switch that is called off leaves a question behind; the log goes on.
+    let _ = standby.on_message(0, &compare(mark(880)));
+    standby.appended(mark(960), &[]);
+    assert_eq!(actions(&mut standby), [ack(3, 960, 600)]);
+    // One that stands at its end at once is answered at once; one of another log is none.
+    let _ = standby.on_message(0, &compare(mark(960)));
+    assert_eq!(actions(&mut standby), [Action::Compare { at: mark(960), state: 7 }]);
+    let _ = standby.on_message(0, &compare(Mark { chain: 1, ..mark(960) }));
+    assert_eq!(refusal(&mut standby), Reason::Protocol);
+    let mut standby = following();
+    let _ = standby.on_message(0, &compare(mark(400)));
+    assert_eq!(refusal(&mut standby), Reason::Protocol);
+}
+
+#[test]
 fn silence_closes_the_link() {
     let mut standby = following();
     let _ = standby.on_message(500 * MS, &heartbeat(3, 600));

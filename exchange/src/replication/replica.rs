@@ -13,9 +13,17 @@ use std::{
     },
 };
 
-use cluster::gate::{Mode, Remote};
+use cluster::gate::{Mode, Policy, Remote};
+use domain::Epoch;
+use engine::hash::StateHash;
 use journal::{Mark, OnBatch, Position};
 use mio::Waker;
+
+use super::needs::PeerNeeds;
+use crate::{
+    config::ack_name,
+    status::pair::{Acks, PairStatus, Role},
+};
 
 // Modes, as an atomic holds them.
 const REPLICATED: u8 = 0;
@@ -39,6 +47,15 @@ struct Queue {
     end: Option<Mark>,
 }
 
+/// Who leads, and under which policy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeadOf {
+    /// 1 or 2.
+    pub(crate) node: u8,
+    pub(crate) epoch: Epoch,
+    pub(crate) policy: Policy,
+}
+
 /// See the module.
 pub(crate) struct Replica {
     queue: Mutex<Queue>,
@@ -51,6 +68,9 @@ pub(crate) struct Replica {
     received: AtomicU64,
     durable: AtomicU64,
     is_up: AtomicBool,
+    /// Whether the standby keeps up.
+    in_sync: AtomicBool,
+    of: LeadOf,
     /// Who must hold what is released: see `mode_of`.
     mode: AtomicU8,
     /// Nothing is acknowledged at or after this time, on the boot-time clock; all ones without an election.
@@ -58,11 +78,18 @@ pub(crate) struct Replica {
     /// Up to where the front has released.
     released: AtomicU64,
     /// The front shall take no more input, commit what is under way, and say where that ends.
-    stop_input: AtomicBool,
-    ended: Mutex<Option<Mark>>,
+    /// The number of the switch for it; 0 for none.
+    stop_input: AtomicU32,
+    /// Switches so far.
+    switches: AtomicU32,
+    /// The front takes none.
+    input_is_stopped: AtomicBool,
+    ended: Mutex<Option<(u32, Mark, StateHash)>>,
     /// A higher epoch: this node leads no more.
     deposed: AtomicU32,
     stop: AtomicBool,
+    /// What the standby may still want of the journal.
+    pub(crate) needs: Arc<PeerNeeds>,
     /// An operator's wishes, with whom to answer.
     wishes: Mutex<VecDeque<super::control::Asked>>,
 }
@@ -70,8 +97,10 @@ pub(crate) struct Replica {
 impl Replica {
     /// `tail_bytes` is how far the disk may be behind.
     /// `elected`: a coordinator says how long this node may acknowledge anything.
-    pub(crate) fn new(tail_bytes: u64, alone: bool, elected: bool, end: Mark) -> Arc<Self> {
+    pub(crate) fn new(of: LeadOf, tail_bytes: u64, alone: bool, elected: bool, end: Mark) -> Arc<Self> {
         Arc::new(Self {
+            of,
+            in_sync: AtomicBool::new(false),
             queue: Mutex::new(Queue { end: Some(end), ..Queue::default() }),
             bytes_max: usize::try_from(tail_bytes.saturating_mul(2)).unwrap_or(usize::MAX),
             waker: OnceLock::new(),
@@ -82,10 +111,13 @@ impl Replica {
             mode: AtomicU8::new(if alone { ALONE } else { REPLICATED }),
             ack_until_nanos: AtomicU64::new(if elected { 0 } else { u64::MAX }),
             released: AtomicU64::new(0),
-            stop_input: AtomicBool::new(false),
+            stop_input: AtomicU32::new(0),
+            switches: AtomicU32::new(0),
+            input_is_stopped: AtomicBool::new(false),
             ended: Mutex::new(None),
             deposed: AtomicU32::new(0),
             stop: AtomicBool::new(false),
+            needs: Arc::default(),
             wishes: Mutex::default(),
         })
     }
@@ -159,15 +191,52 @@ impl Replica {
         self.released.store(released.0, Ordering::Release);
     }
 
-    /// Whether input is to be stopped, for a switch.
-    #[inline]
-    pub(crate) fn wants_input_stopped(&self) -> bool {
-        self.stop_input.load(Ordering::Acquire)
+    /// How the pair is.
+    pub(crate) fn status(&self) -> PairStatus {
+        let LeadOf { node, epoch, policy } = self.of;
+        let end = self.end().position;
+        let remote = self.remote();
+        let behind = |position: fn(&Remote) -> Position| {
+            remote.as_ref().map(|remote| end.0.saturating_sub(position(remote).0))
+        };
+        let acks =
+            if !self.may_ack() || policy.is_replicated() && self.mode() != Mode::Alone && remote.is_none() {
+                Acks::Wait
+            } else if policy.is_replicated() && self.mode() == Mode::Alone {
+                Acks::Alone
+            } else {
+                Acks::Kept
+            };
+        PairStatus {
+            node,
+            role: Role::Primary,
+            epoch: Some(epoch.0),
+            policy: ack_name(policy).into(),
+            acks: Some(acks),
+            connected: self.needs.is_here(),
+            in_sync: self.in_sync.load(Ordering::Acquire),
+            behind: behind(|remote| remote.received),
+            behind_on_disk: behind(|remote| remote.durable),
+            differs: None,
+        }
     }
 
-    /// Input is stopped, and everything is committed up to here.
-    pub(crate) fn input_stopped(&self, end: Mark) {
-        *lock(&self.ended) = Some(end);
+    /// Whether input is to be stopped, for a switch.
+    #[inline]
+    pub(crate) fn wants_input_stopped(&self) -> Option<u32> {
+        let switch = self.stop_input.load(Ordering::Acquire);
+        (switch != 0).then_some(switch)
+    }
+
+    /// Input is not taken any more, or again.
+    pub(crate) fn input_is_taken(&self, is_taken: bool) {
+        self.input_is_stopped.store(!is_taken, Ordering::Release);
+        self.wake();
+    }
+
+    /// Input is stopped, and everything is committed up to here, where the books come to `state`.
+    pub(crate) fn input_stopped(&self, switch: u32, end: Mark, state: StateHash) {
+        *lock(&self.ended) = Some((switch, end, state));
         self.wake();
     }
 
@@ -248,6 +317,11 @@ impl Replica {
         Ok(taken)
     }
 
+    /// Says whether the standby keeps up.
+    pub(super) fn show_in_sync(&self, in_sync: bool) {
+        self.in_sync.store(in_sync, Ordering::Release);
+    }
+
     /// Says how far the standby is; whether that lets anything move.
     pub(super) fn show(&self, remote: Option<Remote>) -> bool {
         let before = (
@@ -283,13 +357,27 @@ impl Replica {
         Position(self.released.load(Ordering::Acquire))
     }
 
-    pub(super) fn set_stop_input(&self, stop: bool) {
-        *lock(&self.ended) = None;
-        self.stop_input.store(stop, Ordering::Release);
+    /// No more input shall be taken, for a switch that begins now.
+    pub(super) fn stop_input(&self) {
+        let switch = self.switches.fetch_add(1, Ordering::Relaxed) + 1;
+        self.stop_input.store(switch, Ordering::Release);
     }
 
-    pub(super) fn take_ended(&self) -> Option<Mark> {
-        lock(&self.ended).take()
+    /// Input shall be taken again.
+    pub(super) fn resume_input(&self) {
+        self.stop_input.store(0, Ordering::Release);
+    }
+
+    /// Whether the front takes none.
+    pub(super) fn input_is_stopped(&self) -> bool {
+        self.input_is_stopped.load(Ordering::Acquire)
+    }
+
+    /// Where what had been taken ends, as the front has said for the switch that is under way, and what its books come to.
+    pub(super) fn take_ended(&self) -> Option<(Mark, StateHash)> {
+        let (switch, end, state) = lock(&self.ended).take()?;
+        // What was said for an earlier one is not so any more.
+        (self.stop_input.load(Ordering::Acquire) == switch).then_some((end, state))
     }
 
     pub(super) fn depose(&self, epoch: u32) {
@@ -314,6 +402,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    const OF: LeadOf = LeadOf { node: 1, epoch: Epoch(3), policy: Policy::DiskReplica };
+
     fn mark(position: u64) -> Mark {
         Mark { position: Position(position), chain: position }
     }
@@ -326,7 +416,7 @@ mod tests {
 
     #[test]
     fn batches_are_queued_while_somebody_follows_and_the_oldest_fall_out() {
-        let replica = Replica::new(500, false, false, mark(100));
+        let replica = Replica::new(OF, 500, false, false, mark(100));
         let mut feed = replica.feed();
         feed(&[1; 100], mark(200));
         assert_eq!(ends(replica.take(Position(100), 1_000)), Err(None));
@@ -351,7 +441,7 @@ mod tests {
 
     #[test]
     fn what_the_standby_has_shows_while_it_is_there() {
-        let replica = Replica::new(500, true, false, mark(0));
+        let replica = Replica::new(OF, 500, true, false, mark(0));
         assert_eq!((replica.remote(), replica.mode()), (None, Mode::Alone));
         let remote = Remote { received: Position(64), durable: Position(32) };
         assert!(replica.show(Some(remote)));
@@ -365,9 +455,51 @@ mod tests {
     }
 
     #[test]
+    fn the_status_says_what_acknowledgements_wait_for() {
+        let replica = Replica::new(OF, 500, false, false, mark(1_000));
+        let status = replica.status();
+        assert_eq!((status.acks, status.connected, status.behind), (Some(Acks::Wait), false, None));
+        replica.needs.here(None);
+        replica.show(Some(Remote { received: Position(900), durable: Position(200) }));
+        replica.show_in_sync(true);
+        let status = replica.status();
+        assert_eq!((status.acks, status.connected, status.in_sync), (Some(Acks::Kept), true, true));
+        assert_eq!((status.behind, status.behind_on_disk), (Some(100), Some(800)));
+        replica.set_mode(Mode::Alone);
+        assert_eq!(replica.status().acks, Some(Acks::Alone));
+        // Under an election nothing is said before the lease is known.
+        assert_eq!(Replica::new(OF, 500, true, true, mark(0)).status().acks, Some(Acks::Wait));
+        // What this disk alone answers for needs nobody.
+        let disk = Replica::new(LeadOf { policy: Policy::Disk, ..OF }, 500, false, false, mark(0));
+        assert_eq!(disk.status().acks, Some(Acks::Kept));
+    }
+
+    #[test]
+    fn what_is_said_of_a_switch_that_was_called_off_is_not_taken_for_the_next() {
+        let replica = Replica::new(OF, 500, false, false, mark(0));
+        assert_eq!(replica.wants_input_stopped(), None);
+        replica.stop_input();
+        let first = replica.wants_input_stopped().unwrap();
+        replica.input_is_taken(false);
+        replica.resume_input();
+        assert_eq!((replica.wants_input_stopped(), replica.input_is_stopped()), (None, true));
+        replica.stop_input();
+        let second = replica.wants_input_stopped().unwrap();
+        assert_ne!(first, second);
+        replica.input_stopped(first, mark(100), StateHash(1));
+        assert_eq!(replica.take_ended(), None);
+        replica.input_stopped(second, mark(200), StateHash(2));
+        assert_eq!(replica.take_ended(), Some((mark(200), StateHash(2))));
+        assert_eq!(replica.take_ended(), None, "once");
+        replica.resume_input();
+        replica.input_is_taken(true);
+        assert!(!replica.input_is_stopped());
+    }
+
+    #[test]
     fn under_an_election_nothing_is_acknowledged_beyond_the_lease() {
-        assert!(Replica::new(500, false, false, mark(0)).may_ack());
-        let replica = Replica::new(500, false, true, mark(0));
+        assert!(Replica::new(OF, 500, false, false, mark(0)).may_ack());
+        let replica = Replica::new(OF, 500, false, true, mark(0));
         assert!(!replica.may_ack());
         let now = super::super::boot_nanos();
         assert!(replica.set_ack_until(now + 3_600_000_000_000));

@@ -3,7 +3,7 @@
 use cluster::frame::{self, GREETING_BYTES_MAX, Message};
 use domain::Epoch;
 use journal::Position;
-use link::{Flush, Incoming, Stream};
+use link::{Flush, Incoming, LinkError, Stream};
 
 /// Bytes of a message that carries batches or a snapshot, beyond the agreed ring.
 const SLACK: usize = 4_096;
@@ -18,11 +18,21 @@ pub(super) struct Wire {
     scratch: Vec<u8>,
     /// Why nothing more comes; to be acted upon when what has come has been dealt with.
     ended: Option<String>,
+    /// There never was a connection: nobody listens there.
+    nobody_listens: bool,
 }
 
 impl Wire {
     pub(super) fn new(stream: Stream, bytes_max: usize) -> Self {
-        Self { stream, inbox: Vec::new(), used: 0, bytes_max, scratch: Vec::new(), ended: None }
+        Self {
+            stream,
+            inbox: Vec::new(),
+            used: 0,
+            bytes_max,
+            scratch: Vec::new(),
+            ended: None,
+            nobody_listens: false,
+        }
     }
 
     /// Reads what has come. Says whether there may be more at once. A peer's last words often come with its end, so the
@@ -52,10 +62,16 @@ impl Wire {
                 Ok(false)
             }
             Err(error) => {
+                self.nobody_listens |= is_refused(&error);
                 self.ended.get_or_insert(error.to_string());
                 Ok(false)
             }
         }
+    }
+
+    /// Whether nobody listens at the address.
+    pub(super) fn nobody_listens(&self) -> bool {
+        self.nobody_listens
     }
 
     /// Why nothing more comes, once what has come has been taken.
@@ -102,7 +118,14 @@ impl Wire {
         match self.stream.flush() {
             Ok(Flush::More) => Ok(true),
             Ok(Flush::Done | Flush::Blocked) => Ok(false),
-            Err(error) => Err(error.to_string()),
+            Err(error) => {
+                self.nobody_listens |= is_refused(&error);
+                Err(error.to_string())
+            }
         }
     }
+}
+
+fn is_refused(error: &LinkError) -> bool {
+    matches!(error, LinkError::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused)
 }

@@ -3,22 +3,26 @@
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
 use cluster::{
+    frame::Hello,
+    gate::Policy,
     history::History,
     primary::{Identity, Settings},
 };
 use domain::{Epoch, EpochStart};
 use journal::{Position, Recovery};
+use log::{info, warn};
 
 use crate::{
-    recovery::Recovered,
+    recovery::{Opened, Recovered},
     replication::{
         Node,
+        asking::{self, Answer},
         control::{Asked, Control},
         electing::Election,
-        following::history_of,
+        history_of,
         kept::KeptFile,
         leading::Leading,
-        replica::Replica,
+        replica::{LeadOf, Replica},
     },
     wake::FrontWake,
 };
@@ -38,26 +42,12 @@ pub(super) struct Leads {
 }
 
 impl Leads {
-    pub(super) fn of(node: &Node) -> Self {
-        Self {
-            kept: KeptFile { kept: cluster::Kept::NEW, alone: false },
-            history: History::new(),
-            epoch: node.id().epoch_after(Epoch::NONE),
-            cancel_only: Duration::ZERO,
-            asked: None,
-            election: None,
-        }
-    }
-
     /// Takes the next epoch that is this node's, of a journal that has been opened, and promises it on the disk.
     ///
     /// # Errors
     /// When the node must not lead.
-    pub(super) fn begin(&mut self, node: &Node, found: &Recovery) -> Result<Epoch, String> {
-        if found.cut.is_some() {
-            self.kept.doubt(&node.data)?;
-        }
-        if !self.kept.kept.complete {
+    pub(super) fn begin(mut kept: KeptFile, node: &Node, found: &Recovery) -> Result<Self, String> {
+        if !kept.kept.complete {
             return Err(format!(
                 "this node may lack what it has acknowledged, for its machine stopped without a clean close: start it as the \
                  standby of the other node, which has everything. If there is no other node any more, start it as a \
@@ -65,11 +55,68 @@ impl Leads {
                 node.data.display()
             ));
         }
-        self.history = history_of(found)?;
-        self.epoch = node.id().epoch_after(self.kept.kept.promised.max(self.history.last()));
-        self.kept.kept.promised = self.epoch;
-        self.kept.write(&node.data)?;
-        Ok(self.epoch)
+        let history = history_of(found)?;
+        let epoch = node.id().epoch_after(kept.kept.promised.max(history.last()));
+        kept.kept.promised = epoch;
+        kept.write(&node.data)?;
+        Ok(Self { kept, history, epoch, cancel_only: Duration::ZERO, asked: None, election: None })
+    }
+}
+
+/// Whether the other node leads, as far as it can be asked, so that this one must not. With a coordinator that is not ours
+/// to find out.
+///
+/// # Errors
+/// When both nodes have led without each other, and an operator has to say which one is right.
+pub(super) fn other_leads(node: &Node, kept: &KeptFile, opened: &Opened) -> Result<bool, String> {
+    if node.coordinator.is_some() {
+        return Ok(false);
+    }
+    let other = node.peer();
+    if node.peers.is_empty() {
+        warn!("without --peer it is not known whether {other} leads: make sure that it does not");
+        return Ok(false);
+    }
+    let Opened { appender, found, .. } = opened;
+    let history = history_of(found)?;
+    let promised = kept.kept.promised.max(history.last());
+    let (ring_bytes, segment_bytes) = appender.geometry();
+    let hello = Hello {
+        node: node.id(),
+        cluster: Some(appender.cluster()),
+        end: appender.mark(),
+        promised: Epoch::NONE,
+        complete: kept.kept.complete,
+        ring_bytes,
+        segment_bytes,
+        history,
+    };
+    match asking::ask(node, &hello) {
+        Answer::Leads(epoch) if epoch >= promised => {
+            warn!("{other} leads in epoch {epoch}: this node follows it");
+            Ok(true)
+        }
+        Answer::Leads(epoch) => Err(format!(
+            "{other} leads in epoch {epoch}, and this node has led, or begun to, in epoch {promised} without it: each may \
+             have acknowledged what the other one does not have. Compare the two journals (exchange journal diff), and \
+             let the one that is to be kept lead: docs/runbook.md, \"Two nodes think that they lead\""
+        )),
+        Answer::Foreign(why) => Err(format!(
+            "{other} leads another journal than the one in {} ({why}). If that one is right, move this directory away and \
+             start this node as its standby (exchange standby); if this one is, stop {other} first",
+            node.data.display()
+        )),
+        Answer::Absent => {
+            info!("{other} does not lead: nobody listens at its address");
+            Ok(false)
+        }
+        Answer::Silent(why) => {
+            warn!(
+                "it is not known whether {other} leads ({why}). If it does, both nodes acknowledge under memory and disk: \
+                 make sure that it does not"
+            );
+            Ok(false)
+        }
     }
 }
 
@@ -86,6 +133,7 @@ impl Leader {
     pub(super) fn start(
         node: &Node,
         leads: Leads,
+        policy: Policy,
         recovered: &mut Recovered,
         wake: &Arc<FrontWake>,
     ) -> Result<Self, String> {
@@ -94,7 +142,9 @@ impl Leader {
         history.begin(EpochStart { epoch, position }).map_err(|error| error.to_string())?;
         let sequencer = &mut recovered.sequencer;
         let (ring_bytes, segment_bytes) = sequencer.appender().geometry();
-        let replica = Replica::new(ring_bytes, kept.alone, election.is_some(), sequencer.appender().mark());
+        let of = LeadOf { node: node.number, epoch, policy };
+        let replica =
+            Replica::new(of, ring_bytes, kept.alone, election.is_some(), sequencer.appender().mark());
         sequencer.replicate(Arc::clone(&replica));
         let leader = Identity {
             node: node.id(),

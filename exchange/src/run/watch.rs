@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{disk_alarm::DiskAlarm, voice::Voice};
 use crate::{
     balance_events::{self, EventFile, Stamped, is_counted},
-    front::{Ended, Requests},
+    front::Requests,
     status::{
         Counters, Fixed, Status,
         socket::{Clients, Endpoint},
@@ -32,8 +32,8 @@ const GATHER: Duration = Duration::from_millis(20);
 /// Events that a client of the socket is told at a time, the latest.
 const RECENT_MAX: usize = 16;
 
-/// What the main thread watches with.
-pub(super) struct Watch {
+/// What the main thread watches with, until `E` comes from whoever runs, or nobody is left who could say it.
+pub(super) struct Watch<E> {
     pub(super) voice: Voice,
     pub(super) fixed: Fixed,
     /// How often the status is shown; `None` for never.
@@ -45,7 +45,7 @@ pub(super) struct Watch {
     pub(super) wake: Arc<FrontWake>,
     pub(super) counters: Receiver<Counters>,
     pub(super) events: Receiver<Stamped>,
-    pub(super) end: Receiver<Result<Ended, String>>,
+    pub(super) end: Receiver<E>,
     pub(super) disk: DiskAlarm,
 }
 
@@ -80,14 +80,14 @@ impl Repeated {
     }
 }
 
-impl Watch {
-    /// Waits for the front to end, and gives the voice back.
-    pub(super) fn run(mut self) -> (Voice, Result<Ended, String>) {
+impl<E> Watch<E> {
+    /// Waits for the end, and gives the voice back.
+    pub(super) fn run(mut self) -> (Voice, Option<E>) {
         let ended = self.until_the_end();
         (self.voice, ended)
     }
 
-    fn until_the_end(&mut self) -> Result<Ended, String> {
+    fn until_the_end(&mut self) -> Option<E> {
         let mut shown = self.every.map(|every| Repeated::new(every, self.ask()));
         let mut clients = Clients::default();
         let mut told: Option<Repeated> = None;
@@ -105,7 +105,7 @@ impl Watch {
             select! {
                 recv(self.end) -> ended => {
                     self.tell(None, &mut recent);
-                    return ended.unwrap_or_else(|_| Err("the front died".into()));
+                    return ended.ok();
                 }
                 recv(waiting) -> event => {
                     if let Ok(event) = event {
@@ -217,8 +217,8 @@ mod tests {
         requests: Arc<Requests>,
         counters: Sender<Counters>,
         events: Sender<Stamped>,
-        end: Sender<Result<Ended, String>>,
-        main: JoinHandle<Result<Ended, String>>,
+        end: Sender<&'static str>,
+        main: JoinHandle<Option<&'static str>>,
     }
 
     impl Rig {
@@ -268,8 +268,8 @@ mod tests {
         }
 
         fn ends(self) -> tempfile::TempDir {
-            self.end.send(Err("as it should be".into())).unwrap();
-            assert_eq!(self.main.join().unwrap().unwrap_err(), "as it should be");
+            self.end.send("as it should be").unwrap();
+            assert_eq!(self.main.join().unwrap(), Some("as it should be"));
             assert!(!self.dir.path().join(socket::NAME).exists());
             self.dir
         }

@@ -9,16 +9,16 @@
 use std::{path::Path, sync::Arc, time::Instant};
 
 use engine::runtime::{Placement, PlacementPolicy, RuntimeConfig};
-use journal::{Reader, Records};
+use journal::Reader;
 use log::warn;
 use serde_json::json;
 
-use super::{Loaded, Place, State, Writing, Written, load, write_at};
+use super::{Loaded, Place, State, Writing, Written, write_at};
 use crate::{
     books::HowToRun,
     cli,
     follower::{Followed, Follower},
-    recovery::from_its_start,
+    recovery::follow_from_newest,
     say::say,
     wake::FrontWake,
 };
@@ -75,26 +75,8 @@ pub(crate) fn take(dir: &Path) -> Result<Taken, String> {
     let started = Instant::now();
     let _writing = Writing::begin(dir)?;
     let reader = Reader::open(dir).map_err(|error| error.to_string())?;
-    let mut follower = None;
-    for path in journal::snapshot::list(dir).map_err(|error| error.to_string())? {
-        match begin_at(&path, &reader) {
-            Ok(found) => {
-                follower = Some(found);
-                break;
-            }
-            Err(why) => warn!("snapshot {} is not used: {why}", path.display()),
-        }
-    }
-    let mut follower = match follower {
-        Some(follower) => follower,
-        None => {
-            from_its_start(dir, &reader)?;
-            let mut follower = begin(None)?;
-            run(&mut follower, reader.records())?;
-            follower
-        }
-    };
-    follower.grow(&[])?;
+    let snapshots = journal::snapshot::list(dir).map_err(|error| error.to_string())?;
+    let (follower, _) = follow_from_newest(dir, &reader, &snapshots, None, &begin)?;
     let Followed { books, sessions, instruments, commands } = follower.end()?;
     let place = Place {
         cluster: reader.cluster(),
@@ -110,15 +92,6 @@ pub(crate) fn take(dir: &Path) -> Result<Taken, String> {
     Ok(Taken { written, place, commands, owed, seconds: started.elapsed().as_secs_f64() })
 }
 
-/// A follower that has gone from a snapshot to the journal's end.
-fn begin_at(path: &Path, reader: &Reader) -> Result<Follower, String> {
-    let loaded = load(path, reader.cluster())?;
-    let records = reader.records_after(loaded.mark).map_err(|error| error.to_string())?;
-    let mut follower = begin(Some(loaded))?;
-    run(&mut follower, records)?;
-    Ok(follower)
-}
-
 fn begin(snapshot: Option<Loaded>) -> Result<Follower, String> {
     // One worker: whoever trades needs the other cores.
     let how: Arc<HowToRun> = Arc::new(|instruments| {
@@ -127,11 +100,4 @@ fn begin(snapshot: Option<Loaded>) -> Result<Follower, String> {
         Ok(RuntimeConfig { inline_max: 0, shared_cores: true, ..RuntimeConfig::new(placement) })
     });
     Follower::begin(how, &Arc::new(FrontWake::default()), snapshot)
-}
-
-fn run(follower: &mut Follower, records: Records<'_>) -> Result<(), String> {
-    for record in records {
-        follower.on_record(&record.map_err(|error| error.to_string())?)?;
-    }
-    Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  header       who, how fast, sessions, log
+//!  pair         what this node is, how the other one is; only in a pair
 //!  balance      mode, θ, steals, moves, imbalance
 //!  ┌ shards ─────────────┐   at most half of what is left
 //!  ┌ hottest books ──────┐   as many as leave room for
@@ -22,7 +23,7 @@ use ratatui::{
 };
 use serde_json::Value;
 
-use crate::status::{ShardStatus, Status, micros, percent};
+use crate::status::{ShardStatus, Status, micros, pair::PairStatus, percent};
 
 /// Lines of events that are kept.
 const EVENTS_MAX: usize = 64;
@@ -63,12 +64,14 @@ impl View {
 impl Widget for &View {
     fn render(self, area: Rect, buffer: &mut Buffer) {
         let Some(status) = &self.status else { return };
-        let left = area.height.saturating_sub(2);
+        let pair = u16::from(status.pair.is_some());
+        let left = area.height.saturating_sub(2 + pair);
         let shards = (status.shards.len() as u16).saturating_add(FRAME + 1).min((left / 2).max(FRAME + 2));
         let books = (status.balance.hottest.len().max(1) as u16).saturating_add(FRAME + 1);
         let books = books.min(left.saturating_sub(shards + EVENTS_MIN));
-        let [header, balance, shards, books, events] = Layout::vertical([
+        let [header, in_pair, balance, shards, books, events] = Layout::vertical([
             Constraint::Length(1),
+            Constraint::Length(pair),
             Constraint::Length(1),
             Constraint::Length(shards),
             Constraint::Length(books),
@@ -76,6 +79,9 @@ impl Widget for &View {
         ])
         .areas(area);
         header_line(status, &self.data).render(header, buffer);
+        if let Some(pair) = &status.pair {
+            pair_line(pair).render(in_pair, buffer);
+        }
         balance_line(status).render(balance, buffer);
         render_shards(&status.shards, shards, buffer);
         render_books(status, books, buffer);
@@ -95,6 +101,16 @@ fn header_line<'a>(status: &Status, data: &Path) -> Line<'a> {
         spans.push(Span::styled("  DISK SHORT OF ROOM", WARN));
     }
     spans.push(Span::styled(format!("  {}", data.display()), SOFT));
+    Line::from(spans)
+}
+
+fn pair_line<'a>(pair: &PairStatus) -> Line<'a> {
+    let mut spans = vec![Span::styled("pair    ", HEAD)];
+    // Where there is not room for all, trouble matters more.
+    if let Some(trouble) = pair.trouble() {
+        spans.push(Span::styled(format!("{trouble}  "), WARN));
+    }
+    spans.push(Span::raw(pair.text()));
     Line::from(spans)
 }
 
@@ -389,10 +405,31 @@ mod tests {
     }
 
     #[test]
+    fn a_pair_has_a_line_of_its_own() {
+        let mut view = view();
+        let mut pair = crate::status::pair::tests::leads();
+        view.status.as_mut().unwrap().pair = Some(pair.clone());
+        let shown = lines(&view, 100, 25);
+        let well =
+            "pair    node 1 leads in epoch 5, ack disk+replica, standby in sync, 64 B behind, 4096 B on disk";
+        assert_eq!(shown[1], well);
+        assert!(shown[2].starts_with("balance full"), "{shown:#?}");
+        pair.acks = Some(crate::status::pair::Acks::Alone);
+        view.status.as_mut().unwrap().pair = Some(pair);
+        assert!(
+            lines(&view, 80, 25)[1]
+                .starts_with("pair    ALONE: acknowledged on this disk only  node 1 leads")
+        );
+    }
+
+    #[test]
     fn no_size_is_too_small() {
-        let view = view();
-        for (width, height) in [(1, 1), (10, 3), (80, 5), (20, 24), (300, 100)] {
-            lines(&view, width, height);
+        let mut view = view();
+        for _ in 0..2 {
+            for (width, height) in [(1, 1), (10, 3), (80, 5), (20, 24), (300, 100)] {
+                lines(&view, width, height);
+            }
+            view.status.as_mut().unwrap().pair = Some(crate::status::pair::tests::leads());
         }
     }
 

@@ -6,6 +6,7 @@
 //! * `pair` and `drill`: two exchanges, one of which takes over; drills that break exchanges and audit them.
 //! * `pairs`: several pairs, which of them an instrument lives on, and a router before them.
 //! * `snapshot`: starts that need not replay everything, and come to the same.
+//! * `keeping`: old segments that go by themselves, and snapshots that a standby takes.
 //! * `journals`: what can be done with data directories: compared, exported, repaired, started without their past.
 //! * `special`: special orders, put into journals as commands.
 //! * `seeing`: the status, the event stream and `exchange top`; what is asked of placement and balance.
@@ -32,6 +33,7 @@ mod faults;
 mod golden;
 mod hostile;
 mod journals;
+mod keeping;
 mod lobster;
 mod pair;
 mod pairs;

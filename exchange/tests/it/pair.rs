@@ -10,6 +10,7 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng};
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use wire::ouch::codes;
 
@@ -342,4 +343,203 @@ fn nodes_of_different_journals_do_not_follow_each_other() {
     eventually("it is refused", || !pair.nodes[1].log_lines("refused by the other node: cluster").is_empty());
     assert!(pair.status(0)["standby"].is_null());
     venue.client("ALICE").round_trip(3, "AAPL");
+}
+
+/// The status line, its JSON, and `exchange top`, on either node.
+#[test]
+fn both_nodes_show_the_pair() {
+    let mut pair = Pair::new("disk+replica");
+    pair.more = vec!["--status".into(), "0.02".into()];
+    let mut venue = pair.lead(0);
+    let mut standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    let shows = |venue: &mut Venue, what: &str, is_so: &dyn Fn(&Value) -> bool| {
+        let begun = Instant::now();
+        loop {
+            let status = venue.line("status");
+            if is_so(&status["pair"]) {
+                return status;
+            }
+            assert!(begun.elapsed() < HUNG, "{what}: {status}");
+        }
+    };
+    venue.client("ALICE").round_trip(1, "AAPL");
+    let well = shows(&mut venue, "in sync", &|pair| pair["in_sync"] == true && pair["behind_on_disk"] == 0);
+    assert_eq!((&well["pair"]["role"], &well["pair"]["node"]), (&"primary".into(), &1.into()));
+    assert_eq!((&well["pair"]["acks"], &well["pair"]["policy"]), (&"kept".into(), &"disk+replica".into()));
+    let follows = shows(&mut standby, "follows", &|pair| pair["behind"] == 0 && pair["in_sync"] == true);
+    assert_eq!((&follows["pair"]["role"], &follows["pair"]["node"]), (&"standby".into(), &2.into()));
+    assert_eq!(follows["pair"]["epoch"], well["pair"]["epoch"]);
+    eventually("it has the same commands", || {
+        standby.line("status")["last_sequence"].as_u64() >= well["last_sequence"].as_u64()
+    });
+    let top = |node: usize| printed(&["top", "--once", "--data", &pair.data(node)]);
+    assert!(top(0).contains("node 1 leads in epoch 1, ack disk+replica, standby in sync"), "{}", top(0));
+    assert!(top(1).contains("node 2 follows epoch 1, in sync, "), "{}", top(1));
+    // Each is missed by the other one.
+    standby.kill();
+    shows(&mut venue, "it waits", &|pair| pair["acks"] == "wait" && pair["connected"] == false);
+    json(&["alone", "--data", &pair.data(0)]);
+    shows(&mut venue, "it is alone", &|pair| pair["acks"] == "alone");
+    assert!(top(0).contains("ALONE: acknowledged on this disk only"), "{}", top(0));
+    let mut standby = pair.follow(1);
+    shows(&mut venue, "in sync again", &|pair| pair["acks"] == "kept" && pair["in_sync"] == true);
+    venue.kill();
+    shows(&mut standby, "follows nobody", &|pair| pair["connected"] == false && pair["epoch"].is_null());
+    assert!(printed(&["top", "--once", "--data", &pair.data(1)]).contains("FOLLOWS NOBODY"));
+    // It shows itself as the one that leads from then on.
+    pair.promote(1, &mut standby);
+    shows(&mut standby, "leads", &|pair| pair["role"] == "primary" && pair["node"] == 2);
+}
+
+/// Under `disk` nothing but the answer keeps it from acknowledging what the other one does not know of.
+#[test]
+fn a_node_that_led_asks_the_other_one_before_it_leads_again() {
+    let mut random = Random::seed_from_u64(seed());
+    let mut pair = Pair::new("disk");
+    let mut parties = parties();
+    let venue = pair.lead(0);
+    let said = "node-2 does not lead: nobody listens";
+    assert_eq!(pair.nodes[0].log_lines(said).len(), 1);
+    let mut standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    trade(&venue, &mut parties, &mut random);
+    eventually("the standby has all", || {
+        let (leads, follows) = (pair.status(0), pair.status(1));
+        leads["committed"] == follows["durable"] && !leads["committed"].is_null()
+    });
+    venue.kill();
+    eventually("the standby has noticed", || pair.status(1)["follows"].is_null());
+    pair.promote(1, &mut standby);
+    trade(&standby, &mut parties, &mut random);
+    // Started as if nothing had been.
+    pair.prepare(0, "run");
+    let mut venue = pair.nodes[0].launch();
+    venue.line("following");
+    assert_eq!(pair.nodes[0].log_lines("node-2 leads in epoch 2: this node follows it").len(), 1);
+    pair.wait_in_sync(1);
+    trade(&standby, &mut parties, &mut random);
+    hear(&parties, &standby);
+    venue.kill();
+
+    // One that cannot be asked is not waited for, and that is said.
+    kill_process(standby.pid(), Signal::STOP).expect("it can be stopped");
+    let venue = pair.lead(0);
+    assert_eq!(pair.nodes[0].log_lines("it is not known whether node-2 leads").len(), 1);
+    venue.kill();
+    kill_process(standby.pid(), Signal::CONT).expect("it goes on");
+    // Now both have led without each other, and neither is stopped by a question.
+    let refused = pair.nodes[0].refused();
+    let why = "node-2 leads in epoch 2, and this node has led, or begun to, in epoch 3 without it";
+    assert!(refused.contains(why), "{refused}");
+    trade(&standby, &mut parties, &mut random);
+    assert_eq!(pair.status(1)["role"], "primary");
+}
+
+#[test]
+fn a_node_does_not_lead_beside_one_that_leads_another_journal() {
+    let mut pair = Pair::new("disk");
+    let venue = pair.lead(1);
+    pair.prepare(0, "run");
+    let refused = pair.nodes[0].refused();
+    assert!(refused.contains("node-2 leads another journal"), "{refused}");
+    venue.client("ALICE").round_trip(1, "AAPL");
+}
+
+/// Nothing that anyone is told shows this difference: one book of the standby has counted one refusal too many. Only what
+/// the books come to tells.
+#[test]
+fn a_switch_to_other_books_is_refused() {
+    let mut random = Random::seed_from_u64(seed());
+    let mut pair = Pair::new("disk+replica");
+    let mut parties = parties();
+    let mut venue = pair.lead(0);
+    let standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    trade(&venue, &mut parties, &mut random);
+    pair.wait_in_sync(0);
+    json(&["snapshot", "--json", "--data", &pair.data(1)]);
+    standby.kill();
+    let (true_state, planted_state) = plant(&pair.nodes[1].data());
+    let mut standby = pair.follow(1);
+    assert_eq!(pair.nodes[1].log_lines("begins with the snapshot at sequence").len(), 1);
+    pair.wait_in_sync(0);
+    trade(&venue, &mut parties, &mut random);
+    pair.wait_in_sync(0);
+    assert!(pair.status(1)["differs"].is_null(), "reports do not tell");
+
+    let refused = output(&["switch", "--data", &pair.data(0)]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("the standby will not lead"), "{said}");
+    // The two states are named; they differ by what was planted.
+    let states: Vec<u64> = said
+        .split(|c: char| !c.is_ascii_hexdigit())
+        .filter(|word| word.len() == 16)
+        .map(|word| u64::from_str_radix(word, 16).expect("hexadecimal"))
+        .collect();
+    let [ours, theirs] = states[..] else { panic!("{said}") };
+    assert_ne!(ours, theirs);
+    println!("planted {true_state:016x} to {planted_state:016x}; {said}");
+    // The one that led leads on, with everything; the other one says why it will not.
+    trade(&venue, &mut parties, &mut random);
+    hear(&parties, &venue);
+    let differs = text(&pair.status(1), "differs");
+    assert!(
+        differs.contains(&format!("{ours:016x}")) && differs.contains(&format!("{theirs:016x}")),
+        "{differs}"
+    );
+    let refused = output(&["switch", "--data", &pair.data(0)]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("as it says itself"), "{said}");
+    let refused = output(&["promote", "--force", "--data", &pair.data(1)]);
+    assert!(!refused.status.success());
+    // Its journal is as good as ever: without the planted snapshot it is a sound standby.
+    standby.kill();
+    for path in journal::snapshot::list(&pair.nodes[1].data()).expect("a directory") {
+        std::fs::remove_file(path).expect("removing");
+    }
+    standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    let switched = output(&["switch", "--data", &pair.data(0)]);
+    let said = String::from_utf8_lossy(&switched.stderr);
+    assert!(
+        switched.status.success(),
+        "{said}; node 1:\n{}\nnode 2:\n{}\n{} {}",
+        pair.nodes[0].log(),
+        pair.nodes[1].log(),
+        pair.status(0),
+        pair.status(1)
+    );
+    standby.ready();
+    venue.line("deposed");
+    hear(&parties, &standby);
+}
+
+/// Makes the newest snapshot one of books in which the first has counted one refusal more, with everything that a
+/// snapshot is checked for. Gives the state that it had, and the one that it has.
+fn plant(data: &std::path::Path) -> (u64, u64) {
+    // docs/snapshot-format.md: two numbers, the instruments behind their count, the count of books, the first book.
+    const INSTRUMENTS: usize = 16;
+    const INSTRUMENT: usize = 56;
+    const BOOK: usize = INSTRUMENTS + 8 + INSTRUMENT * crate::venue::INSTRUMENTS.len() + 8;
+    const REFUSED: usize = BOOK + 56;
+    let cluster = journal::inspect::info(data).expect("a journal").cluster;
+    let path = journal::snapshot::list(data).expect("a directory").remove(0);
+    let (header, mut body) = journal::snapshot::read(&path, cluster, 1 << 30).expect("a good snapshot");
+    let number =
+        |body: &[u8], at: usize| u64::from_le_bytes(body[at..at + 8].try_into().expect("eight bytes"));
+    assert_eq!(number(&body, INSTRUMENTS), crate::venue::INSTRUMENTS.len() as u64);
+    let before = number(&body, REFUSED);
+    body[REFUSED..REFUSED + 8].copy_from_slice(&(before + 1).to_le_bytes());
+    // What the books then come to is found by asking: a snapshot whose header says otherwise is told what it should say.
+    let wrong = journal::snapshot::Header { state: 0, ..header };
+    journal::snapshot::write(data, &wrong, &body).expect("writing");
+    let said = output(&["journal", "verify", "--data", &data.display().to_string()]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let state = said.split("its books' state is ").nth(1).and_then(|rest| rest.split(' ').next());
+    let state = state.and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_else(|| panic!("{said}"));
+    let planted = journal::snapshot::Header { state, ..header };
+    journal::snapshot::write(data, &planted, &body).expect("writing");
+    assert_ne!(header.state, state);
+    (header.state, state)
 }

@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) tail_dir: String,
     pub(crate) reserve_mib: u64,
     pub(crate) snapshot_mib: u64,
+    /// Further keys of the section `[journal]`, a line each.
+    pub(crate) journal: String,
     pub(crate) connections: usize,
     pub(crate) unsent_kib: usize,
     pub(crate) open_orders: usize,
@@ -75,6 +77,7 @@ impl Default for Settings {
             reserve_mib: 1,
             // Only at stops, so that a test knows which there are.
             snapshot_mib: 0,
+            journal: String::new(),
             connections: 64,
             unsent_kib: 4_096,
             open_orders: 100_000,
@@ -114,7 +117,7 @@ impl Settings {
         }
         let _ = write!(
             text,
-            "]\n[journal]\nsegment_mib = {}\ntail_mib = {}\ntail_dir = \"{}\"\nreserve_mib = {}\nsnapshot_mib = {}\n\
+            "]\n[journal]\nsegment_mib = {}\ntail_mib = {}\ntail_dir = \"{}\"\nreserve_mib = {}\nsnapshot_mib = {}\n{}\
              [limits]\nconnections = {}\nunsent_kib = {}\nopen_orders = {}\nlogin_timeout_s = {}\nsilence_s = {}\n[admission]\n{}\n\
              [instrument_defaults]\ntick = \"{}\"\nlot = 1\nquantity_max = 999999\nprice_max = \"199999.99\"\n",
             self.segment_mib,
@@ -122,6 +125,7 @@ impl Settings {
             self.tail_dir,
             self.reserve_mib,
             self.snapshot_mib,
+            self.journal,
             self.connections,
             self.unsent_kib,
             self.open_orders,

@@ -5,6 +5,7 @@ use domain::{Mark, Position};
 use super::{Done, Node, Note, Outside, Setup, describe};
 use crate::Kept;
 use crate::mutation::{self, Mutation};
+use crate::sim::books::Books;
 use crate::sim::journal::{self as log, Journal};
 use crate::standby::{self, Authority, Standby};
 
@@ -61,6 +62,18 @@ impl Node {
                 }
             }
             standby::Action::GetReady => {}
+            standby::Action::Compare { state, .. } => {
+                let Some(journal) = &self.journal else { return };
+                match Books::fold(self.setup.sessions, journal.everything()) {
+                    Ok(books) => {
+                        if books.hash != state {
+                            io.violation("the standby's books are not the primary's".into());
+                        }
+                        self.standby.compared(Some(books.hash));
+                    }
+                    Err(what) => io.violation(what),
+                }
+            }
             standby::Action::HandedOver { next } => match &mut self.elector {
                 Some(elector) => elector.hurry(io.now_nanos()),
                 None => {

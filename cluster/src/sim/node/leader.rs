@@ -161,7 +161,7 @@ impl Node {
                     lead.is_input_stopped = true;
                 }
             }
-            primary::Action::ResumeInput => {
+            primary::Action::ResumeInput { .. } => {
                 let Some(lead) = &mut self.lead else { return };
                 lead.is_input_stopped = false;
                 for (connection, client_ref, value) in core::mem::take(&mut lead.held) {
@@ -267,7 +267,7 @@ impl Node {
             io.turn_after(nanos);
         }
         if is_idle && lead.is_input_stopped {
-            lead.primary.stopped(journal.end());
+            lead.primary.stopped(journal.end(), lead.books.hash);
             while let Some(action) = self.lead.as_mut().and_then(|lead| lead.primary.poll()) {
                 self.do_for_primary(action, io);
             }
