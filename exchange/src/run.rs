@@ -217,6 +217,7 @@ impl<'a> Process<'a> {
     /// Recovers the directory, to lead with it. In a pair, in an epoch of its own; not when the other node leads.
     fn recover(&self, wake: &Arc<FrontWake>) -> Result<Option<(Recovered, Option<Leads>)>, String> {
         let (dir, config) = (&self.args.data, &self.choices.config);
+        KeptFile::must_have_its_journal(dir)?;
         let mut kept = self.node.as_ref().map(|_| KeptFile::read_before_opening(dir)).transpose()?;
         let opened = recovery::open(dir, config, config.ack, wake)?;
         if let (Some(node), Some(kept)) = (&self.node, &mut kept) {

@@ -54,6 +54,19 @@ impl KeptFile {
         Ok(kept)
     }
 
+    /// A node of a pair that has no journal any more, put away for a snapshot that never came for instance, must not lead with a
+    /// new one, which would be another history under its clients' sessions.
+    pub(crate) fn must_have_its_journal(dir: &Path) -> Result<(), String> {
+        if journal::is_there(dir) || Self::read(dir)?.kept == Kept::NEW {
+            return Ok(());
+        }
+        Err(format!(
+            "{} has been a node of a pair, and its journal is not there or is being put away: start it as the standby of the \
+             other node, which sends it everything (exchange standby). Only if all is to begin anew, use another directory",
+            dir.display()
+        ))
+    }
+
     /// Puts on record, if it is not yet, that this node may lack what it has acknowledged.
     pub(crate) fn doubt(&mut self, dir: &Path) -> Result<(), String> {
         if !self.kept.complete {

@@ -331,6 +331,32 @@ fn a_node_leads_only_when_it_may() {
 }
 
 #[test]
+fn a_node_whose_journal_is_gone_makes_no_other() {
+    let mut pair = Pair::new("disk");
+    let venue = pair.lead(0);
+    let standby = pair.follow(1);
+    pair.wait_in_sync(0);
+    venue.client("ALICE").round_trip(1, "AAPL");
+    standby.stop();
+    let data = pair.nodes[1].data();
+    for entry in std::fs::read_dir(&data).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "seg") {
+            std::fs::remove_file(path).expect("a segment");
+        }
+    }
+    pair.prepare(1, "run");
+    let said = pair.nodes[1].refused();
+    assert!(said.contains("start it as the standby of the other node"), "{said}");
+    pair.nodes[1].settings.args.truncate(2);
+    let said = pair.nodes[1].refused();
+    assert!(said.contains("start it as the standby of the other node"), "{said}");
+    assert!(!data.join("0000000000.seg").exists(), "it has made another one");
+    let _again = pair.follow(1);
+    pair.wait_in_sync(0);
+}
+
+#[test]
 fn nodes_of_different_journals_do_not_follow_each_other() {
     let mut pair = Pair::new("disk");
     // Both have led, each by itself.
