@@ -16,7 +16,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-# The versions that CI installs; any other that is on the PATH serves as well.
+# The versions that CI installs, not optimised, which takes half the time; any other that is on the PATH serves as well.
 readonly CARGO_DENY_VERSION=0.20.2
 readonly CARGO_FUZZ_VERSION=0.13.2
 # Seconds for each cargo-fuzz target, and inputs for each seeded smoke test.
@@ -175,7 +175,7 @@ step_smoke() {
 
 step_fuzz() {
     if ! has cargo-fuzz && in_ci; then
-        cargo install --locked --quiet --root target/tools cargo-fuzz --version "$CARGO_FUZZ_VERSION"
+        cargo install --debug --locked --quiet --root target/tools cargo-fuzz --version "$CARGO_FUZZ_VERSION"
     fi
     has cargo-fuzz || missing_tool cargo-fuzz "cargo install --locked cargo-fuzz (it needs a C++ compiler)"
     local targets target
@@ -189,7 +189,7 @@ step_fuzz() {
 
 step_deny() {
     if ! has cargo-deny && in_ci; then
-        cargo install --locked --quiet --root target/tools cargo-deny --version "$CARGO_DENY_VERSION"
+        cargo install --debug --locked --quiet --root target/tools cargo-deny --version "$CARGO_DENY_VERSION"
     fi
     has cargo-deny || missing_tool cargo-deny "cargo install --locked cargo-deny"
     # Advisories apart: deny.toml says why.

@@ -72,17 +72,22 @@ fn moments(shape: ServiceShape, scenario: &Scenario) -> (f64, f64) {
     (sum / scenario.commands as f64, squares / scenario.commands as f64)
 }
 
+/// A build that is not optimised takes so many times fewer commands here, and is content with a mean that is as many times less
+/// certain as that makes it: twice.
+const LESS: u64 = if cfg!(debug_assertions) { 4 } else { 1 };
+
 #[test]
 fn one_core_waits_as_pollaczek_and_khinchine_say() {
     for shape in [ServiceShape::Exponential, ServiceShape::Pareto] {
         let mut scenario = single(1, 0.7, shape);
-        scenario.commands = 20_000_000;
+        scenario.commands = 20_000_000 / LESS;
+        let percent = 2.0 * (LESS as f64).sqrt();
         let (mean, square) = moments(shape, &scenario);
         let off = Arm::new("off", PlacementPolicy::Hash, BalanceMode::Off);
         let expected = mg1_wait(0.7 / 2_350.0, mean, square);
-        within(simulate(&scenario, &off).mean_wait(), expected, 2.0, &format!("{shape:?}"));
+        within(simulate(&scenario, &off).mean_wait(), expected, percent, &format!("{shape:?}"));
         scenario.bursts = Bursts::of_one_book(16.0);
         let expected = batch_mg1_wait(0.7 / 2_350.0 / 16.0, 16.0, mean, square);
-        within(simulate(&scenario, &off).mean_wait(), expected, 2.0, &format!("{shape:?} in bursts"));
+        within(simulate(&scenario, &off).mean_wait(), expected, percent, &format!("{shape:?} in bursts"));
     }
 }
