@@ -45,7 +45,7 @@ readonly STEPS=(
     "deny:licences, sources and versions of dependencies"
     "etcd:the client of etcd, and pairs that it decides about, with three members of a real one; leaders killed, all down"
     "disks:a disk that is slow and one that fails, by strace's faults in real system calls"
-    "loss:failovers while packets between the nodes are lost, in a network namespace"
+    "loss:outages while packets between the nodes are lost, in a network namespace"
     "interop:other people's SoupBinTCP client and dissector"
     "bench:every benchmark runs, on a small workload (no time is judged)"
     "demo:load, kill, recovery and proof, as the README shows it"
@@ -218,7 +218,7 @@ step_loss() {
     apt_install nft nftables
     cargo build --locked --release
     local status=0
-    scripts/loss.sh target/release/exchange failover --rounds 1 --seconds 1 --rate 500 || status=$?
+    scripts/loss.sh target/release/exchange || status=$?
     [[ $status != 77 ]] || absent "no network namespace with packet filters can be made here; it takes root"
     return "$status"
 }

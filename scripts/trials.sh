@@ -20,7 +20,7 @@ readonly TRIALS=(
     "elected:the same where an etcd decides, 50 times"
     "partition:the link between two nodes cut and healed, standing alone by word of an operator, 20 times"
     "isolation:the link cut, then the leader from everything but its clients, where an etcd decides, 20 times"
-    "loss:failovers while 5% and 30% of the packets between the nodes are lost, 5 times each"
+    "loss:outages while 5% and 30% of the packets between the nodes are lost, 5 times each"
     "slow-disk:a standby that does not answer for a while, 20 times"
     "disk-full:a disk that runs short of room, 10 times"
     "storm:10,000 connections, SIGKILL under load, all come back at once, 10 times"
@@ -36,7 +36,7 @@ run() {
     shift 2
     case $name in
         drill) target/release/exchange drill "$@" --rounds "$rounds" --seconds 1 --seed "${SEED:-1}" ;;
-        loss) scripts/loss.sh target/release/exchange failover --rounds "$rounds" --seconds 1 --seed "${SEED:-1}" ;;
+        loss) scripts/loss.sh target/release/exchange "$rounds" "${SEED:-1}" ;;
         catch-up) scripts/catch-up.sh target/release/exchange 50000 20 "$rounds" ;;
         recovery) CROUNDS=$rounds tests -p exchange --test it crash:: ;;
         simulator) RUNS=$rounds tests -p cluster sim:: ;;
