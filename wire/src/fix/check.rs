@@ -295,7 +295,11 @@ fn judge<'m>(def: &FieldDef, field: &Field<'m>) -> Result<(), Fault<'m>> {
     if !is_of(def.kind, value) {
         return Err(fault(RejectReason::IncorrectDataFormat, field));
     }
-    let is_one = |word: &[u8]| def.values.iter().any(|(known, _)| known.as_bytes() == word);
+    // Most have one letter, and are compared without a call.
+    let is_one = |word: &[u8]| match word {
+        [letter] => def.values.iter().any(|(known, _)| matches!(known.as_bytes(), [own] if own == letter)),
+        _ => def.values.iter().any(|(known, _)| known.as_bytes() == word),
+    };
     let fine = def.values.is_empty()
         || match def.kind {
             Kind::MultipleValueString => value.split(|&byte| byte == b' ').all(is_one),

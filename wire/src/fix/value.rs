@@ -114,15 +114,18 @@ pub fn utc_timestamp(value: &[u8]) -> Option<Nanos> {
 /// Nanoseconds since midnight.
 fn utc_time(value: &[u8]) -> Option<u64> {
     let (clock, fraction) = value.split_at_checked(8)?;
-    let [h1, h2, b':', m1, m2, b':', s1, s2] = clock else { return None };
-    let (hours, minutes, seconds) = (digits(&[*h1, *h2])?, digits(&[*m1, *m2])?, digits(&[*s1, *s2])?);
+    let &[h1, h2, b':', m1, m2, b':', s1, s2] = clock else { return None };
+    let (hours, minutes, seconds) = (two(h1, h2)?, two(m1, m2)?, two(s1, s2)?);
     if hours > 23 || minutes > 59 || seconds > 60 {
         return None;
     }
     let nanos = match fraction {
         [] => 0,
         [b'.', figures @ ..] => match figures.len() {
-            3 => digits(figures)? * 1_000_000,
+            3 => match figures {
+                &[a, b, c] if c.is_ascii_digit() => (two(a, b)? * 10 + u32::from(c - b'0')) * 1_000_000,
+                _ => return None,
+            },
             6 => digits(figures)? * 1_000,
             9 => digits(figures)?,
             12 => {
@@ -148,12 +151,17 @@ pub fn is_date(value: &[u8]) -> bool {
     date_days(value).is_some()
 }
 
+/// A number of two digits.
+#[inline]
+fn two(tens: u8, ones: u8) -> Option<u32> {
+    let (tens, ones) = (u32::from(tens).wrapping_sub(48), u32::from(ones).wrapping_sub(48));
+    (tens < 10 && ones < 10).then(|| tens * 10 + ones)
+}
+
 /// Days since 1970 of a date `YYYYMMDD`.
 fn date_days(value: &[u8]) -> Option<u64> {
-    if value.len() != 8 {
-        return None;
-    }
-    let (year, month, day) = (digits(&value[..4])?, digits(&value[4..6])?, digits(&value[6..])?);
+    let &[y1, y2, y3, y4, m1, m2, d1, d2] = value else { return None };
+    let (year, month, day) = (two(y1, y2)? * 100 + two(y3, y4)?, two(m1, m2)?, two(d1, d2)?);
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let length = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
