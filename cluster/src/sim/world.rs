@@ -104,6 +104,7 @@ impl World {
             clock_offset: random.random_range(0..1_000 * SECOND),
             wall_offset: 0,
             said_durable: 0,
+            cut_to: None,
         };
         let machines = vec![machine(&mut random), machine(&mut random)];
         let clients = (0..CLIENTS).map(|session| Client {
@@ -250,7 +251,7 @@ impl World {
         debug_assert_eq!(self.machines[me].incarnation, incarnation);
         if let Some(journal) = &node.journal {
             let machine = &mut self.machines[me];
-            machine.said_durable = journal.durable;
+            machine.said_durable = machine.cut_to.map_or(journal.durable, |to| journal.durable.min(to));
         }
         self.machines[me].node = Some(node);
     }

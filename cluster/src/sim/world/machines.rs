@@ -27,6 +27,8 @@ pub(super) struct Machine {
     pub(super) wall_offset: i64,
     /// What its disk was said to have by the journal.
     pub(super) said_durable: u64,
+    /// Where its disk has been cut to, until the node has heard of it: what it still says of more is out of date.
+    pub(super) cut_to: Option<u64>,
 }
 
 impl World {
@@ -36,6 +38,7 @@ impl World {
         }
         let machine = &mut self.machines[me];
         machine.incarnation += 1;
+        machine.cut_to = None;
         let incarnation = machine.incarnation;
         let found = log::recover(&machine.disk, machine.tail.as_ref());
         if let Some(journal) = &found.journal {
@@ -111,10 +114,12 @@ impl World {
             Step::CutTail(to) => {
                 machine.tail.iter_mut().for_each(|tail| tail.cut(to));
                 machine.said_durable = machine.said_durable.min(to);
+                machine.cut_to = Some(to);
             }
             Step::NewTail { cluster, base } => {
                 machine.tail = Some(Tail::new(cluster, base));
                 machine.said_durable = machine.said_durable.min(base);
+                machine.cut_to = Some(base);
             }
             step => machine.disk.step(&step),
         }
@@ -128,6 +133,7 @@ impl World {
                 self.after(later, Event::Disk(me, incarnation));
                 return;
             }
+            self.machines[me].cut_to = None;
             self.with_node(me, |node, io| node.disk_done(done, io));
         }
         self.go_on_with_disk(me);
