@@ -210,6 +210,7 @@ step_etcd() {
 
 step_disks() {
     apt_install strace strace
+    strace -o /dev/null true || absent "processes cannot be traced here (ptrace)"
     some_tests cargo test --locked --profile fast-tests -p exchange --features etcd-tests,strace-tests --test it disks
 }
 

@@ -25,7 +25,8 @@ use crate::{
     load::users,
 };
 
-/// File descriptors that this process wants besides those of the crowd: the load, the exchange's output, and some.
+/// File descriptors that this process wants besides those of the crowd: the load, the exchange's output, and some. The
+/// exchange wants as many besides its connections.
 const DESCRIPTORS_BESIDE: u64 = 64;
 /// Connections of others that the exchange has room for: the load, whoever asks, an audit.
 const CONNECTIONS_BESIDE: u32 = 64;
@@ -38,10 +39,10 @@ const MEMORY_BESIDE: u64 = 64 << 20;
 /// The exchange is looked at so often while all come back.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How many connections there are to be, as far as this process may have them.
+/// How many connections there are to be, as far as this process and the exchange may have them.
 fn connections(args: &cli::Drill) -> u32 {
-    let allowed =
-        getrlimit(Resource::Nofile).maximum.map_or(u64::MAX, |most| most.saturating_sub(DESCRIPTORS_BESIDE));
+    const BESIDE: u64 = DESCRIPTORS_BESIDE + CONNECTIONS_BESIDE as u64;
+    let allowed = getrlimit(Resource::Nofile).maximum.map_or(u64::MAX, |most| most.saturating_sub(BESIDE));
     args.connections.min(u32::try_from(allowed).unwrap_or(u32::MAX))
 }
 
