@@ -9,9 +9,12 @@ use loadgen::{
     User,
     client::{ClientError, Connection, MessageLog},
 };
-use wire::ouch::{
-    Appendage, Inbound, Outbound, codes,
-    inbound::{CancelOrder, EnterOrder},
+use wire::{
+    ouch::{
+        Appendage, Inbound, Outbound, codes,
+        inbound::{CancelOrder, EnterOrder},
+    },
+    soup::{LoginRequest, Password, SessionName, Username},
 };
 
 use super::PATIENCE;
@@ -21,6 +24,35 @@ use crate::run::SESSION_NAME;
 const AGAIN: Duration = Duration::from_millis(2);
 /// What its orders would pay, in ten-thousandths: so little that nobody sells.
 const PRICE_E4: u64 = 10_000;
+
+/// An order of a drill: it buys one, for so little that nobody sells.
+pub(super) fn cheap_order(user_ref: u32, symbol: [u8; 8], time_in_force: u8) -> Inbound<'static> {
+    Inbound::EnterOrder(EnterOrder {
+        user_ref,
+        side: b'B',
+        quantity: 1,
+        symbol,
+        price: PRICE_E4,
+        time_in_force,
+        display: b'Y',
+        capacity: b'P',
+        intermarket_sweep: b'N',
+        cross: b'N',
+        client_order_id: [b' '; 14],
+        appendage: Appendage::EMPTY,
+    })
+}
+
+/// A login into the exchange's one session, from message `sequence` on; 0 for what is new only.
+pub(super) fn login_request(user: &User, sequence: u64) -> Result<LoginRequest, String> {
+    let cannot = || format!("{} cannot be a user's name or password", user.name);
+    Ok(LoginRequest {
+        username: Username::new(&user.name).ok_or_else(cannot)?,
+        password: Password::new(&user.password).ok_or_else(cannot)?,
+        session: SessionName::new(SESSION_NAME).ok_or_else(cannot)?,
+        sequence,
+    })
+}
 
 /// What became of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,20 +102,7 @@ impl Client {
     pub(super) fn order(&mut self) -> Result<u32, String> {
         let user_ref = self.next_ref;
         self.next_ref += 1;
-        self.send(&Inbound::EnterOrder(EnterOrder {
-            user_ref,
-            side: b'B',
-            quantity: 1,
-            symbol: self.symbol,
-            price: PRICE_E4,
-            time_in_force: codes::DAY,
-            display: b'Y',
-            capacity: b'P',
-            intermarket_sweep: b'N',
-            cross: b'N',
-            client_order_id: [b' '; 14],
-            appendage: Appendage::EMPTY,
-        }))?;
+        self.send(&cheap_order(user_ref, self.symbol, codes::DAY))?;
         Ok(user_ref)
     }
 

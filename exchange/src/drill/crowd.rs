@@ -17,11 +17,11 @@ use std::{
 use loadgen::User;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use wire::{
-    ouch::{Appendage, Inbound, Outbound, codes, inbound::EnterOrder},
-    soup::{self, ClientPacket, LoginRequest, Password, ServerPacket, SessionName, Username},
+    ouch::{Outbound, codes},
+    soup::{self, ClientPacket, ServerPacket},
 };
 
-use crate::run::SESSION_NAME;
+use super::client::{cheap_order, login_request};
 
 /// That something went wrong in a crowd: [`Crowd::end`] says what.
 pub(super) const GIVEN_UP: &str = "the crowd has given up";
@@ -35,8 +35,6 @@ const EVENTS: usize = 1_024;
 const PAYLOAD_MAX: usize = 4_096;
 /// The one order of each who logs in.
 const ORDER: u32 = 1;
-/// What it would pay, in ten-thousandths: so little that nobody sells.
-const PRICE_E4: u64 = 10_000;
 
 /// What the crowd and the drill tell each other.
 #[derive(Default)]
@@ -142,13 +140,7 @@ impl Member {
 
     fn log_in(&mut self, scratch: &mut Vec<u8>) -> Result<(), String> {
         let Some(user) = &self.user else { return Ok(()) };
-        let cannot = || format!("{} cannot be a user's name or password", user.name);
-        let request = LoginRequest {
-            username: Username::new(&user.name).ok_or_else(cannot)?,
-            password: Password::new(&user.password).ok_or_else(cannot)?,
-            session: SessionName::new(SESSION_NAME).ok_or_else(cannot)?,
-            sequence: self.told + 1,
-        };
+        let request = login_request(user, self.told + 1)?;
         scratch.clear();
         ClientPacket::LoginRequest(request).encode(scratch);
         self.place = Place::Asking;
@@ -157,20 +149,7 @@ impl Member {
 
     fn order(&mut self, symbol: [u8; 8], scratch: &mut Vec<u8>) -> Result<(), String> {
         scratch.clear();
-        let order = Inbound::EnterOrder(EnterOrder {
-            user_ref: ORDER,
-            side: b'B',
-            quantity: 1,
-            symbol,
-            price: PRICE_E4,
-            time_in_force: codes::DAY,
-            display: b'Y',
-            capacity: b'P',
-            intermarket_sweep: b'N',
-            cross: b'N',
-            client_order_id: [b' '; 14],
-            appendage: Appendage::EMPTY,
-        });
+        let order = cheap_order(ORDER, symbol, codes::DAY);
         soup::unsequenced(scratch, |out| order.encode(out));
         self.write(scratch)
     }

@@ -19,12 +19,16 @@ use rand::RngExt;
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 use serde_json::json;
 use wire::{
-    ouch::{Appendage, Inbound, codes, inbound::EnterOrder},
-    soup::{self, ClientPacket, LoginRequest, Password, SessionName, Username},
+    ouch::codes,
+    soup::{self, ClientPacket},
 };
 
-use super::{ASKING, JOURNAL, PATIENCE, SESSIONS, Scene, config_of, must_equal, put, text};
-use crate::{child::Exchange, load::users, run::SESSION_NAME};
+use super::{
+    ASKING, JOURNAL, PATIENCE, SESSIONS, Scene,
+    client::{cheap_order, login_request},
+    config_of, must_equal, put, text,
+};
+use crate::{child::Exchange, load::users};
 
 /// What a client may leave unread, so little that a second of what a neighbour is told is more.
 const UNSENT_KIB: u64 = 64;
@@ -36,8 +40,6 @@ const NEIGHBOURS: usize = 1;
 /// kernel keeps for one who does not read, which is some megabytes before the exchange keeps anything.
 const ORDERS: u32 = 70;
 const EACH: Duration = Duration::from_millis(5);
-/// What they would pay, in ten-thousandths: so little that nobody sells.
-const PRICE_E4: u64 = 10_000;
 
 pub(super) fn config_text() -> Result<String, String> {
     let mut config = config_of(&JOURNAL)?;
@@ -215,33 +217,13 @@ impl Neighbour {
 
     /// What it was never sent is all that it wants.
     fn login(&self) -> Result<Vec<u8>, String> {
-        let cannot = || format!("{} cannot be a user's name or password", self.user.name);
-        let request = LoginRequest {
-            username: Username::new(&self.user.name).ok_or_else(cannot)?,
-            password: Password::new(&self.user.password).ok_or_else(cannot)?,
-            session: SessionName::new(SESSION_NAME).ok_or_else(cannot)?,
-            sequence: 0,
-        };
         let mut bytes = Vec::new();
-        ClientPacket::LoginRequest(request).encode(&mut bytes);
+        ClientPacket::LoginRequest(login_request(&self.user, 0)?).encode(&mut bytes);
         Ok(bytes)
     }
 
     fn order(&mut self, out: &mut Vec<u8>) {
-        let order = Inbound::EnterOrder(EnterOrder {
-            user_ref: self.next_ref,
-            side: b'B',
-            quantity: 1,
-            symbol: self.symbol,
-            price: PRICE_E4,
-            time_in_force: codes::IMMEDIATE_OR_CANCEL,
-            display: b'Y',
-            capacity: b'P',
-            intermarket_sweep: b'N',
-            cross: b'N',
-            client_order_id: [b' '; 14],
-            appendage: Appendage::EMPTY,
-        });
+        let order = cheap_order(self.next_ref, self.symbol, codes::IMMEDIATE_OR_CANCEL);
         self.next_ref += 1;
         soup::unsequenced(out, |out| order.encode(out));
     }

@@ -66,11 +66,7 @@ fn ten_syncs_a_second_are_enough_to_be_right_and_worth_an_alarm() {
         !home.log_lines("the disk is slow: a sync of the journal has taken").is_empty()
     });
     // With some on their way to the disk.
-    let mut restless = venue.client_from(parties[0].user, parties[0].told.len() as u64 + 1);
-    for _ in 0..random.random_range(1..50) {
-        restless.put(&enter(parties[0].next(), b'B', 10, "AAPL", 999_900, codes::DAY));
-    }
-    restless.flush();
+    let mut restless = parties[0].be_restless(&venue, &mut random);
     std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
     venue.kill();
     parties[0].told.extend(restless.until_gone());
@@ -97,11 +93,7 @@ fn a_sync_that_fails_ends_the_leader_and_the_standby_has_everything() {
     assert!(!pair.nodes[0].log_lines("os error 5").is_empty(), "{}", pair.nodes[0].log());
     eventually("the standby has noticed", || pair.status(1)["follows"].is_null());
     pair.promote(1, &mut standby);
-    let mut client = standby.client_from(parties[0].user, parties[0].told.len() as u64 + 1);
-    let (told, next) = client.query();
-    parties[0].told.extend(told);
-    parties[0].go_on_at(next);
-    drop(client);
+    parties[0].come_back(&standby);
     hear(&parties, &standby);
     // With another disk, or this one mended, it comes back.
     pair.nodes[0].settings.under = Vec::new();

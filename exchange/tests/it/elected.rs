@@ -53,22 +53,14 @@ fn a_leader_that_is_killed_is_replaced_without_anybody_s_word() {
     for round in 0..3 {
         wait_elected_next(&pair, leader);
         trade(&venue, &mut parties, &mut random);
-        let mut restless = venue.client_from(parties[0].user, parties[0].told.len() as u64 + 1);
-        for _ in 0..random.random_range(1..50) {
-            restless.put(&enter(parties[0].next(), b'B', 10, "AAPL", 999_900, codes::DAY));
-        }
-        restless.flush();
+        let mut restless = parties[0].be_restless(&venue, &mut random);
         std::thread::sleep(Duration::from_micros(random.random_range(0..3_000)));
         let opened = pair.nodes[other].log_lines("new orders are taken from now on").len();
         let begun = Instant::now();
         venue.kill();
         parties[0].told.extend(restless.until_gone());
         standby.ready();
-        let mut client = standby.client_from(parties[0].user, parties[0].told.len() as u64 + 1);
-        let (told, next) = client.query();
-        parties[0].told.extend(told);
-        parties[0].go_on_at(next);
-        drop(client);
+        parties[0].come_back(&standby);
         wait_open(&pair, other, opened + 1);
         println!("SEED={seed} round {round}: open again after {:?}", begun.elapsed());
         hear(&parties, &standby);

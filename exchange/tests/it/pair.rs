@@ -142,22 +142,13 @@ fn whoever_leads_is_killed_and_the_other_goes_on_with_everything() {
             trade(&venue, &mut parties, &mut random);
         }
         // Without warning, with something in flight that nobody has an answer to.
-        let mut restless = venue.client_from(parties[0].user, parties[0].told.len() as u64 + 1);
-        for _ in 0..random.random_range(1..50) {
-            restless.put(&enter(parties[0].next(), b'B', 10, "AAPL", 999_900, codes::DAY));
-        }
-        restless.flush();
+        let mut restless = parties[0].be_restless(&venue, &mut random);
         std::thread::sleep(Duration::from_micros(random.random_range(0..3_000)));
         venue.kill();
         parties[0].told.extend(restless.until_gone());
         eventually("the standby has noticed", || pair.status(other)["follows"].is_null());
         pair.promote(other, &mut standby);
-        // What had no answer may be there or not; from here on it is known.
-        let mut client = standby.client_from(parties[0].user, parties[0].told.len() as u64 + 1);
-        let (told, next) = client.query();
-        parties[0].told.extend(told);
-        parties[0].go_on_at(next);
-        drop(client);
+        parties[0].come_back(&standby);
         hear(&parties, &standby);
         // The one that was killed follows now; what only it had is cut off and kept.
         let rejoined = pair.follow(leader);

@@ -5,7 +5,7 @@ use rand_xoshiro::Xoshiro256StarStar;
 use wire::ouch::codes;
 
 use crate::{
-    client::{Said, cancel, enter, replace},
+    client::{Client, Said, cancel, enter, replace},
     venue::{INSTRUMENTS, Venue},
 };
 
@@ -69,6 +69,23 @@ impl Party {
         assert!(next <= self.next_ref, "{}: {next} is next, and {} never was", self.user, self.next_ref);
         self.next_ref = next;
         self.open.retain(|user_ref| *user_ref < next);
+    }
+
+    /// Sends some orders, and hears none of the answers.
+    pub(crate) fn be_restless(&mut self, venue: &Venue, random: &mut Random) -> Client {
+        let mut client = venue.client_from(self.user, self.told.len() as u64 + 1);
+        for _ in 0..random.random_range(1..50) {
+            client.put(&enter(self.next(), b'B', 10, "AAPL", 999_900, codes::DAY));
+        }
+        client.flush();
+        client
+    }
+
+    /// Comes back to another venue: what had no answer may be there or not, and is known from here on.
+    pub(crate) fn come_back(&mut self, venue: &Venue) {
+        let (told, next) = venue.client_from(self.user, self.told.len() as u64 + 1).query();
+        self.told.extend(told);
+        self.go_on_at(next);
     }
 
     /// The number of a new order.

@@ -184,7 +184,8 @@ impl Session {
         self.state == State::LoggedIn
     }
 
-    /// Hears a message. `raw`: the message as it came, for when it must wait.
+    /// Hears a message. `raw`: the message as it came, for when it must wait; what it says comes back in answers, so that it must
+    /// be well shorter than [`BODY_MAX`](wire::fix::BODY_MAX), which whoever frames it bounds.
     ///
     /// # Errors
     /// Why the connection ends.
@@ -283,13 +284,8 @@ impl Session {
             }
             b"4" => self.reset(checked, number, raw, now, out),
             _ => {
-                match self.turn(checked, number, now, out)? {
-                    Turn::Now => {}
-                    Turn::High => {
-                        self.wait(number, raw, now, out);
-                        return Ok(());
-                    }
-                    Turn::LowAgain => return Ok(()),
+                if !self.is_its_turn(checked, number, raw, now, out)? {
+                    return Ok(());
                 }
                 match message.msg_type {
                     b"0" | b"3" => {}
@@ -329,6 +325,22 @@ impl Session {
                     .number(380, reason.into());
             });
         }
+    }
+
+    /// Whether this is the message that is expected. One that is too early waits, one that is a copy is passed over.
+    fn is_its_turn(
+        &mut self,
+        checked: &Checked<'_, '_>,
+        number: u64,
+        raw: Option<&[u8]>,
+        now: Nanos,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Close> {
+        let turn = self.turn(checked, number, now, out)?;
+        if turn == Turn::High {
+            self.wait(number, raw, now, out);
+        }
+        Ok(turn == Turn::Now)
     }
 
     /// Where a number stands.
@@ -474,15 +486,8 @@ impl Session {
     ) -> Heard {
         let next = unsigned(checked, 36);
         let fills_gap = checked.is_set(123);
-        if fills_gap {
-            match self.turn(checked, number, now, out)? {
-                Turn::Now => {}
-                Turn::High => {
-                    self.wait(number, raw, now, out);
-                    return Ok(());
-                }
-                Turn::LowAgain => return Ok(()),
-            }
+        if fills_gap && !self.is_its_turn(checked, number, raw, now, out)? {
+            return Ok(());
         }
         if next < self.next_in || (fills_gap && next == self.next_in) {
             // Backwards: it is not said which field, as the test cases have it, and its number is not used up.
