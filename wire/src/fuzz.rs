@@ -2,6 +2,8 @@
 //! targets and the seeded smoke test are one line each around these.
 
 use crate::fix::{self, Checker, Fields, Frame, TimePrecision, Writer, dictionary, value};
+use crate::itch;
+use crate::mold;
 use crate::ouch::{Elsewhere, Inbound, Outbound};
 use crate::soup::{self, ClientPacket, LoginAccepted, LoginRequest, PAYLOAD_MAX, ServerPacket};
 
@@ -104,6 +106,55 @@ pub fn ouch_outbound(data: &[u8]) {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+/// Takes `data` for a message of the feed.
+///
+/// # Panics
+/// When the codec is wrong.
+pub fn itch_message(data: &[u8]) {
+    match itch::Message::decode(data) {
+        Ok(message) => {
+            let mut again = Vec::new();
+            message.encode(&mut again);
+            assert_eq!(again, data, "{message:?}");
+            if let itch::Message::EndOfSnapshot(end) = message
+                && let Some(sequence) = end.sequence()
+            {
+                assert_eq!(itch::EndOfSnapshot::new(sequence).sequence(), Some(sequence));
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// Takes `data` for a packet of the feed, and for a request.
+///
+/// # Panics
+/// When the codec is wrong.
+pub fn mold_packet(data: &[u8]) {
+    if let Ok(request) = mold::Header::decode_request(data) {
+        let mut again = Vec::new();
+        request.encode(&mut again);
+        assert_eq!(again, data);
+    }
+    let packet = match mold::Packet::decode(data) {
+        Ok(packet) => packet,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    let mold::Header { session, sequence, count } = packet.header;
+    if packet.is_end() {
+        assert_eq!((packet.messages().count(), data.len()), (0, mold::HEADER_LEN));
+        return;
+    }
+    let mut again = Vec::new();
+    let mut packer = mold::Packer::begin(&mut again, session, sequence, data.len());
+    for message in packet.messages() {
+        assert!(packer.push(message), "what fitted fits again");
+        itch_message(message);
+    }
+    assert_eq!(packer.end(), count);
+    assert_eq!(again, data);
 }
 
 /// Takes `data` for a stream of FIX messages: each is within the data, written again it is the same message, what the

@@ -1,8 +1,10 @@
-//! Sans-IO codecs, bytes to typed messages and back: SoupBinTCP 4.00 frames and OUCH 5.0 order entry; FIX messages.
+//! Sans-IO codecs, bytes to typed messages and back: SoupBinTCP 4.00 frames and OUCH 5.0 order entry; ITCH 5.0 market
+//! data and the MoldUDP64 packets that it travels in; FIX messages.
 //!
 //! ```text
 //! TCP bytes ──soup::frame──▶ Frame ──ClientPacket──▶ payload ──ouch::Inbound──▶ typed request
 //! TCP bytes ◀────── soup::sequenced ◀────── ouch::encode_report ◀────── domain::Report
+//! UDP bytes ◀────── mold::Packer ◀── itch::Message
 //! ```
 //!
 //! What is absent: sockets, clocks, buffers of its own, sequence numbers (a session counts them) and the rules of
@@ -13,8 +15,13 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod message;
+
 mod field;
 pub mod fix;
 pub mod fuzz;
+pub mod itch;
+pub mod mold;
 pub mod ouch;
 pub mod soup;

@@ -15,9 +15,6 @@
 //!
 //! Source: Nasdaq, OUCH 5.0 Order Entry Specification, April 2023.
 
-#[macro_use]
-mod message;
-
 mod appendage;
 pub mod codes;
 mod elsewhere;

@@ -2,6 +2,7 @@
 
 mod document;
 mod errors;
+mod feed;
 mod fix;
 mod goldens;
 mod properties;

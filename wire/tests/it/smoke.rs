@@ -3,6 +3,7 @@
 use rand::{Rng, RngExt};
 use wire::soup::HEADER_LEN;
 
+use crate::feed::FEED;
 use crate::goldens::{FROM_CLIENT, FROM_SERVER, bytes};
 use crate::random::{generator, iterations};
 
@@ -12,6 +13,8 @@ fn run(data: &[u8]) {
     wire::fuzz::soup_login(data);
     wire::fuzz::ouch_inbound(data);
     wire::fuzz::ouch_outbound(data);
+    wire::fuzz::itch_message(data);
+    wire::fuzz::mold_packet(data);
 }
 
 /// Bends `data` once.
@@ -48,17 +51,18 @@ fn mutate(data: &mut Vec<u8>, other: &[u8], rng: &mut impl Rng) {
 #[test]
 fn bent_golden_messages_never_break_the_codec() {
     let mut rng = generator();
-    let goldens: Vec<Vec<u8>> = FROM_CLIENT.iter().chain(FROM_SERVER).map(|(_, hex)| bytes(hex)).collect();
+    let goldens: Vec<Vec<u8>> =
+        FROM_CLIENT.iter().chain(FROM_SERVER).chain(FEED).map(|(_, hex)| bytes(hex)).collect();
     for golden in &goldens {
         run(golden);
-        run(&golden[HEADER_LEN..]);
+        run(golden.get(HEADER_LEN..).unwrap_or_default());
     }
     for _ in 0..iterations(50_000) {
         let mut data = goldens[rng.random_range(0..goldens.len())].clone();
         let other = &goldens[rng.random_range(0..goldens.len())];
         // Packets, and messages without their packet.
         if rng.random() {
-            data.drain(..HEADER_LEN);
+            data.drain(..HEADER_LEN.min(data.len()));
         }
         for _ in 0..rng.random_range(1..=4) {
             mutate(&mut data, other, &mut rng);
@@ -74,7 +78,7 @@ fn noise_never_breaks_the_codec() {
         let mut data: Vec<u8> = (0..rng.random_range(0..120)).map(|_| rng.random()).collect();
         if let Some(first) = data.first_mut() {
             // Often the type of a message, so that the noise gets past the first byte.
-            *first = *b"OUXMQSACDEBJPITRW\x00".get(rng.random_range(0..18)).expect("in range");
+            *first = *b"OUXMQSACDEBJPITRWHYFG\x00".get(rng.random_range(0..22)).expect("in range");
         }
         run(&data);
     }
