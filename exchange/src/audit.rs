@@ -7,9 +7,9 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
-use loadgen::{
+use client::{
     User,
-    client::{Connection, MessageLog},
+    soup::{Connection, MessageLog},
 };
 
 /// How long one answer of the exchange may take before it counts as missing.

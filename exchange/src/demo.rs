@@ -12,7 +12,8 @@ use std::{
     time::Duration,
 };
 
-use loadgen::{LoadError, Mode, Outcome, Profile, Progress, Snapshot, Source, Stop, client::MessageLog};
+use client::soup::MessageLog;
+use loadgen::{LoadError, Mode, Outcome, Profile, Progress, Snapshot, Source, Stop};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 use serde_json::Value;

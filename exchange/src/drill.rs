@@ -36,7 +36,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loadgen::{User, client::MessageLog};
+use ::client::{User, soup::MessageLog};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 use serde_json::{Value, json};

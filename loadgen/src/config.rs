@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use client::User;
 use domain::Instrument;
 
 use crate::{
@@ -128,22 +129,6 @@ impl Config {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// Who logs in.
-#[derive(Clone, PartialEq, Eq)]
-pub struct User {
-    /// Up to 6 characters.
-    pub name: String,
-    /// Up to 10 characters.
-    pub password: String,
-}
-
-impl fmt::Debug for User {
-    /// Leaves the password out: configurations are printed.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -11,6 +11,10 @@
 use core::time::Duration;
 use std::{sync::atomic::Ordering, time::Instant};
 
+use client::{
+    ClientError,
+    soup::{Connection, MessageLog, REQUEST_MAX},
+};
 use rustix::time::{ClockId, clock_gettime};
 use wire::ouch::{
     Appendage, Inbound, codes,
@@ -20,7 +24,6 @@ use wire::ouch::{
 use crate::{
     Config, LoadError, Machine, Mode, Outcome, Progress, Series, Snapshot, Source, Stop,
     book_choice::BookChoice,
-    client::{ClientError, Connection, MessageLog, REQUEST_MAX},
     lobster::Replay,
     request::{Ask, Number, Request, orders_per_session},
     schedule::Schedule,

@@ -3,7 +3,9 @@
 use core::fmt;
 use std::path::PathBuf;
 
-use crate::{LobsterError, Outcome, client::ClientError};
+use client::ClientError;
+
+use crate::{LobsterError, Outcome};
 
 /// Why a run did not happen, or not to its end.
 #[derive(Debug)]

@@ -12,11 +12,10 @@
 //! * The stream of orders is a function of its seed, not of the answers.
 //! * The generator watches itself: it says how late it was, and how much processor time it took.
 //!
-//! What is absent: any knowledge of the server but its protocols. [`client`] is a client that others may use.
+//! What is absent: any knowledge of the server but its protocols.
 #![forbid(unsafe_code)]
 
 mod book_choice;
-pub mod client;
 mod config;
 mod drive;
 mod error;
@@ -33,7 +32,8 @@ mod workload;
 
 use core::time::Duration;
 
-pub use config::{Config, Mode, Source, Stop, User, Wait};
+pub use client::User;
+pub use config::{Config, Mode, Source, Stop, Wait};
 pub use error::LoadError;
 pub use latency::Latency;
 pub use lobster::{Agreement, LobsterError, Rows};

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
+use client::soup::MessageLog;
+
 use crate::{
     Config, Mode,
-    client::MessageLog,
     latency::Latency,
     lobster::{Agreement, Rows},
     tracker::Counts,

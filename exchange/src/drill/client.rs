@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loadgen::{
-    User,
-    client::{ClientError, Connection, MessageLog},
+use client::{
+    ClientError, User,
+    soup::{Connection, MessageLog},
 };
 use wire::{
     ouch::{

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loadgen::User;
+use client::User;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use wire::{
     ouch::{Outbound, codes},

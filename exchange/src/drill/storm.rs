@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loadgen::User;
+use client::User;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use loadgen::{LoadError, Mode, Outcome, Profile, Source, Stop, client::MessageLog};
+use client::soup::MessageLog;
+use loadgen::{LoadError, Mode, Outcome, Profile, Source, Stop};
 use rand::RngExt;
 
 use super::{PATIENCE, SESSIONS, Scene};

@@ -6,10 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loadgen::{
-    User,
-    client::{ClientError, Connection},
-};
+use client::{ClientError, User, soup::Connection};
 use wire::{
     ouch::{
         Appendage, Inbound, Outbound, codes,

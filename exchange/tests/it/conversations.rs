@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loadgen::client::ClientError;
+use client::ClientError;
 use wire::{
     ouch::{Inbound, Outbound, codes},
     soup::{LoginRejected, kind},

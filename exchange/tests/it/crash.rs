@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use client::ClientError;
 use domain::SessionId;
-use loadgen::client::ClientError;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 use rustix::process::{Signal, kill_process};

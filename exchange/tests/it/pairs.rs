@@ -16,7 +16,7 @@ use std::{
     sync::PoisonError,
 };
 
-use loadgen::client::ClientError;
+use client::ClientError;
 use wire::{
     ouch::{Elsewhere, Outbound, codes},
     soup,

@@ -1,7 +1,7 @@
 //! The load generator against an exchange of straw: a thread that speaks SoupBinTCP and OUCH and accepts everything.
 
-mod client;
 mod runs;
+#[path = "../../../client/tests/it/server.rs"]
 mod server;
 
 use domain::{Instrument, InstrumentId, Price, Quantity, Symbol};

@@ -7,67 +7,44 @@
 //! A sequenced message's number is never written: it is its place in the session. The connection counts, from the
 //! number that the login was answered with.
 //!
-//! Everything but [`open`](Connection::open), [`login`](Connection::login), [`next_user_ref`](Connection::next_user_ref),
+//! Everything but [`open`](Connection::open) and [`open_with`](Connection::open_with), [`login`](Connection::login), [`next_user_ref`](Connection::next_user_ref),
 //! [`receive`](Connection::receive) and [`drain`](Connection::drain) returns at once, so that one thread can drive
-//! many connections with a poller of its own; those five wait, each at most as long as it is told.
+//! many connections with a poller of its own; those wait, each at most as long as it is told.
 
-mod error;
 mod log;
 
 use core::time::Duration;
-use std::{
-    io::{ErrorKind, Read, Write},
-    net::SocketAddr,
-    time::Instant,
-};
+use std::{net::SocketAddr, time::Instant};
 
 use mio::net::TcpStream;
-use rustix::event::{PollFd, PollFlags, Timespec};
 use wire::{
     ouch::{Inbound, Outbound},
     soup::{self, ClientPacket, LoginAccepted, LoginRequest, Password, ServerPacket, SessionName, Username},
 };
 
-pub use error::ClientError;
 pub use log::{Acknowledged, MessageLog, Mismatch};
 
-use crate::User;
+use crate::{
+    ClientError, Tls, User,
+    pipe::{MESSAGE_MAX, Pipe},
+};
 
-/// Bytes read ahead of what is decoded.
-const INPUT: usize = 1 << 18;
-/// Bytes encoded ahead of what is written.
-const OUTPUT: usize = 1 << 17;
 /// The longest payload that is taken. OUCH's longest message has 68 bytes and an appendage of a few options.
 const PAYLOAD_MAX: usize = 4_096;
 /// Room that any request of ours fits in, SoupBinTCP's header included.
-pub(crate) const REQUEST_MAX: usize = 128;
+pub const REQUEST_MAX: usize = 128;
 /// SoupBinTCP: a heartbeat is due when nothing was sent for a second.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// SoupBinTCP: a peer that was silent for fifteen seconds is gone.
 const SILENCE: Duration = Duration::from_secs(15);
 
-const _: () = assert!(INPUT >= soup::HEADER_LEN + PAYLOAD_MAX, "a whole packet fits");
+const _: () = assert!(MESSAGE_MAX >= soup::HEADER_LEN + PAYLOAD_MAX, "a whole packet fits");
 
 /// One connection of one session.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
-    peer: SocketAddr,
-    user: String,
-    /// `INPUT` bytes, of which `from..to` are read and not decoded.
-    input: Box<[u8]>,
-    /// `from <= to`.
-    from: usize,
-    /// `to <= INPUT`.
-    to: usize,
-    /// At most `OUTPUT` bytes, of which the first `written` are with the kernel.
-    output: Vec<u8>,
-    /// `written <= output.len()`.
-    written: usize,
+    pipe: Pipe,
     next_sequence: u64,
-    /// Something was written, or read, since the clock was last looked at.
-    sent: bool,
-    heard: bool,
     last_sent: Instant,
     last_heard: Instant,
 }
@@ -89,26 +66,17 @@ impl Connection {
     /// # Errors
     /// [`ClientError::Connect`].
     pub fn open(peer: SocketAddr, timeout: Duration) -> Result<Self, ClientError> {
-        let connect = |error| ClientError::Connect { peer, error };
-        let stream = std::net::TcpStream::connect_timeout(&peer, timeout).map_err(connect)?;
-        stream.set_nodelay(true).map_err(connect)?;
-        stream.set_nonblocking(true).map_err(connect)?;
+        Self::open_with(peer, None, timeout)
+    }
+
+    /// Connects, over TLS when `tls` says whom to trust.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`].
+    pub fn open_with(peer: SocketAddr, tls: Option<&Tls>, timeout: Duration) -> Result<Self, ClientError> {
+        let pipe = Pipe::open(peer, tls, timeout)?;
         let now = Instant::now();
-        Ok(Self {
-            stream: TcpStream::from_std(stream),
-            peer,
-            user: String::new(),
-            input: vec![0; INPUT].into_boxed_slice(),
-            from: 0,
-            to: 0,
-            output: Vec::with_capacity(OUTPUT),
-            written: 0,
-            next_sequence: 1,
-            sent: false,
-            heard: false,
-            last_sent: now,
-            last_heard: now,
-        })
+        Ok(Self { pipe, next_sequence: 1, last_sent: now, last_heard: now })
     }
 
     /// Logs in. `session` blank means the user's current session; `sequence` is the number of the first message
@@ -123,7 +91,7 @@ impl Connection {
         sequence: u64,
         timeout: Duration,
     ) -> Result<LoginAccepted, ClientError> {
-        self.user.clone_from(&user.name);
+        self.pipe.user.clone_from(&user.name);
         let name = |what| ClientError::Name { what, user: user.name.clone() };
         let request = LoginRequest {
             username: Username::new(&user.name).ok_or_else(|| name("user name (at most 6 characters)"))?,
@@ -139,25 +107,25 @@ impl Connection {
             if let Some(frame) = self.frame()? {
                 let decoded = ServerPacket::decode(&soup::Frame {
                     kind: frame.kind,
-                    payload: &self.input[frame.start..frame.end],
+                    payload: &self.pipe.input[frame.start..frame.end],
                     consumed: 0,
                 });
-                match decoded.map_err(|error| self.fault(&error))? {
+                match decoded.map_err(|error| self.pipe.fault(&error))? {
                     ServerPacket::LoginAccepted(accepted) => {
                         self.next_sequence = accepted.sequence;
                         return Ok(accepted);
                     }
                     ServerPacket::LoginRejected(reason) => {
                         return Err(ClientError::LoginRefused {
-                            peer: self.peer,
-                            user: self.user.clone(),
+                            peer: self.pipe.peer,
+                            user: self.pipe.user.clone(),
                             reason,
                         });
                     }
                     _ => continue,
                 }
             }
-            self.wait_and_fill(deadline, "the answer to its login")?;
+            self.pipe.wait_and_fill(deadline, "the answer to its login")?;
         }
     }
 
@@ -176,7 +144,7 @@ impl Connection {
                     return Ok(answer.next_user_ref);
                 }
             }
-            self.wait_and_fill(deadline, "the answer to its account query")?;
+            self.pipe.wait_and_fill(deadline, "the answer to its account query")?;
         }
     }
 
@@ -189,24 +157,24 @@ impl Connection {
     /// Whom it is connected to.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        self.pipe.peer
     }
 
     /// Bytes that may be encoded before something is written.
     #[must_use]
     pub fn room(&self) -> usize {
-        OUTPUT - self.output.len()
+        self.pipe.room()
     }
 
     /// Bytes that wait to be written.
     #[must_use]
     pub fn unwritten(&self) -> usize {
-        self.output.len() - self.written
+        self.pipe.unwritten()
     }
 
     /// The socket, to be registered with a poller; it is not blocking.
-    pub(crate) fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    pub fn stream(&mut self) -> &mut TcpStream {
+        self.pipe.socket.stream()
     }
 
     /// Encodes a request behind those that wait to be written; [`flush`](Self::flush) writes them all at once.
@@ -215,10 +183,8 @@ impl Connection {
     /// [`ClientError::Full`] when there is no room for it.
     #[inline]
     pub fn send(&mut self, request: &Inbound<'_>) -> Result<(), ClientError> {
-        if self.room() < REQUEST_MAX {
-            return Err(ClientError::Full { unwritten: self.unwritten() });
-        }
-        soup::unsequenced(&mut self.output, |out| request.encode(out));
+        self.pipe.has_room(REQUEST_MAX)?;
+        soup::unsequenced(&mut self.pipe.output, |out| request.encode(out));
         Ok(())
     }
 
@@ -232,10 +198,8 @@ impl Connection {
     }
 
     fn packet(&mut self, packet: &ClientPacket<'_>) -> Result<(), ClientError> {
-        if self.room() < REQUEST_MAX {
-            return Err(ClientError::Full { unwritten: self.unwritten() });
-        }
-        packet.encode(&mut self.output);
+        self.pipe.has_room(REQUEST_MAX)?;
+        packet.encode(&mut self.pipe.output);
         Ok(())
     }
 
@@ -244,28 +208,7 @@ impl Connection {
     /// # Errors
     /// [`ClientError::Closed`] or [`ClientError::Io`].
     pub fn flush(&mut self) -> Result<bool, ClientError> {
-        while self.written < self.output.len() {
-            match self.stream.write(&self.output[self.written..]) {
-                Ok(0) => return Err(self.closed()),
-                Ok(bytes) => {
-                    self.written += bytes;
-                    self.sent = true;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    // Keep the buffer's room usable: what is written makes place.
-                    if self.written >= OUTPUT / 2 {
-                        self.output.drain(..self.written);
-                        self.written = 0;
-                    }
-                    return Ok(false);
-                }
-                Err(error) => return Err(self.io(error)),
-            }
-        }
-        self.output.clear();
-        self.written = 0;
-        Ok(true)
+        self.pipe.flush()
     }
 
     /// Reads once what has arrived, at most as much as there is room for; true when there may be more.
@@ -273,29 +216,7 @@ impl Connection {
     /// # Errors
     /// [`ClientError::Closed`] or [`ClientError::Io`].
     pub fn fill(&mut self) -> Result<bool, ClientError> {
-        if self.from == self.to {
-            (self.from, self.to) = (0, 0);
-        } else if self.to > INPUT - (soup::HEADER_LEN + PAYLOAD_MAX) {
-            self.input.copy_within(self.from..self.to, 0);
-            (self.from, self.to) = (0, self.to - self.from);
-        }
-        loop {
-            let room = INPUT - self.to;
-            if room == 0 {
-                return Ok(true);
-            }
-            match self.stream.read(&mut self.input[self.to..]) {
-                Ok(0) => return Err(self.closed()),
-                Ok(bytes) => {
-                    self.to += bytes;
-                    self.heard = true;
-                    return Ok(bytes == room);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(self.io(error)),
-            }
-        }
+        self.pipe.fill()
     }
 
     /// The next sequenced message among what was read; `None` when more must be read first. Heartbeats, debug
@@ -312,21 +233,26 @@ impl Connection {
                 soup::kind::SEQUENCED => break (frame.start, frame.end),
                 soup::kind::SERVER_HEARTBEAT | soup::kind::DEBUG | soup::kind::UNSEQUENCED => {}
                 soup::kind::END_OF_SESSION => {
-                    return Err(ClientError::EndOfSession { peer: self.peer, user: self.user.clone() });
+                    return Err(ClientError::EndOfSession {
+                        peer: self.pipe.peer,
+                        user: self.pipe.user.clone(),
+                    });
                 }
                 kind => {
-                    return Err(self.fault(&format_args!("a packet of type {kind:#04x}, after the login")));
+                    return Err(self
+                        .pipe
+                        .fault(&format_args!("a packet of type {kind:#04x}, after the login")));
                 }
             }
         };
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let bytes = &self.input[start..end];
+        let bytes = &self.pipe.input[start..end];
         match Outbound::decode(bytes) {
             Ok(message) => Ok(Some(Message { sequence, message, bytes })),
             Err(error) => Err(ClientError::Protocol {
-                peer: self.peer,
-                user: self.user.clone(),
+                peer: self.pipe.peer,
+                user: self.pipe.user.clone(),
                 what: format!("message {sequence}: {error}"),
             }),
         }
@@ -346,7 +272,7 @@ impl Connection {
             if left.is_zero() {
                 return Ok(None);
             }
-            if self.wait(left.min(HEARTBEAT))? {
+            if self.pipe.wait(left.min(HEARTBEAT))? {
                 self.fill()?;
             }
         }
@@ -358,15 +284,7 @@ impl Connection {
     /// # Errors
     /// [`ClientError::Timeout`], or those of the connection.
     pub fn drain(&mut self, timeout: Duration) -> Result<(), ClientError> {
-        let deadline = Instant::now() + timeout;
-        while !self.flush()? {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(self.timeout("room to write"));
-            }
-            self.poll(PollFlags::OUT, left)?;
-        }
-        Ok(())
+        self.pipe.drain(timeout)
     }
 
     /// Sends a heartbeat when one is due. To be called a few times a second; the connection looks at no clock
@@ -375,20 +293,20 @@ impl Connection {
     /// # Errors
     /// [`ClientError::Silent`] when the server has said nothing for fifteen seconds.
     pub fn keep_alive(&mut self, now: Instant) -> Result<(), ClientError> {
-        if core::mem::take(&mut self.heard) {
+        if core::mem::take(&mut self.pipe.heard) {
             self.last_heard = now;
         }
-        if core::mem::take(&mut self.sent) {
+        if core::mem::take(&mut self.pipe.sent) {
             self.last_sent = now;
         }
         let silence = now.saturating_duration_since(self.last_heard);
         if silence >= SILENCE {
-            return Err(ClientError::Silent { peer: self.peer, user: self.user.clone(), silence });
+            return Err(ClientError::Silent { peer: self.pipe.peer, user: self.pipe.user.clone(), silence });
         }
         if now.saturating_duration_since(self.last_sent) >= HEARTBEAT {
             self.last_sent = now;
             // With bytes waiting, the server will hear from us anyway, when it reads again.
-            if self.output.is_empty() {
+            if self.pipe.output.is_empty() {
                 self.packet(&ClientPacket::Heartbeat)?;
             }
         }
@@ -398,7 +316,7 @@ impl Connection {
     /// Whether a whole packet or an error is there.
     fn has_message(&mut self) -> Result<bool, ClientError> {
         loop {
-            match soup::frame(&self.input[self.from..self.to], PAYLOAD_MAX) {
+            match soup::frame(self.pipe.unread(), PAYLOAD_MAX) {
                 Ok(None) => return Ok(false),
                 // Left for `next`, unless it would pass over it and find nothing behind.
                 Ok(Some(frame))
@@ -407,10 +325,10 @@ impl Connection {
                         soup::kind::SERVER_HEARTBEAT | soup::kind::DEBUG | soup::kind::UNSEQUENCED
                     ) =>
                 {
-                    self.from += frame.consumed;
+                    self.pipe.from += frame.consumed;
                 }
                 Ok(Some(_)) => return Ok(true),
-                Err(error) => return Err(self.fault(&error)),
+                Err(error) => return Err(self.pipe.fault(&error)),
             }
         }
     }
@@ -418,73 +336,19 @@ impl Connection {
     /// Takes the next packet off the input.
     #[inline]
     fn frame(&mut self) -> Result<Option<Framed>, ClientError> {
-        match soup::frame(&self.input[self.from..self.to], PAYLOAD_MAX) {
+        match soup::frame(self.pipe.unread(), PAYLOAD_MAX) {
             Ok(Some(frame)) => {
                 let framed = Framed {
                     kind: frame.kind,
-                    start: self.from + soup::HEADER_LEN,
-                    end: self.from + frame.consumed,
+                    start: self.pipe.from + soup::HEADER_LEN,
+                    end: self.pipe.from + frame.consumed,
                 };
-                self.from = framed.end;
+                self.pipe.from = framed.end;
                 Ok(Some(framed))
             }
             Ok(None) => Ok(None),
-            Err(error) => Err(self.fault(&error)),
+            Err(error) => Err(self.pipe.fault(&error)),
         }
-    }
-
-    fn wait_and_fill(&mut self, deadline: Instant, what: &'static str) -> Result<(), ClientError> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(self.timeout(what));
-        }
-        if self.wait(left)? {
-            self.fill()?;
-        }
-        Ok(())
-    }
-
-    /// Waits until there is something to read; false when there was nothing.
-    fn wait(&mut self, timeout: Duration) -> Result<bool, ClientError> {
-        let flags = if self.unwritten() > 0 { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-        self.poll(flags, timeout)
-    }
-
-    /// Whether the socket can be read, or has failed, within `timeout`.
-    fn poll(&mut self, flags: PollFlags, timeout: Duration) -> Result<bool, ClientError> {
-        let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        let mut fds = [PollFd::new(&self.stream, flags)];
-        match rustix::event::poll(&mut fds, Some(&timeout)) {
-            Ok(_) => Ok(fds[0].revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)),
-            Err(rustix::io::Errno::INTR) => Ok(false),
-            Err(error) => Err(self.io(error.into())),
-        }
-    }
-
-    #[cold]
-    fn closed(&self) -> ClientError {
-        ClientError::Closed { peer: self.peer, user: self.user.clone() }
-    }
-
-    #[cold]
-    fn io(&self, error: std::io::Error) -> ClientError {
-        // A server that dies resets the connection: that is closing, rudely.
-        match error.kind() {
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
-                self.closed()
-            }
-            _ => ClientError::Io { peer: self.peer, user: self.user.clone(), error },
-        }
-    }
-
-    #[cold]
-    fn timeout(&self, what: &'static str) -> ClientError {
-        ClientError::Timeout { peer: self.peer, user: self.user.clone(), what }
-    }
-
-    #[cold]
-    fn fault(&self, what: &dyn core::fmt::Display) -> ClientError {
-        ClientError::Protocol { peer: self.peer, user: self.user.clone(), what: what.to_string() }
     }
 }
 

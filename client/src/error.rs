@@ -127,7 +127,7 @@ impl fmt::Display for ClientError {
                 silence.as_secs()
             ),
             Self::Timeout { peer, user, what } => {
-                write!(f, "{user} waited in vain for {what} from {peer}; is it the SoupBinTCP port?")
+                write!(f, "{user} waited in vain for {what} from {peer}; is it the right port?")
             }
             Self::Protocol { peer, user, what } => {
                 write!(f, "{peer} sent {user} what no SoupBinTCP and OUCH 5.0 server sends: {what}")

@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loadgen::{
-    User,
-    client::{ClientError, Connection, MessageLog},
+use client::{
+    ClientError, User,
+    soup::{Connection, MessageLog},
 };
 use wire::ouch::{Appendage, Inbound, Outbound, inbound::CancelOrder, inbound::EnterOrder};
 
