@@ -69,6 +69,11 @@ pub(crate) enum Command {
     /// Run it again in the same directory, where ca.key is, for another node. Nothing that is there is overwritten: to renew a
     /// node's certificate, which is valid for five years, remove its two files first.
     Keys(Keys),
+    /// Make certificates to try TLS with: a CA, one for the exchange, one for a client.
+    ///
+    /// For trials and tests on one's own machines: whoever has ca.key can make more of them. They are valid for a year. An
+    /// exchange for others takes its certificate from a CA that its clients trust. Nothing that is there is overwritten.
+    DevCert(DevCert),
     /// Simulate shards and workers of another machine: what a balancing policy would do there, beside the ideal.
     Simulate(Simulate),
     /// Print the commented default configuration.
@@ -475,6 +480,20 @@ pub(crate) struct Keys {
     /// A node's name, as the cluster's configuration has it: lower-case letters, digits and hyphens. Once for each node.
     #[arg(long = "node", value_name = "NAME", required = true)]
     pub(crate) nodes: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DevCert {
+    /// Where to put them. Made if it is not there, for its owner alone.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The name, or the address, that clients reach the exchange at; localhost, 127.0.0.1 and ::1 are in the certificate
+    /// too.
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    pub(crate) name: String,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -14,6 +14,7 @@ use engine::{
     runtime::Idle,
 };
 use gateway::AdmissionLimits;
+use link::clients::ServerFiles;
 use serde::Deserialize;
 use wire::soup::{Password, Username};
 
@@ -46,6 +47,8 @@ struct File {
     limits: LimitsFile,
     #[serde(default)]
     admission: AdmissionFile,
+    #[serde(default)]
+    tls: TlsFile,
     users: Vec<UserFile>,
     instrument_defaults: InstrumentDefaults,
     instruments: Vec<InstrumentFile>,
@@ -78,6 +81,15 @@ struct LimitsFile {
     open_orders: usize,
     login_timeout_s: u64,
     silence_s: u64,
+}
+
+/// How a listener does TLS; the same for every listener. Empty texts: it does none.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TlsFile {
+    certificate: String,
+    key: String,
+    client_ca: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -214,6 +226,8 @@ pub(crate) struct Config {
     pub(crate) limits: gateway::Limits,
     /// Whether the file says how many commands a book may have outstanding, so that the machine does not.
     pub(crate) window_given: bool,
+    /// What the SoupBinTCP listener shows its clients; `None`: they come without TLS.
+    pub(crate) tls: Option<ServerFiles>,
     pub(crate) users: Vec<User>,
     /// Their ids are their places in the file; what counts is what the journal has defined.
     pub(crate) instruments: Vec<Instrument>,
@@ -276,6 +290,7 @@ impl Config {
                 admission: admission(&file.admission)?,
                 ..gateway::Limits::default()
             },
+            tls: tls("tls", &file.tls)?,
             users: users(&file.users)?,
             instruments,
             embedded: false,
@@ -396,6 +411,22 @@ fn journal_options(file: &JournalFile) -> Result<journal::Options, String> {
         reserve_bytes: mib("reserve_mib", file.reserve_mib)?,
         ..journal::Options::default()
     })
+}
+
+fn tls(section: &str, file: &TlsFile) -> Result<Option<ServerFiles>, String> {
+    let TlsFile { certificate, key, client_ca } = file;
+    let client_ca = (!client_ca.is_empty()).then(|| PathBuf::from(client_ca));
+    match (certificate.is_empty(), key.is_empty()) {
+        (true, true) if client_ca.is_some() => Err(format!(
+            "{section}.client_ca: clients show certificates by TLS, which takes {section}.certificate and {section}.key"
+        )),
+        (true, true) => Ok(None),
+        (false, false) => {
+            Ok(Some(ServerFiles { certificate: certificate.into(), key: key.into(), client_ca }))
+        }
+        (true, false) => Err(format!("{section}.certificate: there is a key, and no certificate for it")),
+        (false, true) => Err(format!("{section}.key: there is a certificate, and no key for it")),
+    }
 }
 
 fn users(list: &[UserFile]) -> Result<Vec<User>, String> {
@@ -523,6 +554,9 @@ mod tests {
         assert!(with("held = 65536", "held = 99999999").contains("admission.held: 99999999"));
         assert!(with("held = 65536", "hold = 65536").contains("hold"));
         assert!(with("soup = ", "soap = ").contains("soap"));
+        assert!(with("certificate = \"\"", "certificate = \"a.pem\"").contains("tls.key: "));
+        assert!(with("\nkey = \"\"", "\nkey = \"a.key\"").contains("tls.certificate: "));
+        assert!(with("client_ca = \"\"", "client_ca = \"ca.pem\"").contains("tls.client_ca: "));
         assert!(with("ack = \"disk\"", "ack = \"tape\"").contains("use memory or disk"));
         assert!(with("idle = \"backoff\"", "idle = \"nap\"").contains("idle: "));
         assert!(

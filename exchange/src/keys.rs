@@ -1,4 +1,5 @@
-//! `exchange keys`: makes what the exchanges of one cluster know each other by.
+//! `exchange keys` and `exchange dev-cert`: what the exchanges of a cluster know each other by, and certificates to try TLS
+//! toward clients with.
 
 use std::{
     path::Path,
@@ -7,11 +8,15 @@ use std::{
 
 use link::{
     Identity,
+    clients::{TRIAL_DAYS, TrialFiles, create_trial},
     identity::{Files, create},
 };
 use serde_json::json;
 
-use crate::{cli::Keys, say::say};
+use crate::{
+    cli::{DevCert, Keys},
+    say::say,
+};
 
 /// The command.
 pub(crate) fn keys(args: &Keys) -> Result<(), String> {
@@ -56,6 +61,28 @@ pub(crate) fn keys(args: &Keys) -> Result<(), String> {
         "{} makes more certificates and no exchange needs it: keep it away from all of them.",
         file_name(ca_key)
     );
+    Ok(())
+}
+
+/// The command that makes certificates to try TLS toward clients with.
+pub(crate) fn dev_cert(args: &DevCert) -> Result<(), String> {
+    let TrialFiles { ca, server, client } =
+        create_trial(&args.dir, &args.name, SystemTime::now()).map_err(|error| error.to_string())?;
+    if args.json {
+        say!(
+            "{}",
+            json!({
+                "ca": ca, "certificate": server.0, "key": server.1, "client_certificate": client.0, "client_key": client.1,
+            })
+        );
+        return Ok(());
+    }
+    say!("certificates for a trial in {}, valid for {TRIAL_DAYS} days", args.dir.display());
+    say!("The exchange's configuration:\n");
+    say!("[tls]\ncertificate = \"{}\"\nkey = \"{}\"", server.0.display(), server.1.display());
+    say!("# client_ca = \"{}\" lets only clients in that have a certificate\n", ca.display());
+    say!("Clients trust {}; where they have to show a certificate:", ca.display());
+    say!("{} with its key {}.", client.0.display(), client.1.display());
     Ok(())
 }
 

@@ -70,6 +70,7 @@ fn main() -> ExitCode {
         cli::Command::Replay(replay) => replay::replay(replay),
         cli::Command::Snapshot(args) => snapshot::snapshot(args),
         cli::Command::Keys(keys) => keys::keys(keys),
+        cli::Command::DevCert(args) => keys::dev_cert(args),
         cli::Command::Simulate(simulate) => simulate::simulate(simulate),
         cli::Command::Config => {
             say::say!("{}", config::DEFAULT.trim_end());

@@ -316,8 +316,8 @@ impl<'a> Process<'a> {
             })
             .map_err(|error| format!("no thread for the front: {error}"))?;
         voice.say(
-            &format!("ready: SoupBinTCP and OUCH 5.0 on {address}"),
-            &json!({ "event": "ready", "soup": address.to_string() }),
+            &format!("ready: SoupBinTCP and OUCH 5.0 on {address}{}", choices.tls_text()),
+            &json!({ "event": "ready", "soup": address.to_string(), "tls": choices.tls.is_some() }),
         );
         if let Some((_, Some(asked), epoch)) = &pair {
             asked.done(json!({ "promoted": true, "epoch": epoch.0, "soup": address.to_string() }));
@@ -445,9 +445,12 @@ fn assemble(
             );
         }
     }
-    let gateway =
+    let mut gateway =
         Gateway::bind(config.soup, limits, session_name, users, recovered.instruments, recovered.sessions)
             .map_err(|error| format!("cannot listen on {}: {error}", config.soup))?;
+    if let Some(tls) = &choices.tls {
+        gateway.serve_tls(Arc::clone(tls));
+    }
     wake.set_waker(gateway.waker());
     let address = gateway.address();
     let mut sequencer = recovered.sequencer;

@@ -1,11 +1,13 @@
-//! One TCP connection: its socket, what has come in and not been used, what is to go out, and how far its login got.
+//! One TCP connection: its bytes, plain or in TLS, what has come in and not been used, what is to go out, and how far its login got.
 
-use std::{io::Read, net::SocketAddr, time::Instant};
+use std::{net::SocketAddr, time::Instant};
 
 use domain::{Nanos, SessionId};
-use mio::net::TcpStream;
 
-use crate::outbox::Outbox;
+use crate::{
+    outbox::Outbox,
+    transport::{Incoming, ReadError, Transport},
+};
 
 /// How far a connection's login got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub(crate) enum Close {
     Silent,
     /// The client does not read what it is sent.
     SlowConsumer { unsent: usize },
-    /// The client's bytes are no SoupBinTCP or OUCH.
+    /// The client's bytes are no TLS where that is asked for, or no SoupBinTCP or OUCH.
     Protocol(String),
     /// The user is unknown, the password wrong, or the session is none of ours. The client has been told.
     Refused(String),
@@ -61,34 +63,25 @@ impl std::fmt::Display for Close {
     }
 }
 
-/// What one read brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Incoming {
-    /// So many bytes, and there may be more.
-    More(usize),
-    /// So many bytes, and no more for now.
-    Drained(usize),
-    /// The client has closed its side.
-    End,
-}
-
 /// One TCP connection.
 pub(crate) struct Connection {
-    pub(crate) socket: TcpStream,
+    pub(crate) transport: Transport,
     pub(crate) peer: SocketAddr,
     pub(crate) stage: Stage,
     /// Bytes that have come in and are not used yet: the start of a packet, or packets that found no room.
     pub(crate) inbox: Vec<u8>,
+    /// Bytes that came before the login.
+    pub(crate) before_login: usize,
     /// When the whole packets in there, or those that are being used, were read.
     pub(crate) read_at: Nanos,
     pub(crate) outbox: Outbox,
-    /// The socket may have bytes that have not been read.
+    /// There may be bytes that have not been read.
     pub(crate) readable: bool,
     /// The client has closed its side.
     pub(crate) ended: bool,
     /// The connection is in the gateway's list of those to be served.
     pub(crate) listed: bool,
-    /// The socket took all that it was given.
+    /// The socket took all that it was given, and all that TLS has for it.
     pub(crate) writable: bool,
     /// Something has been put into the outbox this turn.
     pub(crate) dirty: bool,
@@ -98,12 +91,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: TcpStream, peer: SocketAddr, now: Instant) -> Self {
+    pub(crate) fn new(transport: Transport, peer: SocketAddr, now: Instant) -> Self {
         Self {
-            socket,
+            transport,
             peer,
             stage: Stage::AwaitingLogin,
             inbox: Vec::new(),
+            before_login: 0,
             read_at: Nanos(0),
             outbox: Outbox::default(),
             readable: true,
@@ -118,25 +112,23 @@ impl Connection {
     }
 
     /// Reads once into `scratch`.
-    pub(crate) fn read(&mut self, scratch: &mut [u8]) -> Result<Incoming, std::io::Error> {
-        loop {
-            return match self.socket.read(scratch) {
-                Ok(0) => Ok(Incoming::End),
-                // A stream socket that gives less than was asked for has been emptied; the next byte is a new edge
-                // (epoll(7), on edge-triggered notification).
-                Ok(n) if n < scratch.len() => Ok(Incoming::Drained(n)),
-                Ok(n) => Ok(Incoming::More(n)),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(Incoming::Drained(0)),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => Err(error),
-            };
+    pub(crate) fn read(&mut self, scratch: &mut [u8]) -> Result<Incoming, Close> {
+        let read = self.transport.read(scratch);
+        if self.transport.wants_write() {
+            // Reading has left something that the socket does not take now: its next event must send it.
+            self.writable = false;
         }
+        read.map_err(|error| match error {
+            ReadError::Io(error) => Close::Io(error),
+            ReadError::Tls(error) => Close::Protocol(format!("TLS: {error}")),
+        })
     }
 
     /// Sends what may go. Says whether the client is slower than it may be.
     pub(crate) fn flush(&mut self, gate: journal::Position, now: Instant) -> Result<(), Close> {
-        let (moved, flush) = self.outbox.flush(gate, &mut self.socket).map_err(Close::Io)?;
-        self.writable = flush == crate::outbox::Flush::Done;
+        self.transport.push().map_err(Close::Io)?;
+        let (moved, flush) = self.outbox.flush(gate, &mut self.transport).map_err(Close::Io)?;
+        self.writable = flush == crate::outbox::Flush::Done && !self.transport.wants_write();
         if moved > 0 {
             self.sent = now;
         }

@@ -27,16 +27,18 @@ use mio::{
     Events, Interest, Poll, Token, Waker,
     net::{TcpListener, TcpStream},
 };
+use rustls::ServerConfig;
 use wire::soup::{self, ClientPacket, LoginAccepted, LoginRejected, LoginRequest, ServerPacket, SessionName};
 
 use self::requests::Request;
 use crate::{
     admission::Admission,
-    connection::{Close, Connection, Incoming, Stage},
+    connection::{Close, Connection, Stage},
     egress::{Deliver, encode},
     limits::{GatewayStats, Limits},
     placement::{Here, PlacementFeed},
     sessions::Sessions,
+    transport::{Incoming, Transport},
     users::Users,
     venue::{Instruments, Venue},
 };
@@ -49,6 +51,9 @@ const READ_MAX: usize = 128 * 1024;
 const INBOX_MAX: usize = 128 * 1024;
 /// Bytes of resent messages that a connection is given at once.
 const RESEND_MAX: usize = 64 * 1024;
+
+/// Bytes that are taken of a client that has not logged in: a login, and what it sends right behind.
+const BEFORE_LOGIN_MAX: usize = 4 * 1024;
 
 /// Requests after which a turn takes no further connection: what it has is executed, committed and answered first, and
 /// the disk works on it while the next turn runs.
@@ -64,6 +69,10 @@ pub struct Gateway {
     waker: Arc<Waker>,
     listener: TcpListener,
     address: SocketAddr,
+    /// What the listener shows its clients, if they come by TLS.
+    tls: Option<Arc<ServerConfig>>,
+    /// A handshake has been gone on with in this turn.
+    shook_hands: bool,
     accepting: bool,
     /// The last attempt to accept failed, for want of file descriptors most likely. Whoever waits is announced only
     /// once, so the next attempt is ours to make.
@@ -127,6 +136,8 @@ impl Gateway {
             waker,
             listener,
             address,
+            tls: None,
+            shook_hands: false,
             accepting: true,
             accept_again: false,
             limits,
@@ -153,6 +164,11 @@ impl Gateway {
     /// Takes orders only for instruments that live here, by what is left in `feed`.
     pub fn place(&mut self, feed: Arc<PlacementFeed>) {
         self.here = Some(Here::new(feed, &self.instruments));
+    }
+
+    /// Takes clients by TLS only, from now on.
+    pub fn serve_tls(&mut self, config: Arc<ServerConfig>) {
+        self.tls = Some(config);
     }
 
     /// Where it listens.
@@ -281,8 +297,10 @@ impl Gateway {
         }
         let mut done = false;
         let enough = self.stats.requests + TURN_REQUESTS;
+        self.shook_hands = false;
         for _ in 0..self.to_serve.len() {
-            if self.stats.requests >= enough {
+            // A step of a handshake takes as long as many requests (100 us and more), so a turn has one at most.
+            if self.stats.requests >= enough || self.shook_hands {
                 break; // the others are first in the next turn
             }
             let Some(token) = self.to_serve.pop_front() else { break };
@@ -433,7 +451,17 @@ impl Gateway {
             self.free.push(token);
             return Err(error);
         }
-        let mut connection = Connection::new(socket, peer, Instant::now());
+        let transport = match &self.tls {
+            None => Transport::Plain(socket),
+            Some(config) => match Transport::tls(socket, config) {
+                Ok(transport) => transport,
+                Err(error) => {
+                    self.free.push(token);
+                    return Err(error);
+                }
+            },
+        };
+        let mut connection = Connection::new(transport, peer, Instant::now());
         connection.listed = true;
         self.connections[token] = Some(connection);
         self.to_serve.push_back(token);
@@ -442,7 +470,8 @@ impl Gateway {
 
     fn close(&mut self, token: usize, reason: &Close) {
         let Some(mut connection) = self.connections.get_mut(token).and_then(Option::take) else { return };
-        let _ = self.poll.registry().deregister(&mut connection.socket);
+        connection.transport.say_end();
+        let _ = self.poll.registry().deregister(connection.transport.socket());
         if let Stage::LoggedIn { session, .. } = connection.stage {
             if self.by_session[session.0 as usize] == Some(token) {
                 self.by_session[session.0 as usize] = None;
@@ -476,8 +505,11 @@ impl Gateway {
         let mut came = 0;
         // While a request waits in the inbox for room, what is read would count from a later time than it does.
         let wanted = connection.inbox.len() < INBOX_MAX && !has_packet(&connection.inbox);
-        let result = if connection.readable && !connection.ended && wanted {
-            match connection.read(&mut scratch) {
+        let is_in = matches!(connection.stage, Stage::LoggedIn { .. });
+        let room = if is_in { READ_MAX } else { BEFORE_LOGIN_MAX.saturating_sub(connection.inbox.len()) };
+        let result = if connection.readable && !connection.ended && wanted && room > 0 {
+            self.shook_hands |= connection.transport.is_handshaking();
+            match connection.read(&mut scratch[..room]) {
                 Ok(Incoming::More(n)) => {
                     came = n;
                     Ok(())
@@ -492,7 +524,7 @@ impl Gateway {
                     ended = true;
                     Ok(())
                 }
-                Err(error) => Err(Close::Io(error)),
+                Err(reason) => Err(reason),
             }
         } else {
             Ok(())
@@ -501,6 +533,12 @@ impl Gateway {
         self.scratch = scratch;
         let used = result?;
         if let Some(connection) = self.connections[token].as_mut() {
+            if connection.stage == Stage::AwaitingLogin {
+                connection.before_login += came;
+                if connection.before_login >= BEFORE_LOGIN_MAX {
+                    return Err(Close::Protocol(format!("{BEFORE_LOGIN_MAX} bytes and no login")));
+                }
+            }
             connection.ended |= ended;
             // What the client sent before it closed is still used, once there is room for it.
             if connection.ended && !has_packet(&connection.inbox) {

@@ -17,6 +17,7 @@ mod ouch;
 mod outbox;
 mod placement;
 mod sessions;
+mod transport;
 mod users;
 mod venue;
 
@@ -27,6 +28,7 @@ pub use mio::Waker;
 pub use orders::{LiveOrder, OrderTable};
 pub use outbox::{Flush, Outbox};
 pub use placement::{Home, Placement, PlacementFeed};
+pub use rustls::ServerConfig;
 pub use sessions::{Differs, ImageError, LogError, Session, SessionImage, Sessions};
 pub use users::Users;
 pub use venue::{Instruments, Venue};

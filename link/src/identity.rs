@@ -58,6 +58,8 @@ const NAME_BYTES_MAX: usize = 63;
 
 /// The name of the CA's files.
 const CA: &str = "ca";
+/// Whose CA it is, as its name says.
+const CLUSTER: &str = "cluster";
 
 /// What is wrong with an identity or with making one. Each says which file and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +113,9 @@ pub enum IdentityError {
         /// What is wrong.
         what: String,
     },
+    /// Certificates for a trial are made into a directory that has none.
+    #[error("{0} is there already: a trial gets a CA of its own, so name a new directory")]
+    Taken(PathBuf),
     /// A certificate or key could not be made.
     #[error("cannot make a certificate: {0}")]
     Make(String),
@@ -224,7 +229,7 @@ pub fn create(dir: &Path, nodes: &[impl AsRef<str>], now: SystemTime) -> Result<
         (true, true) => false,
         (false, false) => {
             let key = KeyPair::generate().map_err(make)?;
-            let certificate = ca_params(&key, now).self_signed(&key).map_err(make)?;
+            let certificate = ca_params(&key, CLUSTER, now).self_signed(&key).map_err(make)?;
             write(&ca_key, 0o600, &key.serialize_pem())?;
             write(&ca_pem, 0o644, &certificate.pem())?;
             true
@@ -236,7 +241,7 @@ pub fn create(dir: &Path, nodes: &[impl AsRef<str>], now: SystemTime) -> Result<
         .map_err(|error| IdentityError::Pem { path: ca_key.clone(), what: error.to_string() })?;
     let key = KeyPair::from_pem(&text)
         .map_err(|error| IdentityError::Pem { path: ca_key.clone(), what: error.to_string() })?;
-    let issuer = Issuer::new(ca_params(&key, now), key);
+    let issuer = Issuer::new(ca_params(&key, CLUSTER, now), key);
     let roots = anchors(&ca_pem)?;
     let mut made = Vec::with_capacity(nodes.len());
     for node in nodes {
@@ -456,13 +461,13 @@ fn check(
     }
 }
 
-/// The CA of that key. Its name comes from the key, so that certificates of two clusters are told apart by name, and
+/// The CA of that key. It says whose it is. Its name comes from the key, so that certificates of two clusters are told apart by name, and
 /// so that the key alone gives the name again when it signs another day.
-fn ca_params(key: &KeyPair, now: SystemTime) -> CertificateParams {
+pub(crate) fn ca_params(key: &KeyPair, whose: &str, now: SystemTime) -> CertificateParams {
     let mut params = CertificateParams::default();
     let id: String = params.key_identifier(key).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, format!("fulcrum cluster CA {id}"));
+    params.distinguished_name.push(DnType::CommonName, format!("fulcrum {whose} CA {id}"));
     // It signs nodes and no other CA.
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -482,7 +487,7 @@ fn node_params(name: &str, now: SystemTime) -> Result<CertificateParams, Identit
     Ok(params)
 }
 
-fn validity(now: SystemTime, days: u32) -> (OffsetDateTime, OffsetDateTime) {
+pub(crate) fn validity(now: SystemTime, days: u32) -> (OffsetDateTime, OffsetDateTime) {
     const SKEW: Duration = Duration::from_secs(3_600);
     const DAY_SECONDS: u64 = 86_400;
     let now = OffsetDateTime::from(now);
@@ -502,7 +507,7 @@ fn anchors(path: &Path) -> Result<Vec<TrustAnchor<'static>>, IdentityError> {
 }
 
 /// The certificates in a file: at least one.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     let file = fs::File::open(path).map_err(|source| IdentityError::Io {
         action: "open",
         path: path.to_owned(),
@@ -519,7 +524,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityErr
 }
 
 /// A key's file, if nobody but its owner can get at it.
-fn read_key(path: &Path) -> Result<Vec<u8>, IdentityError> {
+pub(crate) fn read_key(path: &Path) -> Result<Vec<u8>, IdentityError> {
     let io = |action| move |source| IdentityError::Io { action, path: path.to_owned(), source };
     let file = fs::File::open(path).map_err(io("open"))?;
     // Asked of the open file: the one at this path may be another by now.
@@ -544,7 +549,7 @@ fn read(path: &Path, file: fs::File) -> Result<Vec<u8>, IdentityError> {
 }
 
 /// Makes a file that is not there, with its final mode from the beginning, and syncs it.
-fn write(path: &Path, mode: u32, text: &str) -> Result<(), IdentityError> {
+pub(crate) fn write(path: &Path, mode: u32, text: &str) -> Result<(), IdentityError> {
     let io = |source| IdentityError::Io { action: "write", path: path.to_owned(), source };
     let mut file = match fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
         Ok(file) => file,
@@ -556,20 +561,20 @@ fn write(path: &Path, mode: u32, text: &str) -> Result<(), IdentityError> {
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)
 }
 
-fn system_time(time: UnixTime) -> SystemTime {
+pub(crate) fn system_time(time: UnixTime) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(time.as_secs())
 }
 
-fn make(error: rcgen::Error) -> IdentityError {
+pub(crate) fn make(error: rcgen::Error) -> IdentityError {
     IdentityError::Make(error.to_string())
 }
 
-fn bad(path: &Path, what: String) -> IdentityError {
+pub(crate) fn bad(path: &Path, what: String) -> IdentityError {
     IdentityError::Pem { path: path.to_owned(), what }
 }
 
 /// A moment as a date, as people read it.
-struct Date(SystemTime);
+pub(crate) struct Date(pub(crate) SystemTime);
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,10 +9,13 @@
 //! 4. Then bytes flow: [`Stream::queue`] into a bounded outbox, [`Stream::flush`], [`Stream::read`].
 //! 5. [`Stream::close`] says so to the peer, so that an end is told apart from a cut.
 //!
+//! [`clients`] is apart from all that: the TLS between an exchange and its clients, which has CAs of its own.
+//!
 //! Absent here: what the bytes mean, threads, waiting, clocks other than the one that certificates are checked by,
 //! and any weaker way to connect.
 #![forbid(unsafe_code)]
 
+pub mod clients;
 mod error;
 pub mod identity;
 mod listener;

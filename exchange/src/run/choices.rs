@@ -1,12 +1,14 @@
 //! What the command line and the configuration make together, on this machine.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::SystemTime};
 
 use domain::Instrument;
 use engine::{
     balance::{BalanceMode, Placement},
     runtime::{RuntimeConfig, cores},
 };
+use gateway::ServerConfig;
+use link::clients::server_config;
 
 use crate::{
     cli, clock,
@@ -20,6 +22,8 @@ const BESIDE: u16 = 2;
 /// What was chosen.
 pub(super) struct Choices {
     pub(super) config: Config,
+    /// What the SoupBinTCP listener shows its clients, read and checked.
+    pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) shards: u16,
     /// Cores that the process may use.
     pub(super) cores: Vec<usize>,
@@ -51,6 +55,8 @@ impl Choices {
         if let Some(balance) = args.balance {
             config.balance = balance;
         }
+        let tls = config.tls.as_ref().map(|files| server_config(files, SystemTime::now()));
+        let tls = tls.transpose().map_err(|error| format!("tls: {error}"))?;
         let cores = cores();
         let spare = u16::try_from(cores.len().saturating_sub(usize::from(BESIDE))).unwrap_or(u16::MAX);
         let shards = args.shards.or(config.shards).unwrap_or_else(|| spare.max(1));
@@ -65,7 +71,26 @@ impl Choices {
             Some(Plan { front, shards, domains }) => (Some(front), shards, domains),
             None => Default::default(),
         };
-        Ok(Self { config, shards, cores, pins, domains, front_core, shared_cores, inline_max: args.inline })
+        Ok(Self {
+            config,
+            tls,
+            shards,
+            cores,
+            pins,
+            domains,
+            front_core,
+            shared_cores,
+            inline_max: args.inline,
+        })
+    }
+
+    /// How clients come, as it is said behind the listener's address.
+    pub(super) fn tls_text(&self) -> &'static str {
+        match &self.config.tls {
+            None => "",
+            Some(tls) if tls.client_ca.is_none() => ", by TLS",
+            Some(_) => ", by TLS, from clients with a certificate",
+        }
     }
 
     /// How the books of these instruments are run.

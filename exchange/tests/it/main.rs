@@ -1,6 +1,7 @@
 //! Tests of the whole exchange: the real binary as a child process, real sockets, real files.
 //!
 //! * `conversations` and `hostile`: what clients say, rightly and wrongly, and what they are answered.
+//! * `security`: TLS, users and their passwords, those who must not come in and those who come too often.
 //! * `resume`, `crash` and `faults`: what must survive the death of the process and the whims of a disk.
 //! * `disks`: a disk that is slow, or fails, as the kernel would say it.
 //! * `pair` and `drill`: two exchanges, one of which takes over; drills that break exchanges and audit them.
@@ -42,6 +43,7 @@ mod paused;
 mod reference;
 mod resume;
 mod script;
+mod security;
 mod seeing;
 mod shards;
 mod simulate;

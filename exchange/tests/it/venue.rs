@@ -52,6 +52,10 @@ pub(crate) struct Settings {
     pub(crate) open_orders: usize,
     pub(crate) login_timeout_s: u64,
     pub(crate) silence_s: u64,
+    /// Further keys of the section `[limits]`, a line each.
+    pub(crate) limits: &'static str,
+    /// Further sections.
+    pub(crate) sections: String,
     /// Keys of the section `[admission]`.
     pub(crate) admission: &'static str,
     /// The command that runs the exchange.
@@ -83,6 +87,8 @@ impl Default for Settings {
             open_orders: 100_000,
             login_timeout_s: 30,
             silence_s: 60,
+            limits: "",
+            sections: String::new(),
             // Whatever else the machine does meanwhile, nothing is refused for having waited or for want of room to wait.
             admission: "sojourn_us = 3600000000\nheld_book = 65536\nheld_session = 65536",
             verb: "run",
@@ -118,7 +124,7 @@ impl Settings {
         let _ = write!(
             text,
             "]\n[journal]\nsegment_mib = {}\ntail_mib = {}\ntail_dir = \"{}\"\nreserve_mib = {}\nsnapshot_mib = {}\n{}\
-             [limits]\nconnections = {}\nunsent_kib = {}\nopen_orders = {}\nlogin_timeout_s = {}\nsilence_s = {}\n[admission]\n{}\n\
+             [limits]\nconnections = {}\nunsent_kib = {}\nopen_orders = {}\nlogin_timeout_s = {}\nsilence_s = {}\n{}\n[admission]\n{}\n{}\n\
              [instrument_defaults]\ntick = \"{}\"\nlot = 1\nquantity_max = 999999\nprice_max = \"199999.99\"\n",
             self.segment_mib,
             self.tail_mib,
@@ -131,7 +137,9 @@ impl Settings {
             self.open_orders,
             self.login_timeout_s,
             self.silence_s,
+            self.limits,
             self.admission,
+            self.sections,
             self.tick,
         );
         for user in USERS {
