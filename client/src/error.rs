@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use wire::soup::LoginRejected;
 
-/// Why a connection cannot go on. All but [`Full`](Self::Full) and [`Name`](Self::Name) are final.
+use crate::fix::Unsendable;
+
+/// Why a connection cannot go on. All but [`Full`](Self::Full), [`Name`](Self::Name) and [`Field`](Self::Field) are final.
 #[derive(Debug)]
 pub enum ClientError {
     /// No connection came about.
@@ -30,6 +32,33 @@ pub enum ClientError {
         user: String,
         /// Why.
         reason: LoginRejected,
+    },
+    /// A value that no FIX message can have. Nothing was sent.
+    Field(Unsendable),
+    /// The server refused the FIX Logon.
+    LogonRefused {
+        /// The server.
+        peer: SocketAddr,
+        /// Who asked.
+        user: String,
+        /// Why, in its words; empty if it closed the connection without any.
+        text: String,
+    },
+    /// Nothing can be sent on a FIX session that is not logged on.
+    NotLoggedOn {
+        /// The server.
+        peer: SocketAddr,
+        /// Whose connection.
+        user: String,
+    },
+    /// The server said Logout.
+    LoggedOut {
+        /// The server.
+        peer: SocketAddr,
+        /// Whose session.
+        user: String,
+        /// Why, in its words; empty if it did not say.
+        text: String,
     },
     /// The server closed the connection.
     Closed {
@@ -95,7 +124,11 @@ impl ClientError {
     pub fn is_gone(&self) -> bool {
         matches!(
             self,
-            Self::Connect { .. } | Self::Closed { .. } | Self::EndOfSession { .. } | Self::Silent { .. }
+            Self::Connect { .. }
+                | Self::Closed { .. }
+                | Self::EndOfSession { .. }
+                | Self::LoggedOut { .. }
+                | Self::Silent { .. }
         )
     }
 }
@@ -117,6 +150,20 @@ impl fmt::Display for ClientError {
                 "{peer} refused the login of {user}: session not available; leave the session blank, and make sure \
                  that no one else is logged in as {user}"
             ),
+            Self::Field(field) => write!(f, "{field}"),
+            Self::LogonRefused { peer, user, text } if text.is_empty() => write!(
+                f,
+                "{peer} closed the connection and did not answer the Logon of {user}; check CompIDs, user name and \
+                 password against the exchange's configuration, and that no one else is logged on as {user}"
+            ),
+            Self::LogonRefused { peer, user, text } => {
+                write!(f, "{peer} refused the Logon of {user}: {text}")
+            }
+            Self::NotLoggedOn { peer, user } => write!(f, "{user} is not logged on at {peer}; log on first"),
+            Self::LoggedOut { peer, user, text } if text.is_empty() => {
+                write!(f, "{peer} logged {user} out, and did not say why; its log does")
+            }
+            Self::LoggedOut { peer, user, text } => write!(f, "{peer} logged {user} out: {text}"),
             Self::Closed { peer, user } => {
                 write!(f, "{peer} closed the connection of {user}; its log says why")
             }
@@ -130,7 +177,7 @@ impl fmt::Display for ClientError {
                 write!(f, "{user} waited in vain for {what} from {peer}; is it the right port?")
             }
             Self::Protocol { peer, user, what } => {
-                write!(f, "{peer} sent {user} what no SoupBinTCP and OUCH 5.0 server sends: {what}")
+                write!(f, "{peer} broke the protocol towards {user}: {what}")
             }
             Self::Full { unwritten } => {
                 write!(f, "{unwritten} bytes wait to be written and the server does not read; flush first")
@@ -144,6 +191,7 @@ impl core::error::Error for ClientError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Connect { error, .. } | Self::Io { error, .. } => Some(error),
+            Self::Field(field) => Some(field),
             _ => None,
         }
     }

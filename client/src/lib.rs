@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod fix;
 mod pipe;
 mod socket;
 pub mod soup;

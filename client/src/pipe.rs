@@ -68,6 +68,12 @@ impl Pipe {
         &self.input[self.from..self.to]
     }
 
+    /// What was read and not decoded, and where answers go.
+    #[inline]
+    pub(crate) fn halves(&mut self) -> (&[u8], &mut Vec<u8>) {
+        (&self.input[self.from..self.to], &mut self.output)
+    }
+
     /// Bytes that may be encoded before something is written.
     #[inline]
     pub(crate) fn room(&self) -> usize {

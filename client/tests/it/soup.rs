@@ -173,7 +173,7 @@ fn endings_and_babble_are_told_apart() {
     for (manner, what) in [
         (Manner::ClosesAt(1), "closed the connection"),
         (Manner::EndsAt(1), "ended the session"),
-        (Manner::BabblesAt(1), "no SoupBinTCP"),
+        (Manner::BabblesAt(1), "broke the protocol"),
     ] {
         let server = Server::start(manner);
         let mut connection = connected(&server);
