@@ -2,8 +2,8 @@
 
 use crate::{
     AccountId, CancelReason, ClientOrderId, ClientRef, Echo, Epoch, Instructions, Instrument, InstrumentId,
-    Nanos, OrderId, OrderType, Owner, Price, Quantity, RejectReason, Sequence, SessionId, Side, TimeInForce,
-    UserName,
+    Nanos, OrderId, OrderType, Owner, Price, Protocol, Quantity, RejectReason, Sequence, SessionId, Side,
+    TimeInForce, UserName,
 };
 
 /// A command with its place in the global order and the time at which it got that place.
@@ -249,6 +249,8 @@ pub struct SessionDefinition {
     pub session: SessionId,
     /// The user that it belongs to.
     pub user: UserName,
+    /// What it speaks.
+    pub protocol: Protocol,
 }
 
 /// A request refused before it reached a book.

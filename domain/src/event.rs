@@ -1,8 +1,8 @@
 //! Events: facts, said by a book, in that book's order.
 
 use crate::{
-    ClientRef, InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Quantity, ReduceKind, RejectReason,
-    Sequence, Side, TimeInForce, TradeId,
+    ClientRef, InstrumentId, Liquidity, Nanos, OrderId, OrderType, Owner, Price, Quantity, ReduceKind,
+    RejectReason, Sequence, Side, TimeInForce, TradeId,
 };
 
 /// What a book did because of one command. `(sequence, instrument, index)` names it for ever: replay gives the
@@ -171,6 +171,10 @@ pub enum EventKind {
         quantity: Quantity,
         /// What is left; above 0.
         leaves: Quantity,
+        /// At which price it would have traded: the resting order's.
+        price: Price,
+        /// Which of the two it was.
+        liquidity: Liquidity,
     },
     /// A mass cancel has been done in this book; its `Canceled` events stand before this.
     MassCanceled {

@@ -12,6 +12,7 @@ mod instructions;
 mod instrument;
 mod order;
 mod price;
+mod protocol;
 mod reject;
 mod report;
 mod stream;
@@ -30,6 +31,7 @@ pub use instructions::{Display, Execution, Instructions, PostOnly, SelfTrade, Se
 pub use instrument::{Instrument, InstrumentError, OrderBounds, Symbol};
 pub use order::{OrderType, Side, TimeInForce};
 pub use price::{Price, Quantity};
+pub use protocol::Protocol;
 pub use reject::RejectReason;
 pub use report::{Echo, Liquidity, Report, ReportKind, SystemCode};
 pub use stream::{ClusterId, EpochStart, Mark, Position};

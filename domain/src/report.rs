@@ -140,6 +140,68 @@ pub enum ReportKind {
         /// The lowest number that a new order may use.
         next: ClientRef,
     },
+    /// What is left of a market-to-limit order is a limit order from here on.
+    Restated {
+        /// The session's number of the order.
+        client_ref: ClientRef,
+        /// Ours.
+        order: OrderId,
+        /// Its limit.
+        price: Price,
+        /// What is open.
+        leaves: Quantity,
+    },
+    /// The next part of an iceberg is shown.
+    Refreshed {
+        /// The session's number of the order.
+        client_ref: ClientRef,
+        /// Ours.
+        order: OrderId,
+        /// Lots shown now; above 0.
+        shown: Quantity,
+        /// What is open, shown or not.
+        leaves: Quantity,
+    },
+    /// A stop order's price was reached.
+    Triggered {
+        /// The session's number of the order.
+        client_ref: ClientRef,
+        /// Ours.
+        order: OrderId,
+        /// The trade that reached it.
+        price: Price,
+    },
+    /// An order became smaller instead of trading within its own group, and goes on.
+    Decremented {
+        /// The session's number of the order.
+        client_ref: ClientRef,
+        /// Ours.
+        order: OrderId,
+        /// How much was taken off.
+        quantity: Quantity,
+        /// What is left; above 0.
+        leaves: Quantity,
+        /// At which price it would have traded.
+        price: Price,
+        /// Whether the order was there first.
+        liquidity: Liquidity,
+    },
+    /// A cancel or a reduction did not happen.
+    CancelRejected {
+        /// The session's number of the order that the request named.
+        client_ref: ClientRef,
+        /// Ours.
+        order: OrderId,
+        /// Why.
+        reason: RejectReason,
+    },
+    /// A mass cancel has been done in one book; the `Canceled` of each order stands before this.
+    MassCanceled {
+        /// The session's number of the request.
+        client_ref: ClientRef,
+        /// Orders canceled in this book, whoever's they were.
+        canceled: u32,
+    },
 }
 
 /// Whether an order was there first.

@@ -252,7 +252,8 @@ fn event_bytes(event: &Event) -> Bytes<EVENT_MAX> {
         EventKind::Restated { order, owner, price, leaves } => {
             to.u8(11).u64(order.0).owner(owner).i64(price.ticks()).u64(leaves.lots());
         }
-        EventKind::Decremented { order, owner, quantity, leaves } => {
+        // At which price, and which of the two it was, follows from what has been hashed.
+        EventKind::Decremented { order, owner, quantity, leaves, price: _, liquidity: _ } => {
             to.u8(12).u64(order.0).owner(owner).u64(quantity.lots()).u64(leaves.lots());
         }
         EventKind::MassCanceled { owner, canceled } => {

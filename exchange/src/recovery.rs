@@ -17,7 +17,9 @@ use std::{
 };
 
 use cluster::gate::Policy;
-use domain::{Command, Epoch, Instrument, InstrumentId, OrderBounds, Sequence, SessionDefinition, SessionId};
+use domain::{
+    Command, Epoch, Instrument, InstrumentId, OrderBounds, Protocol, Sequence, SessionDefinition, SessionId,
+};
 use engine::hash::StateHash;
 use gateway::{Instruments, Sessions, Venue};
 use journal::{Appender, Journal, Mark, Position, Reader, Records, Recovery};
@@ -332,7 +334,7 @@ fn define_sessions(
         }
         wait_for_room(sequencer)?;
         let session = SessionId(u32::try_from(sessions.len()).map_err(|error| error.to_string())?);
-        let definition = SessionDefinition { session, user: user.name };
+        let definition = SessionDefinition { session, user: user.name, protocol: Protocol::Ouch };
         let command = sequencer.sequence(Command::DefineSession(definition));
         sessions.define(&definition);
         sessions.on_command(&command, |report| sequencer.log(report));

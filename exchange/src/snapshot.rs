@@ -45,7 +45,7 @@ use journal::{
     snapshot::{self, Header},
 };
 
-use self::rows::{Body, BodyV1, BodyV2, BookRow, InstrumentRow, OwedRow, SessionRow};
+use self::rows::{Body, BodyV1, BodyV2, BodyV3, BookRow, InstrumentRow, OwedRow, SessionRow};
 pub(crate) use self::shadow::snapshot;
 
 /// No body is longer, in either direction. The larger part of one is 4 bytes for each report ever numbered.
@@ -234,6 +234,8 @@ fn decode(header: &Header, bytes: &[u8]) -> Result<Loaded, String> {
         1 => bincode::serde::decode_from_slice::<BodyV1, _>(bytes, CODEC)
             .map(|(body, read)| (Body::from(body), read)),
         2 => bincode::serde::decode_from_slice::<BodyV2, _>(bytes, CODEC)
+            .map(|(body, read)| (Body::from(body), read)),
+        3 => bincode::serde::decode_from_slice::<BodyV3, _>(bytes, CODEC)
             .map(|(body, read)| (Body::from(body), read)),
         _ => bincode::serde::decode_from_slice(bytes, CODEC),
     }

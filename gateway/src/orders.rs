@@ -20,6 +20,8 @@ pub struct LiveOrder {
     pub order_type: OrderType,
     /// How long it lives.
     pub time_in_force: TimeInForce,
+    /// Whether it was asked for with instructions.
+    pub is_special: bool,
     /// Its limit.
     pub price: Price,
     /// How much was asked for.
@@ -173,6 +175,7 @@ mod tests {
             side: Side::Buy,
             order_type: OrderType::Limit,
             time_in_force: TimeInForce::Day,
+            is_special: false,
             price: Price::new(1).unwrap(),
             quantity: Quantity(1),
             echo: Echo::default(),

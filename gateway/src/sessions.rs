@@ -8,13 +8,15 @@ mod following;
 mod image;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::BTreeMap;
 
 use domain::{
-    ClientRef, Command, EnterOrder, EnterSpecial, Event, EventKind, InstrumentId, Liquidity, MassCancel,
-    Nanos, OrderId, OrderType, Owner, PreRejected, ReduceKind, ReplaceOrder, ReplaceSpecial, Report,
-    ReportKind, Sequence, Sequenced, SessionDefinition, SessionId, SystemCode, UserName,
+    ClientRef, Command, EnterOrder, EnterSpecial, Event, EventKind, Instructions, InstrumentId, Liquidity,
+    MassCancel, Nanos, OrderId, OrderType, Owner, PreRejected, Protocol, ReduceKind, ReplaceOrder,
+    ReplaceSpecial, Report, ReportKind, Sequence, Sequenced, SessionDefinition, SessionId, SystemCode,
+    UserName,
 };
 use journal::{Position, session_log::SessionIndex};
 
@@ -30,6 +32,8 @@ use crate::orders::{LiveOrder, OrderTable};
 pub struct Session {
     /// Whose it is.
     pub user: UserName,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// Its live orders.
     pub orders: OrderTable,
     /// Replacements that have been sequenced and not answered, by their number and id.
@@ -41,9 +45,10 @@ pub struct Session {
 }
 
 impl Session {
-    fn new(user: UserName) -> Self {
+    fn new(user: UserName, protocol: Protocol) -> Self {
         Self {
             user,
+            protocol,
             orders: OrderTable::default(),
             replacing: BTreeMap::new(),
             consumed: ClientRef(0),
@@ -132,7 +137,7 @@ impl Sessions {
     /// When its index is not the next one.
     pub fn define(&mut self, definition: &SessionDefinition) {
         assert_eq!(definition.session.0 as usize, self.sessions.len(), "sessions are defined in turn");
-        self.sessions.push(Session::new(definition.user));
+        self.sessions.push(Session::new(definition.user, definition.protocol));
     }
 
     /// A log is followed from here on: [`on_command`](Self::on_command) and [`on_event`](Self::on_event) fold and
@@ -209,9 +214,11 @@ impl Sessions {
     /// A command has been sequenced. `log` takes the reports that it causes without a book's doing.
     pub fn on_command(&mut self, command: &Sequenced<Command>, mut log: impl FnMut(&Report) -> Position) {
         match &command.command {
-            Command::Enter(enter) | Command::EnterSpecial(EnterSpecial { enter, .. }) => self.enter(enter),
-            Command::Replace(replace) | Command::ReplaceSpecial(ReplaceSpecial { replace, .. }) => {
-                self.replace(replace);
+            Command::Enter(enter) => self.enter(enter, &Instructions::NONE),
+            Command::EnterSpecial(EnterSpecial { enter, instructions }) => self.enter(enter, instructions),
+            Command::Replace(replace) => self.replace(replace, None),
+            Command::ReplaceSpecial(ReplaceSpecial { replace, instructions }) => {
+                self.replace(replace, Some(instructions));
             }
             // It uses up its number. The orders that it takes go when their books say so, whoever's they are.
             Command::MassCancel(MassCancel { owner, .. }) => {
@@ -243,7 +250,7 @@ impl Sessions {
     }
 
     /// An order is about to be; it lives from here on, as far as its session goes.
-    fn enter(&mut self, enter: &EnterOrder) {
+    fn enter(&mut self, enter: &EnterOrder, instructions: &Instructions) {
         let session = self.of(enter.owner);
         session.consumed = session.consumed.max(enter.owner.client_ref);
         session.orders.insert(
@@ -253,6 +260,7 @@ impl Sessions {
                 side: enter.side,
                 order_type: enter.order_type,
                 time_in_force: enter.time_in_force,
+                is_special: *instructions != Instructions::NONE,
                 price: enter.price,
                 quantity: enter.quantity,
                 echo: enter.echo,
@@ -261,7 +269,8 @@ impl Sessions {
         );
     }
 
-    fn replace(&mut self, replace: &ReplaceOrder) {
+    /// Without instructions of its own the new order has those of the old one.
+    fn replace(&mut self, replace: &ReplaceOrder, instructions: Option<&Instructions>) {
         let session = self.of(replace.owner);
         // The old order may have died since the request was checked; its book will say so.
         let Some(old) = session.order(replace.original) else { return };
@@ -270,6 +279,8 @@ impl Sessions {
             side: old.side,
             order_type: replace.order_type,
             time_in_force: replace.time_in_force,
+            is_special: instructions
+                .map_or(old.is_special, |instructions| *instructions != Instructions::NONE),
             price: replace.price,
             quantity: replace.total,
             echo: domain::Echo { side: old.echo.side, ..replace.echo },
@@ -400,29 +411,42 @@ impl Sessions {
                 };
                 self.number_event(&cause, owner.session, kind, &mut log);
             }
-            // OUCH ignores these in silence: the order is gone, and the client has been told when it went.
+            // OUCH ignores it in silence: the order is gone, and the client has been told when it went.
             EventKind::ReplaceRejected { order, owner, .. } => {
                 self.of(owner).replacing.remove(&(owner.client_ref, order));
             }
-            EventKind::CancelRejected { .. } => {}
-            // Part of it is gone, and the rest goes on: what a canceled part is to a client.
-            EventKind::Decremented { order, owner, quantity, .. } => {
-                let reason = domain::CancelReason::SelfTrade;
-                let kind = ReportKind::Canceled { client_ref: owner.client_ref, order, quantity, reason };
-                self.number_event(&cause, owner.session, kind, &mut log);
+            EventKind::CancelRejected { order, owner, reason } => {
+                let kind = ReportKind::CancelRejected { client_ref: owner.client_ref, order, reason };
+                self.tell(&cause, owner, kind, &mut log);
             }
-            EventKind::Restated { order, owner, price, .. } => {
+            EventKind::Decremented { order, owner, quantity, leaves, price, liquidity } => {
+                let client_ref = owner.client_ref;
+                let kind = ReportKind::Decremented { client_ref, order, quantity, leaves, price, liquidity };
+                self.tell(&cause, owner, kind, &mut log);
+            }
+            EventKind::Restated { order, owner, price, leaves } => {
                 let live = self.of(owner).orders.get_mut(owner.client_ref);
                 if let Some(live) = live.filter(|live| live.order == order) {
                     live.order_type = OrderType::Limit;
                     live.price = price;
                 }
+                let kind = ReportKind::Restated { client_ref: owner.client_ref, order, price, leaves };
+                self.tell(&cause, owner, kind, &mut log);
             }
-            // Nothing that a session counts has changed, and OUCH as it is spoken here has no message for them.
-            EventKind::Triggered { .. }
-            | EventKind::Refreshed { .. }
-            | EventKind::MassCanceled { .. }
-            | EventKind::Paused { .. } => {}
+            EventKind::Triggered { order, owner, price } => {
+                let kind = ReportKind::Triggered { client_ref: owner.client_ref, order, price };
+                self.tell(&cause, owner, kind, &mut log);
+            }
+            EventKind::Refreshed { order, owner, shown, leaves } => {
+                let kind = ReportKind::Refreshed { client_ref: owner.client_ref, order, shown, leaves };
+                self.tell(&cause, owner, kind, &mut log);
+            }
+            EventKind::MassCanceled { owner, canceled } => {
+                let kind = ReportKind::MassCanceled { client_ref: owner.client_ref, canceled };
+                self.tell(&cause, owner, kind, &mut log);
+            }
+            // No order's, and nobody asked.
+            EventKind::Paused { .. } => {}
         }
     }
 
@@ -436,6 +460,20 @@ impl Sessions {
 
     fn of(&mut self, owner: Owner) -> &mut Session {
         self.session(owner.session)
+    }
+
+    /// Numbers a report of an event, if it is told to a session that speaks what this one does.
+    #[cold]
+    fn tell(
+        &mut self,
+        cause: &Cause,
+        owner: Owner,
+        kind: ReportKind,
+        log: &mut impl FnMut(&Report) -> Position,
+    ) {
+        if let Some(kind) = told::told(self.of(owner).protocol, kind) {
+            self.number_event(cause, owner.session, kind, log);
+        }
     }
 
     fn number_command(

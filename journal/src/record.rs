@@ -61,6 +61,18 @@ pub enum RecordKind {
     ReportModified = 70,
     /// `ReportKind::AccountQuery`.
     ReportAccountQuery = 71,
+    /// `ReportKind::Restated`.
+    ReportRestated = 72,
+    /// `ReportKind::Refreshed`.
+    ReportRefreshed = 73,
+    /// `ReportKind::Triggered`.
+    ReportTriggered = 74,
+    /// `ReportKind::Decremented`.
+    ReportDecremented = 75,
+    /// `ReportKind::CancelRejected`.
+    ReportCancelRejected = 76,
+    /// `ReportKind::MassCanceled`.
+    ReportMassCanceled = 77,
     /// Closes a batch.
     Seal = 128,
 }
@@ -92,6 +104,12 @@ impl RecordKind {
             69 => Self::ReportRejected,
             70 => Self::ReportModified,
             71 => Self::ReportAccountQuery,
+            72 => Self::ReportRestated,
+            73 => Self::ReportRefreshed,
+            74 => Self::ReportTriggered,
+            75 => Self::ReportDecremented,
+            76 => Self::ReportCancelRejected,
+            77 => Self::ReportMassCanceled,
             128 => Self::Seal,
             _ => return None,
         })
@@ -345,7 +363,7 @@ mod tests {
     #[test]
     fn kinds_and_numbers_agree() {
         let known: Vec<u8> = (0..=255).filter(|n| RecordKind::from_u8(*n).is_some()).collect();
-        assert_eq!(known.len(), 22);
+        assert_eq!(known.len(), 28);
         for n in known {
             let kind = RecordKind::from_u8(n).expect("known");
             assert_eq!(kind as u8, n);

@@ -1,8 +1,8 @@
 //! An order that comes in: what it trades with, and what becomes of what is left.
 
 use domain::{
-    CancelReason, Display, EventKind, Events, Execution, OrderId, OrderType, Price, Quantity, SelfTrade,
-    SelfTradePolicy, Side, TimeInForce, TradeId,
+    CancelReason, Display, EventKind, Events, Execution, Liquidity, OrderId, OrderType, Price, Quantity,
+    SelfTrade, SelfTradePolicy, Side, TimeInForce, TradeId,
 };
 
 use super::order::Order;
@@ -164,8 +164,8 @@ impl ReferenceBook {
             taker.leaves -= lots;
             Self::take_off(maker, lots);
             let maker = maker.clone();
-            self.say_decremented(&maker, lots, doing);
-            self.say_decremented(taker, lots, doing);
+            self.say_decremented(&maker, lots, maker.price, Liquidity::Added, doing);
+            self.say_decremented(taker, lots, maker.price, Liquidity::Removed, doing);
             self.settle(side, at, doing);
         }
     }
@@ -178,13 +178,20 @@ impl ReferenceBook {
     }
 
     /// "`Decremented` by q, or, when nothing is left of it, `Canceled` SelfTrade with quantity q."
-    fn say_decremented(&mut self, order: &Order, lots: u64, doing: &mut Doing<'_>) {
+    fn say_decremented(
+        &mut self,
+        order: &Order,
+        lots: u64,
+        price: Price,
+        liquidity: Liquidity,
+        doing: &mut Doing<'_>,
+    ) {
         let (id, owner, quantity, leaves) = (order.id, order.owner, Quantity(lots), Quantity(order.leaves));
         self.say(
             if order.leaves == 0 {
                 EventKind::Canceled { order: id, owner, quantity, reason: CancelReason::SelfTrade }
             } else {
-                EventKind::Decremented { order: id, owner, quantity, leaves }
+                EventKind::Decremented { order: id, owner, quantity, leaves, price, liquidity }
             },
             doing,
         );

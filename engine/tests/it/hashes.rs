@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use domain::{
     AccountId, CancelReason, ClientRef, Display, Event, EventKind, Execution, Instructions, InstrumentId,
-    Nanos, OrderId, OrderType, Owner, PostOnly, Price, Quantity, ReduceKind, RejectReason, SelfTrade,
-    SelfTradePolicy, Sequence, SessionId, Side, TimeInForce, TradeId, Trigger,
+    Liquidity, Nanos, OrderId, OrderType, Owner, PostOnly, Price, Quantity, ReduceKind, RejectReason,
+    SelfTrade, SelfTradePolicy, Sequence, SessionId, Side, TimeInForce, TradeId, Trigger,
 };
 use engine::book::{Book, BookHeader, BookView, Counters, LastTrade, RestingOrder, Special, Waiting};
 use engine::hash::{EventHash, StateHash, book_hash};
@@ -516,7 +516,10 @@ fn special_kinds() -> Vec<(EventKind, Vec<u8>)> {
         (EventKind::Triggered { order, owner, price }, named(9, &[(-7, 8)])),
         (EventKind::Refreshed { order, owner, shown: quantity, leaves }, named(10, &[(0x45, 8), (0x46, 8)])),
         (EventKind::Restated { order, owner, price, leaves }, named(11, &[(-7, 8), (0x46, 8)])),
-        (EventKind::Decremented { order, owner, quantity, leaves }, named(12, &[(0x45, 8), (0x46, 8)])),
+        (
+            EventKind::Decremented { order, owner, quantity, leaves, price, liquidity: Liquidity::Added },
+            named(12, &[(0x45, 8), (0x46, 8)]),
+        ),
         (
             EventKind::MassCanceled { owner, canceled: 0x47 },
             concat(&[(13, 1), (0x43, 4), (0x44, 4), (0x47, 4)]),

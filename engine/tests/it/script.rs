@@ -27,9 +27,9 @@ use core::num::NonZeroU32;
 
 use domain::{
     AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder,
-    EnterSpecial, Event, EventKind, Events, Execution, Instructions, MassCancel, Nanos, OrderId, OrderType,
-    Owner, PostOnly, Price, Quantity, ReduceKind, ReduceOrder, ReplaceOrder, ReplacePriority, ReplaceSpecial,
-    SelfTrade, SelfTradePolicy, Sequence, Sequenced, SessionId, Side, TimeInForce, Trigger,
+    EnterSpecial, Event, EventKind, Events, Execution, Instructions, Liquidity, MassCancel, Nanos, OrderId,
+    OrderType, Owner, PostOnly, Price, Quantity, ReduceKind, ReduceOrder, ReplaceOrder, ReplacePriority,
+    ReplaceSpecial, SelfTrade, SelfTradePolicy, Sequence, Sequenced, SessionId, Side, TimeInForce, Trigger,
 };
 use engine::book::{BookView, RestingOrder, Waiting};
 use engine::hash::{EventHash, StateHash, book_hash};
@@ -330,8 +330,12 @@ pub(crate) fn told(command: &Command, event: &Event) -> String {
         EventKind::Restated { order, price, leaves, .. } => {
             format!("restated #{}: {leaves} @ {price}", order.number())
         }
-        EventKind::Decremented { order, quantity, leaves, .. } => {
-            format!("decremented #{} by {quantity} to {leaves}", order.number())
+        EventKind::Decremented { order, quantity, leaves, price, liquidity, .. } => {
+            let there = match liquidity {
+                Liquidity::Added => "there first",
+                Liquidity::Removed => "came",
+            };
+            format!("decremented #{} by {quantity} to {leaves} @ {price}, {there}", order.number())
         }
         EventKind::MassCanceled { canceled, .. } => format!("mass canceled {canceled}"),
         EventKind::Paused { triggered } => format!("paused, {triggered} to go"),

@@ -210,6 +210,7 @@ mod tests {
         vec![
             Command::DefineInstrument(instrument),
             Command::DefineSession(SessionDefinition {
+                protocol: domain::Protocol::Ouch,
                 session: SessionId(4),
                 user: UserName::new(b"ALICE").expect("a name"),
             }),
@@ -282,6 +283,19 @@ mod tests {
             ReportKind::Rejected { client_ref, reason: RejectReason::InvalidPrice, client_order_id },
             ReportKind::Modified { client_ref, order, quantity, side_code: b'S' },
             ReportKind::AccountQuery { next: ClientRef(43) },
+            ReportKind::Restated { client_ref, order, price, leaves: Quantity(44) },
+            ReportKind::Refreshed { client_ref, order, shown: Quantity(45), leaves: Quantity(46) },
+            ReportKind::Triggered { client_ref, order, price },
+            ReportKind::Decremented {
+                client_ref,
+                order,
+                quantity,
+                leaves: Quantity(47),
+                price,
+                liquidity: Liquidity::Removed,
+            },
+            ReportKind::CancelRejected { client_ref, order, reason: RejectReason::UnknownOrder },
+            ReportKind::MassCanceled { client_ref, canceled: 48 },
         ]
     }
 

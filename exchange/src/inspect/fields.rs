@@ -85,6 +85,9 @@ columns! {
     NotionalMin "notional_min",
     NotionalMax "notional_max",
     User "user",
+    Protocol "protocol",
+    Shown "shown",
+    Canceled "canceled",
 }
 
 /// What is in a column.
@@ -249,6 +252,7 @@ impl Row {
             Command::DefineSession(c) => {
                 self.number(Column::Session, u64::from(c.session.0));
                 self.text(Column::User, &c.user.0);
+                self.name(Column::Protocol, c.protocol);
             }
             // All that they say is said by now; the epoch that starts is that of the record.
             Command::Advance(_) | Command::EndOfDay | Command::EpochStart(_) => {}
@@ -430,6 +434,35 @@ impl Row {
                 self.code(Column::SideCode, side_code);
             }
             ReportKind::AccountQuery { next } => self.number(Column::NextRef, u64::from(next.0)),
+            ReportKind::Restated { client_ref, order, price, leaves } => {
+                self.refers(client_ref, order);
+                self.price(Column::Price, price);
+                self.number(Column::Leaves, leaves.0);
+            }
+            ReportKind::Refreshed { client_ref, order, shown, leaves } => {
+                self.refers(client_ref, order);
+                self.number(Column::Shown, shown.0);
+                self.number(Column::Leaves, leaves.0);
+            }
+            ReportKind::Triggered { client_ref, order, price } => {
+                self.refers(client_ref, order);
+                self.price(Column::Price, price);
+            }
+            ReportKind::Decremented { client_ref, order, quantity, leaves, price, liquidity } => {
+                self.refers(client_ref, order);
+                self.price(Column::Price, price);
+                self.number(Column::Quantity, quantity.0);
+                self.number(Column::Leaves, leaves.0);
+                self.name(Column::Liquidity, liquidity);
+            }
+            ReportKind::CancelRejected { client_ref, order, reason } => {
+                self.refers(client_ref, order);
+                self.name(Column::Reason, reason);
+            }
+            ReportKind::MassCanceled { client_ref, canceled } => {
+                self.number(Column::ClientRef, u64::from(client_ref.0));
+                self.number(Column::Canceled, u64::from(canceled));
+            }
         }
     }
 
@@ -464,8 +497,8 @@ mod tests {
             assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
         }
         assert_eq!(NAMES[Column::Position as usize], "position");
-        assert_eq!(NAMES[Column::User as usize], "user");
-        assert_eq!(NAMES.len(), Column::User as usize + 1);
+        assert_eq!(NAMES[Column::Canceled as usize], "canceled");
+        assert_eq!(NAMES.len(), Column::Canceled as usize + 1);
         // All of them are written down.
         let documented = include_str!("../../../docs/export.md");
         for name in NAMES {

@@ -5,19 +5,21 @@
 mod special;
 mod v1;
 mod v2;
+mod v3;
 
 use std::borrow::Cow;
 
 use domain::{
     AccountId, BookScopedId, ClientOrderId, ClientRef, Echo, Instrument, InstrumentId, Nanos, OrderBounds,
-    OrderType, Owner, Price, Quantity, Report, Sequence, SessionId, Side, Symbol, TimeInForce, UserName,
+    OrderType, Owner, Price, Protocol, Quantity, Report, Sequence, SessionId, Side, Symbol, TimeInForce,
+    UserName,
 };
 use engine::book::{BookHeader, BookImage, Counters, LastTrade, RestingOrder};
 use gateway::{LiveOrder, SessionImage};
 use journal::{PackedReport, Position, session_log::SessionIndex};
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::{special::SpecialRow, v1::BodyV1, v2::BodyV2};
+pub(super) use self::{special::SpecialRow, v1::BodyV1, v2::BodyV2, v3::BodyV3};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Body<'a> {
@@ -252,6 +254,7 @@ impl OrderRow {
 #[derive(Serialize, Deserialize)]
 pub(super) struct SessionRow<'a> {
     pub(super) user: [u8; 20],
+    pub(super) protocol: u8,
     pub(super) consumed: u32,
     pub(super) orders: Vec<LiveRow>,
     /// The index of its outbound messages, in the blocks of [`SessionIndex`].
@@ -271,6 +274,7 @@ pub(super) struct LiveRow {
     pub(super) side: u8,
     pub(super) order_type: u8,
     pub(super) time_in_force: u8,
+    pub(super) is_special: bool,
     pub(super) price: i64,
     pub(super) quantity: u64,
     /// Side, display, capacity, intermarket sweep, cross: the wire's codes.
@@ -282,6 +286,7 @@ impl<'a> SessionRow<'a> {
     pub(super) fn of(image: &'a SessionImage<'_>) -> Self {
         Self {
             user: image.user.0,
+            protocol: image.protocol as u8,
             consumed: image.consumed.0,
             orders: image.orders.iter().map(LiveRow::of).collect(),
             log: image
@@ -296,6 +301,7 @@ impl<'a> SessionRow<'a> {
         let blocks = self.log.into_iter().map(|block| (Position(block.base), block.offsets.into_owned()));
         Some(SessionImage {
             user: UserName(self.user),
+            protocol: Protocol::from_u8(self.protocol)?,
             consumed: ClientRef(self.consumed),
             orders: self.orders.iter().map(LiveRow::order).collect::<Option<_>>()?,
             log: Cow::Owned(SessionIndex::from_blocks(blocks)?),
@@ -305,8 +311,17 @@ impl<'a> SessionRow<'a> {
 
 impl LiveRow {
     pub(super) fn of((client_ref, order): &(ClientRef, LiveOrder)) -> Self {
-        let LiveOrder { order, side, order_type, time_in_force, price, quantity, echo, client_order_id } =
-            *order;
+        let LiveOrder {
+            order,
+            side,
+            order_type,
+            time_in_force,
+            is_special,
+            price,
+            quantity,
+            echo,
+            client_order_id,
+        } = *order;
         let Echo { side: mark, display, capacity, intermarket_sweep, cross } = echo;
         Self {
             client_ref: client_ref.0,
@@ -314,6 +329,7 @@ impl LiveRow {
             side: side as u8,
             order_type: order_type as u8,
             time_in_force: time_in_force as u8,
+            is_special,
             price: price.ticks(),
             quantity: quantity.lots(),
             echo: [mark, display, capacity, intermarket_sweep, cross],
@@ -328,6 +344,7 @@ impl LiveRow {
             side: Side::from_u8(self.side)?,
             order_type: OrderType::from_u8(self.order_type)?,
             time_in_force: TimeInForce::from_u8(self.time_in_force)?,
+            is_special: self.is_special,
             price: Price::new(self.price)?,
             quantity: Quantity(self.quantity),
             echo: Echo { side, display, capacity, intermarket_sweep, cross },

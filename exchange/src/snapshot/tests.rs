@@ -4,7 +4,7 @@ use core::num::NonZeroU32;
 
 use domain::{
     AccountId, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder, Events, Execution, Instructions,
-    Instrument, OrderType, PostOnly, Price, Quantity, SelfTrade, SelfTradePolicy, Sequenced,
+    Instrument, OrderType, PostOnly, Price, Protocol, Quantity, SelfTrade, SelfTradePolicy, Sequenced,
     SessionDefinition, Symbol, TimeInForce, Trigger, UserName,
 };
 use engine::book::{Special, Waiting};
@@ -26,6 +26,11 @@ const MARKET_WIDE: MarketWide = MarketWide { commands: 0, last: Sequence(0) };
 
 impl Small {
     fn new() -> Self {
+        Self::speaking(Protocol::Ouch)
+    }
+
+    /// Of a session that speaks this.
+    fn speaking(protocol: Protocol) -> Self {
         let mut instruments = Instruments::new();
         instruments.define(Instrument {
             id: InstrumentId(0),
@@ -38,7 +43,8 @@ impl Small {
         });
         let (mut book, mut events) = (Book::new(InstrumentId(0)), Events::new());
         let mut sessions = Sessions::new();
-        let definition = SessionDefinition { session: SessionId(0), user: UserName::new(b"DEV1").unwrap() };
+        let definition =
+            SessionDefinition { session: SessionId(0), user: UserName::new(b"DEV1").unwrap(), protocol };
         sessions.define(&definition);
         let mut position = 0;
         let mut log = |_: &domain::Report| {
@@ -122,8 +128,11 @@ fn written(version: u32) -> Vec<u8> {
         // Sessions: one, with one live order and five reports in one block.
         concat(&[(1, 8)]),
         b"DEV1                ".to_vec(),
+        if version < 4 { Vec::new() } else { concat(&[(1, 1)]) },
         concat(&[(20, 4), (1, 8)]),
-        concat(&[(20, 4), (2, 8), (0, 1), (0, 1), (1, 1), (700, 8), (12, 8)]),
+        concat(&[(20, 4), (2, 8), (0, 1), (0, 1), (1, 1)]),
+        if version < 4 { Vec::new() } else { concat(&[(0, 1)]) },
+        concat(&[(700, 8), (12, 8)]),
         b"BYPNNmine                ".to_vec(),
         concat(&[(1, 8), (64, 8), (5, 8), (0, 4), (8, 4), (16, 4), (24, 4), (32, 4)]),
         // Nothing is owed.
@@ -134,13 +143,14 @@ fn written(version: u32) -> Vec<u8> {
 
 #[test]
 fn the_body_has_the_documented_bytes() {
-    assert_eq!(Small::new().bytes(), written(3));
+    assert_eq!(Small::new().bytes(), written(4));
 }
 
 #[test]
 fn bodies_of_older_versions_are_still_read() {
-    let small = Small::new();
-    for version in [1, 2] {
+    // Sessions of that time speak what there was to speak.
+    let small = Small::speaking(Protocol::PlainOuch);
+    for version in [1, 2, 3] {
         let old = Header { version, ..small.header() };
         let Loaded { market_wide, instruments, books, sessions, .. } =
             decode(&old, &written(version)).unwrap();

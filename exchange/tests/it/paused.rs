@@ -59,8 +59,11 @@ impl Paused {
             full: [false; SYMBOLS.len()],
         };
         for (session, name) in (0..).map(SessionId).zip(USERS) {
-            let definition =
-                SessionDefinition { session, user: UserName::new(name.as_bytes()).expect("a name") };
+            let definition = SessionDefinition {
+                session,
+                user: UserName::new(name.as_bytes()).expect("a name"),
+                protocol: domain::Protocol::Ouch,
+            };
             sessions.define(&definition);
             let command = paused.sequence(Command::DefineSession(definition));
             sessions.on_command(&command, |report| paused.log(report));
@@ -178,7 +181,7 @@ impl Stage {
         let mut sessions = Sessions::new();
         for (session, name) in (0..).map(SessionId).zip(USERS) {
             let user = UserName::new(name.as_bytes()).expect("a name");
-            sessions.define(&SessionDefinition { session, user });
+            sessions.define(&SessionDefinition { session, user, protocol: domain::Protocol::Ouch });
         }
         sessions.follow();
         for (report, at) in self.venue.reports.iter().zip(1..) {

@@ -145,14 +145,14 @@ impl Reference {
                 EventKind::Reduced { owner, kind: ReduceKind::Cancel, .. } => said(owner, 'C'),
                 EventKind::Reduced { owner, kind: ReduceKind::Modify { .. }, .. } => said(owner, 'M'),
                 EventKind::Replaced { owner, .. } => said(owner, 'U'),
-                EventKind::Decremented { owner, .. } => said(owner, 'C'),
+                EventKind::Decremented { owner, .. } => said(owner, 'D'),
+                EventKind::Triggered { owner, .. }
+                | EventKind::Refreshed { owner, .. }
+                | EventKind::Restated { owner, .. } => said(owner, 'R'),
+                EventKind::MassCanceled { owner, .. } => said(owner, 'L'),
                 // OUCH does not speak of these.
                 EventKind::ReplaceRejected { .. }
                 | EventKind::CancelRejected { .. }
-                | EventKind::Triggered { .. }
-                | EventKind::Refreshed { .. }
-                | EventKind::Restated { .. }
-                | EventKind::MassCanceled { .. }
                 | EventKind::Paused { .. } => {}
             }
         }
@@ -184,6 +184,12 @@ impl Reference {
             ReportKind::Executed { client_ref, .. } => (client_ref, 'E'),
             ReportKind::Rejected { client_ref, .. } => (client_ref, 'J'),
             ReportKind::Modified { client_ref, .. } => (client_ref, 'M'),
+            ReportKind::Restated { client_ref, .. }
+            | ReportKind::Refreshed { client_ref, .. }
+            | ReportKind::Triggered { client_ref, .. } => (client_ref, 'R'),
+            ReportKind::Decremented { client_ref, .. } => (client_ref, 'D'),
+            ReportKind::CancelRejected { client_ref, .. } => (client_ref, 'I'),
+            ReportKind::MassCanceled { client_ref, .. } => (client_ref, 'L'),
             // No command causes it.
             ReportKind::AccountQuery { .. } => return,
         };

@@ -26,6 +26,9 @@
 //! | `E ref quantity price liquidity match` | Executed |
 //! | `J ref reason` | Rejected; `id=` |
 //! | `M ref side quantity` | Modified |
+//! | `D ref quantity reason prevented price liquidity strategy` | AIQ Canceled |
+//! | `R ref reason` | Restated; `shown=`, `limit=`, `stop=` |
+//! | `L ref symbol canceled` | Mass Canceled |
 //! | `Q next` | Account Query Response |
 //! | `S event` | System Event |
 //!
@@ -227,6 +230,9 @@ pub(crate) fn written(said: &Said) -> (String, u64) {
     let options = |appendage: Appendage<'_>| {
         let write = |option| match option {
             TagValue::MinQuantity(min) => format!(" min={min}"),
+            TagValue::DisplayQuantity(shown) => format!(" shown={shown}"),
+            TagValue::DisplayPrice(price) => format!(" limit={}", money(price)),
+            TagValue::StopPrice(price) => format!(" stop={}", money(price)),
             other => format!(" {other:?}"),
         };
         appendage.iter().map(write).collect::<String>()
@@ -293,6 +299,25 @@ pub(crate) fn written(said: &Said) -> (String, u64) {
             (format!("J {} {:#04x}{}", m.user_ref, m.reason, id(&m.client_order_id)), m.timestamp)
         }
         Outbound::Modified(m) => (format!("M {} {} {}", m.user_ref, letter(m.side), m.quantity), m.timestamp),
+        Outbound::AiqCanceled(m) => (
+            format!(
+                "D {} {} {} {} {} {} {}",
+                m.user_ref,
+                m.quantity,
+                letter(m.reason),
+                m.prevented,
+                money(m.price),
+                letter(m.liquidity),
+                letter(m.strategy),
+            ),
+            m.timestamp,
+        ),
+        Outbound::Restated(m) => {
+            (format!("R {} {}{}", m.user_ref, letter(m.reason), options(m.appendage)), m.timestamp)
+        }
+        Outbound::MassCanceled(m) => {
+            (format!("L {} {} {}", m.user_ref, text(&m.symbol), m.canceled), m.timestamp)
+        }
         Outbound::AccountQueryResponse(m) => (format!("Q {}", m.next_user_ref), m.timestamp),
         other => panic!("the exchange does not say {other:?}"),
     }

@@ -242,12 +242,16 @@ fn a_mass_cancel_takes_what_it_names_whoever_asked() {
     // Two books speak in whatever order, each in its own.
     let place = |said: &str| bob.iter().position(|other| other == said).expect("it is told");
     assert!(place("C 1 10 U") < place("C 2 10 U") && place("C 3 10 U") < 3, "{bob:?}");
-    // ALICE's are there, and nobody told CAROL anything; her numbers are used up.
+    // CAROL is told how many it were, by each book in which there were any; her numbers are used up.
+    let mut carol = told(&venue, "CAROL", 3);
+    carol.sort();
+    assert_eq!(carol, ["L 1 AAPL 1", "L 2 AAPL 1", "L 2 MSFT 1"]);
+    // ALICE's are there.
     let mut alice = venue.client("ALICE");
     let (said, next) = alice.query();
     assert_eq!((said.len(), next, said[0].number), (1, 4, 5));
     let (said, next) = venue.client("CAROL").query();
-    assert_eq!((said.len(), next, said[0].number), (1, 3, 2));
+    assert_eq!((said.len(), next, said[0].number), (1, 3, 5));
     venue.stop();
     agreed(&home);
 }
@@ -263,7 +267,7 @@ fn what_an_order_loses_within_its_group_is_told_and_the_rest_goes_on() {
     desk.put(special(larger, own(SelfTradePolicy::Decrement)));
     desk.close();
     let venue = home.start();
-    assert_eq!(told(&venue, "ALICE", 4)[2..], ["C 1 10 Q", "C 2 10 Q"]);
+    assert_eq!(told(&venue, "ALICE", 4)[2..], ["C 1 10 Q", "D 2 10 Q 10 100.0000 R D"]);
     // What is open is what it counts to: 15.
     let mut bob = venue.client("BOB");
     bob.ask(&ouch_enter(1, b'S', 20, "AAPL", 1_000_000, codes::IMMEDIATE_OR_CANCEL));
@@ -290,9 +294,13 @@ fn limits_that_books_choose_are_told_and_kept() {
     desk.put(Command::Enter(to_limit));
     desk.close();
     let venue = home.start();
-    let expected =
-        ["A 1 B 10 AAPL 99.9900 G YPNN L 0-2", "A 2 B 30 AAPL market G YPNN L 0-3", "E 2 10 100.0000 R 0-1"];
-    assert_eq!(told(&venue, "ALICE", 3), expected);
+    let expected = [
+        "A 1 B 10 AAPL 99.9900 G YPNN L 0-2",
+        "A 2 B 30 AAPL market G YPNN L 0-3",
+        "E 2 10 100.0000 R 0-1",
+        "R 2 P limit=100.0000",
+    ];
+    assert_eq!(told(&venue, "ALICE", 4), expected);
     venue.stop();
     // And again from the snapshot.
     home.settings = shards("2");
@@ -324,5 +332,5 @@ fn a_dump_shows_them() {
     }
     assert!(lines[1].contains("Advance(InstrumentId(2))"), "{dump}");
     let info = printed(&["journal", "info", "--data", &data]);
-    assert!(info.contains("(format 4, ") && info.contains("1 EnterSpecial"), "{info}");
+    assert!(info.contains("(format 7, ") && info.contains("1 EnterSpecial"), "{info}");
 }

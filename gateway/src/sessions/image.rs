@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use domain::{ClientRef, SessionId, UserName};
+use domain::{ClientRef, Protocol, SessionId, UserName};
 use journal::session_log::SessionIndex;
 
 use super::{Session, Sessions};
@@ -17,6 +17,8 @@ use crate::orders::{LiveOrder, OrderTable};
 pub struct SessionImage<'a> {
     /// Whose it is.
     pub user: UserName,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// The highest number that an order has used up.
     pub consumed: ClientRef,
     /// Its live orders, by its number for them, rising.
@@ -63,6 +65,7 @@ impl Sessions {
                 }
                 Ok(SessionImage {
                     user: session.user,
+                    protocol: session.protocol,
                     consumed: session.consumed,
                     orders: session.orders.iter().map(|(number, order)| (number, *order)).collect(),
                     log: Cow::Borrowed(&session.log),
@@ -94,7 +97,7 @@ impl Sessions {
                 orders,
                 consumed: image.consumed,
                 log: image.log.into_owned(),
-                ..Session::new(image.user)
+                ..Session::new(image.user, image.protocol)
             });
         }
         Ok(sessions)
@@ -125,7 +128,7 @@ mod tests {
     fn sessions() -> Sessions {
         let mut sessions = Sessions::new();
         let user = UserName::new(b"ALICE").unwrap();
-        let definition = SessionDefinition { session: SessionId(0), user };
+        let definition = SessionDefinition { session: SessionId(0), user, protocol: Protocol::Ouch };
         sessions.define(&definition);
         sessions.on_command(&sequenced(1, Command::DefineSession(definition)), |_| Position(64));
         let enter = EnterOrder {

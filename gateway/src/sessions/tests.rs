@@ -28,10 +28,14 @@ fn price(ticks: i64) -> Price {
 
 impl Desk {
     fn new() -> Self {
+        Self::speaking(Protocol::Ouch)
+    }
+
+    fn speaking(protocol: Protocol) -> Self {
         let mut desk = Self { sessions: Sessions::new(), told: Vec::new(), sequence: 0 };
         for (session, name) in [(0, &b"ALICE"[..]), (1, b"BOB")] {
             let user = UserName::new(name).unwrap();
-            let definition = SessionDefinition { session: SessionId(session), user };
+            let definition = SessionDefinition { session: SessionId(session), user, protocol };
             desk.sessions.define(&definition);
             desk.command(Command::DefineSession(definition));
         }
@@ -182,26 +186,37 @@ fn a_market_to_limit_order_becomes_a_limit_order() {
     // Another order than the one that lives under the number changes nothing.
     for (order, order_type, limit) in [(order(4), OrderType::MarketToLimit, 100), (id, OrderType::Limit, 42)]
     {
-        assert_eq!(desk.event(restated(order)), []);
+        let (client_ref, leaves) = (ClientRef(5), Quantity(3));
+        let kind = ReportKind::Restated { client_ref, order, price: price(42), leaves };
+        assert_eq!(desk.event(restated(order)), [(SessionId(0), kind)]);
         let live = desk.session(0).order(ClientRef(5)).unwrap();
         assert_eq!((live.order_type, live.price), (order_type, price(limit)));
     }
 }
 
 #[test]
-fn what_is_lost_within_a_group_is_a_cancel_of_a_part() {
-    let mut desk = Desk::new();
-    let id = desk.enter(0, 5, OrderType::Limit);
-    desk.accept(0, id, OrderType::Limit, 100);
-    let (quantity, leaves) = (Quantity(4), Quantity(6));
-    let told = desk.event(EventKind::Decremented { order: id, owner: owner(0, 5), quantity, leaves });
-    let reason = CancelReason::SelfTrade;
-    let canceled = |quantity| ReportKind::Canceled { client_ref: ClientRef(5), order: id, quantity, reason };
-    assert_eq!(told, [(SessionId(0), canceled(quantity))]);
-    assert_eq!(desk.session(0).open_orders(), 1);
-    let told = desk.event(EventKind::Canceled { order: id, owner: owner(0, 5), quantity: leaves, reason });
-    assert_eq!(told, [(SessionId(0), canceled(leaves))]);
-    assert_eq!(desk.session(0).open_orders(), 0);
+fn what_is_lost_within_a_group_is_told_and_in_plain_ouch_as_a_cancel_of_a_part() {
+    for protocol in [Protocol::PlainOuch, Protocol::Ouch] {
+        let mut desk = Desk::speaking(protocol);
+        let id = desk.enter(0, 5, OrderType::Limit);
+        desk.accept(0, id, OrderType::Limit, 100);
+        let (quantity, leaves, price, liquidity) = (Quantity(4), Quantity(6), price(98), Liquidity::Removed);
+        let (order, owner, client_ref) = (id, owner(0, 5), ClientRef(5));
+        let decremented = EventKind::Decremented { order, owner, quantity, leaves, price, liquidity };
+        let reason = CancelReason::SelfTrade;
+        let canceled = |quantity| ReportKind::Canceled { client_ref, order, quantity, reason };
+        let kind = match protocol {
+            Protocol::PlainOuch => canceled(quantity),
+            Protocol::Ouch => {
+                ReportKind::Decremented { client_ref, order, quantity, leaves, price, liquidity }
+            }
+        };
+        assert_eq!(desk.event(decremented), [(SessionId(0), kind)]);
+        assert_eq!(desk.session(0).open_orders(), 1);
+        let told = desk.event(EventKind::Canceled { order, owner, quantity: leaves, reason });
+        assert_eq!(told, [(SessionId(0), canceled(leaves))]);
+        assert_eq!(desk.session(0).open_orders(), 0);
+    }
 }
 
 #[test]
@@ -222,34 +237,84 @@ fn a_mass_cancel_uses_up_its_asker_s_number_and_takes_the_orders_of_others() {
     let told = desk.event(EventKind::Canceled { order: id, owner: owner(0, 5), quantity, reason });
     let kind = ReportKind::Canceled { client_ref: ClientRef(5), order: id, quantity, reason };
     assert_eq!(told, [(SessionId(0), kind)]);
-    assert_eq!(desk.event(EventKind::MassCanceled { owner: by_bob, canceled: 1 }), []);
+    let done = ReportKind::MassCanceled { client_ref: ClientRef(9), canceled: 1 };
+    let told = desk.event(EventKind::MassCanceled { owner: by_bob, canceled: 1 });
+    assert_eq!(told, [(SessionId(1), done)]);
     assert_eq!((desk.session(0).open_orders(), desk.session(1).open_orders()), (0, 0));
 }
 
 #[test]
-fn what_has_no_message_changes_nothing() {
-    let mut desk = Desk::new();
-    let id = desk.enter(0, 5, OrderType::Limit);
-    desk.accept(0, id, OrderType::Limit, 100);
-    let live = *desk.session(0).order(ClientRef(5)).unwrap();
-    desk.command(Command::Advance(InstrumentId(0)));
-    let (order, owner) = (id, owner(0, 5));
-    for kind in [
-        EventKind::Triggered { order, owner, price: price(1) },
-        EventKind::Refreshed { order, owner, shown: Quantity(1), leaves: Quantity(2) },
-        EventKind::Paused { triggered: 3 },
-    ] {
-        assert_eq!(desk.event(kind), []);
+fn what_changes_no_order_is_told_and_changes_nothing() {
+    for protocol in [Protocol::PlainOuch, Protocol::Ouch] {
+        let mut desk = Desk::speaking(protocol);
+        let id = desk.enter(0, 5, OrderType::Limit);
+        desk.accept(0, id, OrderType::Limit, 100);
+        let live = *desk.session(0).order(ClientRef(5)).unwrap();
+        desk.command(Command::Advance(InstrumentId(0)));
+        let (order, owner, client_ref) = (id, owner(0, 5), ClientRef(5));
+        let (price, shown, leaves) = (price(1), Quantity(1), Quantity(2));
+        let reason = RejectReason::UnknownOrder;
+        for (event, report) in [
+            (
+                EventKind::Triggered { order, owner, price },
+                Some(ReportKind::Triggered { client_ref, order, price }),
+            ),
+            (
+                EventKind::Refreshed { order, owner, shown, leaves },
+                Some(ReportKind::Refreshed { client_ref, order, shown, leaves }),
+            ),
+            (
+                EventKind::MassCanceled { owner, canceled: 0 },
+                Some(ReportKind::MassCanceled { client_ref, canceled: 0 }),
+            ),
+            // The client knows that its order is gone.
+            (EventKind::CancelRejected { order, owner, reason }, None),
+            (EventKind::Paused { triggered: 3 }, None),
+        ] {
+            let told: Vec<_> = report
+                .filter(|_| protocol == Protocol::Ouch)
+                .map(|kind| (SessionId(0), kind))
+                .into_iter()
+                .collect();
+            assert_eq!(desk.event(event), told, "{protocol:?}");
+        }
+        assert_eq!(desk.session(0).order(ClientRef(5)), Some(&live));
+        assert_eq!((desk.session(0).open_orders(), desk.session(0).last_ref()), (1, ClientRef(5)));
     }
-    assert_eq!(desk.session(0).order(ClientRef(5)), Some(&live));
-    assert_eq!((desk.session(0).open_orders(), desk.session(0).last_ref()), (1, ClientRef(5)));
+}
+
+#[test]
+fn an_order_is_special_for_as_long_as_it_has_instructions() {
+    let mut desk = Desk::new();
+    let old = desk.enter(0, 5, OrderType::Limit);
+    desk.accept(0, old, OrderType::Limit, 100);
+    assert!(desk.session(0).order(ClientRef(5)).unwrap().is_special);
+    let replace = |original: u32, client_ref: u32| ReplaceOrder {
+        order: order(u64::from(original)),
+        original: ClientRef(original),
+        new_order: order(u64::from(client_ref)),
+        owner: owner(0, client_ref),
+        order_type: OrderType::Limit,
+        time_in_force: TimeInForce::Day,
+        price: price(101),
+        total: Quantity(10),
+        priority: ReplacePriority::Lose,
+        client_order_id: ClientOrderId::BLANK,
+        echo: Echo::default(),
+    };
+    // A plain replacement keeps them, one with none of its own does not.
+    desk.command(Command::Replace(replace(5, 6)));
+    assert!(desk.session(0).order(ClientRef(6)).unwrap().is_special);
+    let instructions = Instructions::NONE;
+    desk.command(Command::ReplaceSpecial(ReplaceSpecial { replace: replace(6, 7), instructions }));
+    assert!(!desk.session(0).order(ClientRef(7)).unwrap().is_special);
 }
 
 /// A follower of what a desk has logged, with the log and the books each ahead in turn.
 fn follower(desk: &Desk) -> Sessions {
     let mut follower = Sessions::new();
-    for (session, user) in desk.sessions.iter().map(|(id, session)| (id, session.user)) {
-        follower.define(&SessionDefinition { session, user });
+    for (session, Session { user, protocol, .. }) in desk.sessions.iter() {
+        follower.define(&SessionDefinition { session, user: *user, protocol: *protocol });
     }
     follower.follow();
     follower
@@ -265,7 +330,11 @@ fn a_follower_takes_the_log_s_numbers_and_owes_what_it_lacks() {
     let commands = |follower: &mut Sessions| {
         for (sequence, session, name) in [(1, 0, &b"ALICE"[..]), (2, 1, b"BOB")] {
             let user = UserName::new(name).unwrap();
-            let command = Command::DefineSession(SessionDefinition { session: SessionId(session), user });
+            let command = Command::DefineSession(SessionDefinition {
+                session: SessionId(session),
+                user,
+                protocol: Protocol::Ouch,
+            });
             let sequenced = Sequenced { sequence: Sequence(sequence), nanos: Nanos(sequence), command };
             follower.on_command(&sequenced, unnumbered);
         }

@@ -125,7 +125,7 @@ pub(crate) fn encode(command: &Command, payload: &mut [u8]) -> [u8; 3] {
         }
         Command::DefineSession(c) => {
             Put::<SESSION>::new(payload).u32(c.session.0).bytes(c.user.0).end();
-            [0; 3]
+            [c.protocol as u8, 0, 0]
         }
         Command::EnterSpecial(c) => {
             let put = put_enter(Put::<ENTER_SPECIAL>::new(payload), &c.enter);

@@ -12,6 +12,12 @@
 //! | Rejected | reason | client order id 20 | 48 |
 //! | Modified | side code | order 8, quantity 8 | 40 |
 //! | AccountQuery | | (client ref: the next) | 24 |
+//! | Restated | | order 8, price 8, leaves 8 | 48 |
+//! | Refreshed | | order 8, shown 8, leaves 8 | 48 |
+//! | Triggered | | order 8, price 8 | 40 |
+//! | Decremented | liquidity | order 8, quantity 8, leaves 8, price 8 | 56 |
+//! | CancelRejected | reason | order 8 | 32 |
+//! | MassCanceled | | canceled 4, zero 4 | 32 |
 
 use domain::{
     BookScopedId, CancelReason, ClientOrderId, ClientRef, InstrumentId, Liquidity, Nanos, Quantity,
@@ -27,6 +33,10 @@ const ORDER: usize = 80;
 const AMOUNT: usize = 40;
 const EXECUTED: usize = 64;
 const REJECTED: usize = 48;
+const RESTATED: usize = 48;
+const DECREMENTED: usize = 56;
+const CANCEL_REJECTED: usize = 32;
+const MASS_CANCELED: usize = 32;
 
 /// Stands for no instrument; past every id that there can be.
 const NO_INSTRUMENT: u32 = u32::MAX;
@@ -81,6 +91,12 @@ pub(crate) const fn shape(kind: &ReportKind) -> (RecordKind, usize) {
         ReportKind::Rejected { .. } => (RecordKind::ReportRejected, REJECTED),
         ReportKind::Modified { .. } => (RecordKind::ReportModified, AMOUNT),
         ReportKind::AccountQuery { .. } => (RecordKind::ReportAccountQuery, COMMON),
+        ReportKind::Restated { .. } => (RecordKind::ReportRestated, RESTATED),
+        ReportKind::Refreshed { .. } => (RecordKind::ReportRefreshed, RESTATED),
+        ReportKind::Triggered { .. } => (RecordKind::ReportTriggered, AMOUNT),
+        ReportKind::Decremented { .. } => (RecordKind::ReportDecremented, DECREMENTED),
+        ReportKind::CancelRejected { .. } => (RecordKind::ReportCancelRejected, CANCEL_REJECTED),
+        ReportKind::MassCanceled { .. } => (RecordKind::ReportMassCanceled, MASS_CANCELED),
     }
 }
 
@@ -159,6 +175,39 @@ pub(crate) fn encode(report: &Report, payload: &mut [u8]) -> [u8; 3] {
         }
         ReportKind::AccountQuery { next } => {
             common::<COMMON>(report, next, payload).end();
+            [0; 3]
+        }
+        ReportKind::Restated { client_ref, order, price, leaves } => {
+            common::<RESTATED>(report, client_ref, payload)
+                .u64(order.0)
+                .u64(price.ticks() as u64)
+                .u64(leaves.0)
+                .end();
+            [0; 3]
+        }
+        ReportKind::Refreshed { client_ref, order, shown, leaves } => {
+            common::<RESTATED>(report, client_ref, payload).u64(order.0).u64(shown.0).u64(leaves.0).end();
+            [0; 3]
+        }
+        ReportKind::Triggered { client_ref, order, price } => {
+            common::<AMOUNT>(report, client_ref, payload).u64(order.0).u64(price.ticks() as u64).end();
+            [0; 3]
+        }
+        ReportKind::Decremented { client_ref, order, quantity, leaves, price, liquidity } => {
+            common::<DECREMENTED>(report, client_ref, payload)
+                .u64(order.0)
+                .u64(quantity.0)
+                .u64(leaves.0)
+                .u64(price.ticks() as u64)
+                .end();
+            [liquidity as u8, 0, 0]
+        }
+        ReportKind::CancelRejected { client_ref, order, reason } => {
+            common::<CANCEL_REJECTED>(report, client_ref, payload).u64(order.0).end();
+            [reason as u8, 0, 0]
+        }
+        ReportKind::MassCanceled { client_ref, canceled } => {
+            common::<MASS_CANCELED>(report, client_ref, payload).u32(canceled).end();
             [0; 3]
         }
     }
@@ -284,6 +333,55 @@ pub(crate) fn decode(header: &Header, payload: &[u8]) -> Result<Report, DecodeEr
             let mut t = Take::<COMMON>::new(number, payload)?;
             let (report, next) = said(header, &mut t)?;
             Ok(Report { kind: ReportKind::AccountQuery { next }, ..report })
+        }
+        RecordKind::ReportRestated => {
+            unused(&detail)?;
+            let mut t = Take::<RESTATED>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let (order, price, leaves) = (BookScopedId(t.u64()), t.price()?, Quantity(t.u64()));
+            Ok(Report { kind: ReportKind::Restated { client_ref, order, price, leaves }, ..report })
+        }
+        RecordKind::ReportRefreshed => {
+            unused(&detail)?;
+            let mut t = Take::<RESTATED>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let (order, shown, leaves) = (BookScopedId(t.u64()), Quantity(t.u64()), Quantity(t.u64()));
+            Ok(Report { kind: ReportKind::Refreshed { client_ref, order, shown, leaves }, ..report })
+        }
+        RecordKind::ReportTriggered => {
+            unused(&detail)?;
+            let mut t = Take::<AMOUNT>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let (order, price) = (BookScopedId(t.u64()), t.price()?);
+            Ok(Report { kind: ReportKind::Triggered { client_ref, order, price }, ..report })
+        }
+        RecordKind::ReportDecremented => {
+            unused(&detail[1..])?;
+            let liquidity = Liquidity::from_u8(detail[0]).ok_or(value("liquidity", detail[0]))?;
+            let mut t = Take::<DECREMENTED>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let order = BookScopedId(t.u64());
+            let quantity = Quantity(t.u64());
+            let leaves = Quantity(t.u64());
+            let price = t.price()?;
+            let kind = ReportKind::Decremented { client_ref, order, quantity, leaves, price, liquidity };
+            Ok(Report { kind, ..report })
+        }
+        RecordKind::ReportCancelRejected => {
+            unused(&detail[1..])?;
+            let reason = RejectReason::from_u8(detail[0]).ok_or(value("reject reason", detail[0]))?;
+            let mut t = Take::<CANCEL_REJECTED>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let order = BookScopedId(t.u64());
+            Ok(Report { kind: ReportKind::CancelRejected { client_ref, order, reason }, ..report })
+        }
+        RecordKind::ReportMassCanceled => {
+            unused(&detail)?;
+            let mut t = Take::<MASS_CANCELED>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let canceled = t.u32();
+            t.end()?;
+            Ok(Report { kind: ReportKind::MassCanceled { client_ref, canceled }, ..report })
         }
         _ => Err(DecodeError::Kind(number)),
     }

@@ -4,12 +4,16 @@ use core::num::NonZeroU32;
 
 use domain::{
     AccountId, BookScopedId, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder, EnterSpecial,
-    Epoch, Execution, Instructions, Instrument, InstrumentId, MassCancel, Nanos, OrderBounds, OrderId,
-    OrderType, Owner, PostOnly, Price, Quantity, ReplaceOrder, ReplacePriority, ReplaceSpecial, SelfTrade,
-    SelfTradePolicy, SessionId, Side, Symbol, TimeInForce, Trigger,
+    Epoch, Execution, Instructions, Instrument, InstrumentId, Liquidity, MassCancel, Nanos, OrderBounds,
+    OrderId, OrderType, Owner, PostOnly, Price, Quantity, RejectReason, ReplaceOrder, ReplacePriority,
+    ReplaceSpecial, Report, ReportKind, SelfTrade, SelfTradePolicy, Sequence, SessionId, Side, Symbol,
+    TimeInForce, Trigger,
 };
 
-use super::command::{decode, encode, order_instrument, shape};
+use super::{
+    command::{decode, encode, order_instrument, shape},
+    report::PackedReport,
+};
 use crate::error::DecodeError;
 use crate::record::RecordKind;
 
@@ -218,6 +222,96 @@ fn payloads_are_the_documented_bytes() {
         let about_an_order = !matches!(command, Command::MassCancel(_) | Command::Advance(_));
         let instrument = command.instrument().filter(|_| about_an_order);
         assert_eq!(order_instrument(kind, &bytes), instrument, "{command:?}");
+    }
+}
+
+/// Reports of special orders with their detail and what stands behind the common part, from the same document.
+fn special_reports() -> Vec<(ReportKind, RecordKind, [u8; 3], Vec<u8>)> {
+    let (client_ref, order) = (ClientRef(6), OrderId::new(InstrumentId(1), 2));
+    let (quantity, leaves, price) = (Quantity(7), Quantity(8), price(-9));
+    let id = (1 << 44 | 2, 8);
+    vec![
+        (
+            ReportKind::Restated { client_ref, order, price, leaves },
+            RecordKind::ReportRestated,
+            [0; 3],
+            concat(&[id, (-9, 8), (8, 8)]),
+        ),
+        (
+            ReportKind::Refreshed { client_ref, order, shown: quantity, leaves },
+            RecordKind::ReportRefreshed,
+            [0; 3],
+            concat(&[id, (7, 8), (8, 8)]),
+        ),
+        (
+            ReportKind::Triggered { client_ref, order, price },
+            RecordKind::ReportTriggered,
+            [0; 3],
+            concat(&[id, (-9, 8)]),
+        ),
+        (
+            ReportKind::Decremented {
+                client_ref,
+                order,
+                quantity,
+                leaves,
+                price,
+                liquidity: Liquidity::Removed,
+            },
+            RecordKind::ReportDecremented,
+            [1, 0, 0],
+            concat(&[id, (7, 8), (8, 8), (-9, 8)]),
+        ),
+        (
+            ReportKind::CancelRejected { client_ref, order, reason: RejectReason::ALL[7] },
+            RecordKind::ReportCancelRejected,
+            [RejectReason::ALL[7] as u8, 0, 0],
+            concat(&[id]),
+        ),
+        (
+            ReportKind::MassCanceled { client_ref, canceled: 10 },
+            RecordKind::ReportMassCanceled,
+            [0; 3],
+            concat(&[(10, 4), (0, 4)]),
+        ),
+    ]
+}
+
+#[test]
+fn reports_of_special_orders_are_the_documented_bytes() {
+    for (kind, record, detail, rest) in special_reports() {
+        let report = Report {
+            session: SessionId(5),
+            number: 11,
+            sequence: Sequence(12),
+            instrument: Some(InstrumentId(1)),
+            index: 13,
+            nanos: Nanos(14),
+            kind,
+        };
+        let bytes = [concat(&[(5, 4), (1, 4), (13, 4), (6, 4), (11, 8)]), rest].concat();
+        let packed = PackedReport::of(&report);
+        assert_eq!((packed.kind, packed.detail, &packed.payload), (record as u8, detail, &bytes), "{kind:?}");
+        assert_eq!(packed.report(), Ok(report));
+        // Whatever one byte says: an error, or another report of just these bytes.
+        for at in 0..bytes.len() + 3 {
+            for value in 0..=u8::MAX {
+                let mut other = packed.clone();
+                let byte = if at < 3 { &mut other.detail[at] } else { &mut other.payload[at - 3] };
+                if *byte == value {
+                    continue;
+                }
+                *byte = value;
+                if let Ok(read) = other.report() {
+                    assert_ne!(read, report);
+                    assert_eq!(PackedReport::of(&read), other, "{read:?}");
+                }
+            }
+        }
+        for length in 0..bytes.len() {
+            let short = PackedReport { payload: bytes[..length].to_vec(), ..packed.clone() };
+            assert!(short.report().is_err(), "{kind:?} of {length} bytes");
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use domain::{
     AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder,
     EnterSpecial, Epoch, Execution, Instructions, Instrument, InstrumentId, Liquidity, MassCancel, Nanos,
-    OrderBounds, OrderId, OrderType, Owner, PostOnly, PreRejected, Price, Quantity, ReduceKind, ReduceOrder,
-    RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial, Report, ReportKind, SelfTrade,
+    OrderBounds, OrderId, OrderType, Owner, PostOnly, PreRejected, Price, Protocol, Quantity, ReduceKind,
+    ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial, Report, ReportKind, SelfTrade,
     SelfTradePolicy, Sequence, Sequenced, SessionDefinition, SessionId, Side, Symbol, SystemCode,
     TimeInForce, Trigger, UserName,
 };
@@ -204,6 +204,7 @@ impl Random {
             10 => Command::DefineSession(SessionDefinition {
                 session: SessionId(self.next() as u32),
                 user: UserName(self.text().0),
+                protocol: if self.flip() { Protocol::Ouch } else { Protocol::PlainOuch },
             }),
             11 => {
                 Command::EnterSpecial(EnterSpecial { enter: self.enter(), instructions: self.instructions() })
@@ -228,7 +229,7 @@ impl Random {
     pub(crate) fn report_kind(&mut self) -> ReportKind {
         let client_ref = ClientRef(self.next() as u32);
         let order = self.order();
-        match self.below(8) {
+        match self.below(14) {
             0 => ReportKind::System(if self.flip() { SystemCode::StartOfDay } else { SystemCode::EndOfDay }),
             1 => ReportKind::Accepted {
                 client_ref,
@@ -277,6 +278,30 @@ impl Random {
                 quantity: Quantity(self.next()),
                 side_code: self.next() as u8,
             },
+            7 => {
+                ReportKind::Restated { client_ref, order, price: self.price(), leaves: Quantity(self.next()) }
+            }
+            8 => ReportKind::Refreshed {
+                client_ref,
+                order,
+                shown: Quantity(self.next()),
+                leaves: Quantity(self.next()),
+            },
+            9 => ReportKind::Triggered { client_ref, order, price: self.price() },
+            10 => ReportKind::Decremented {
+                client_ref,
+                order,
+                quantity: Quantity(self.next()),
+                leaves: Quantity(self.next()),
+                price: self.price(),
+                liquidity: if self.flip() { Liquidity::Added } else { Liquidity::Removed },
+            },
+            11 => ReportKind::CancelRejected {
+                client_ref,
+                order,
+                reason: RejectReason::ALL[self.below(16) as usize],
+            },
+            12 => ReportKind::MassCanceled { client_ref, canceled: self.next() as u32 },
             _ => ReportKind::AccountQuery { next: client_ref },
         }
     }

@@ -263,6 +263,19 @@ options! {
     GroupId, GROUP_ID = 24: u16,
     /// Whether the shares have been located: `Y` or `N`.
     SharesLocated, SHARES_LOCATED = 25: u8,
+    /// The price that triggers a stop order; of one that was triggered, the trade's. Fulcrum's own.
+    StopPrice, STOP_PRICE = 129: u64,
+    /// How far the price that triggers a stop order trails the market, in ten-thousandths. Fulcrum's own.
+    TrailingDistance, TRAILING_DISTANCE = 130: u64,
+    /// Whole or not yet `Y`, or not `N`. Fulcrum's own.
+    AllOrNone, ALL_OR_NONE = 131: u8,
+    /// Market to limit `Y`, or not `N`. Fulcrum's own.
+    MarketToLimit, MARKET_TO_LIMIT = 132: u8,
+    /// The quantity, when it is above what the field takes. Fulcrum's own.
+    LargeQuantity, LARGE_QUANTITY = 133: u64,
+    /// What happens instead of a trade within the group: `N` the newest is canceled, `O` the oldest, `B` both, `D` both
+    /// become smaller. Fulcrum's own.
+    SelfTradePolicy, SELF_TRADE_POLICY = 134: u8,
 }
 
 #[inline]

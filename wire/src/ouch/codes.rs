@@ -27,6 +27,17 @@ pub const GOOD_TILL_CANCEL: u8 = b'G';
 /// Time in force: until a time. Only said: no request may ask for it yet.
 pub const GOOD_TILL_TIME: u8 = b'6';
 
+/// Why an order was restated: the next part of it is shown.
+pub const RESTATED_REFRESH: u8 = b'R';
+/// Why an order was restated: it has another limit.
+pub const RESTATED_PRICE: u8 = b'P';
+/// Why an order was restated: its stop price was reached. Fulcrum's own.
+pub const RESTATED_TRIGGERED: u8 = b'T';
+/// The cancel reason of what is lost within a self-trade group.
+pub const SELF_TRADE: u8 = b'Q';
+/// The self-trade strategy by which both orders become smaller.
+pub const STRATEGY_DECREMENT: u8 = b'D';
+
 /// How an order with this price is priced. For a limit order, whether the price is on the instrument's tick is
 /// still to be seen.
 #[inline]
@@ -95,7 +106,7 @@ pub const fn cancel_reason(reason: CancelReason) -> u8 {
         CancelReason::NoLiquidity => b'I',
         CancelReason::EndOfDay => b'E',
         CancelReason::InvalidReplacement => b'Z',
-        CancelReason::SelfTrade => b'Q',
+        CancelReason::SelfTrade => SELF_TRADE,
         CancelReason::MinimumQuantity => b'I',
         CancelReason::Expired => b'T',
         CancelReason::MassCancel => b'U',

@@ -3,7 +3,7 @@
 //! | where | what |
 //! |---|---|
 //! | [`inbound`] | the five requests of a client, [`Inbound`] |
-//! | [`outbound`] | the fourteen answers of a venue, [`Outbound`] |
+//! | [`outbound`] | the fifteen answers of a venue, [`Outbound`] |
 //! | [`Appendage`] | the optional fields behind a message |
 //! | [`codes`] | which letter and number stands for which word of the domain |
 //! | [`encode_report`] | a report of the exchange, as the client gets it |

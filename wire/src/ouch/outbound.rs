@@ -99,7 +99,7 @@ message! {
 }
 
 message! {
-    /// Canceled by self-match prevention (AIQ), `D`: 32 bytes. Fulcrum does not send it.
+    /// Canceled by self-match prevention (AIQ), `D`: 32 bytes.
     AiqCanceled: b'D', 32 {
         /// Nanoseconds since midnight UTC.
         timestamp: u64 = 1,
@@ -179,7 +179,7 @@ message! {
 }
 
 message! {
-    /// Cancel Reject, `I`: 13 bytes. Fulcrum does not send it.
+    /// Cancel Reject, `I`: 13 bytes. Only a router sends it.
     CancelReject: b'I', 13 {
         /// Nanoseconds since midnight UTC.
         timestamp: u64 = 1,
@@ -219,15 +219,30 @@ message! {
 }
 
 message! {
-    /// Order Restated, `R`: 16 bytes and the appendage. Fulcrum does not send it.
+    /// Order Restated, `R`: 16 bytes and the appendage.
     Restated: b'R', 16 {
         /// Nanoseconds since midnight UTC.
         timestamp: u64 = 1,
         /// The client's number of the order.
         user_ref: u32 = 9,
-        /// `R` the displayed quantity was refreshed, `P` the displayed price changed.
+        /// `R` the displayed quantity was refreshed, `P` the displayed price changed, `T` a stop order was triggered
+        /// (Fulcrum's own).
         reason: u8 = 13,
     } + appendage
+}
+
+message! {
+    /// Mass Canceled, `L`: 25 bytes. Fulcrum's own.
+    MassCanceled: b'L', 25 {
+        /// Nanoseconds since midnight UTC.
+        timestamp: u64 = 1,
+        /// The client's number of the request.
+        user_ref: u32 = 9,
+        /// The instrument, padded with spaces.
+        symbol: [u8; 8] = 13,
+        /// Orders that it canceled there.
+        canceled: u32 = 21,
+    }
 }
 
 message! {
@@ -289,5 +304,6 @@ outbound! {
     PriorityUpdate, "An order lost its place.";
     Modified, "An order is smaller, or its side is marked otherwise.";
     Restated<'a>, "An order was changed by the venue.";
+    MassCanceled, "A request to cancel many orders has been done for one instrument.";
     AccountQueryResponse, "The answer to a question about the session.";
 }

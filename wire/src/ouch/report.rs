@@ -6,6 +6,8 @@ use domain::{
     ClientOrderId, Instrument, InstrumentId, OrderType, Price, Quantity, Report, ReportKind, TimeInForce,
 };
 
+mod special;
+
 use super::outbound::{
     Accepted, AccountQueryResponse, Canceled, Executed, Modified, Rejected, Replaced, SystemEvent,
 };
@@ -184,6 +186,12 @@ pub fn encode_report(
         ReportKind::AccountQuery { next } => {
             AccountQueryResponse { timestamp, next_user_ref: next.0 }.encode(out);
         }
+        ReportKind::Restated { .. }
+        | ReportKind::Refreshed { .. }
+        | ReportKind::Triggered { .. }
+        | ReportKind::Decremented { .. }
+        | ReportKind::CancelRejected { .. }
+        | ReportKind::MassCanceled { .. } => special::encode(report, instrument, out)?,
     }
     Ok(())
 }

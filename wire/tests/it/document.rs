@@ -54,7 +54,8 @@ fn messages(heading: &str) -> BTreeSet<(u8, usize)> {
 fn layouts_are_those_of_the_codecs() {
     use inbound::{AccountQuery, CancelOrder, EnterOrder, ModifyOrder, ReplaceOrder};
     use outbound::{
-        Accepted, AccountQueryResponse, Canceled, Executed, Modified, Rejected, Replaced, SystemEvent,
+        Accepted, AccountQueryResponse, AiqCanceled, Canceled, Executed, MassCanceled, Modified, Rejected,
+        Replaced, Restated, SystemEvent,
     };
     let requests = [
         (EnterOrder::TYPE, EnterOrder::LEN),
@@ -73,6 +74,9 @@ fn layouts_are_those_of_the_codecs() {
         (Rejected::TYPE, Rejected::LEN),
         (Modified::TYPE, Modified::LEN),
         (AccountQueryResponse::TYPE, AccountQueryResponse::LEN),
+        (Restated::TYPE, Restated::LEN),
+        (AiqCanceled::TYPE, AiqCanceled::LEN),
+        (MassCanceled::TYPE, MassCanceled::LEN),
     ];
     assert_eq!(messages("## Answers"), BTreeSet::from(answers));
 

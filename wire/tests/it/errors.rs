@@ -104,6 +104,7 @@ const OUTBOUND: &[Shape] = &[
     Shape { kind: b'T', name: "PriorityUpdate", len: 30, appendage: false, text: &[("display", 21, 1)] },
     Shape { kind: b'M', name: "Modified", len: 18, appendage: false, text: &[("side", 13, 1)] },
     Shape { kind: b'R', name: "Restated", len: 16, appendage: true, text: &[("reason", 13, 1)] },
+    Shape { kind: b'L', name: "MassCanceled", len: 25, appendage: false, text: &[("symbol", 13, 8)] },
     Shape { kind: b'Q', name: "AccountQueryResponse", len: 13, appendage: false, text: &[] },
 ];
 
@@ -232,6 +233,12 @@ fn every_known_tag_has_one_length() {
         (23, 8),
         (24, 2),
         (25, 1),
+        (129, 8),
+        (130, 8),
+        (131, 1),
+        (132, 1),
+        (133, 8),
+        (134, 1),
     ];
     for tag in 0..=u8::MAX {
         let known = lengths.iter().find(|(t, _)| *t == tag).map(|(_, expected)| *expected);

@@ -5,7 +5,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use wire::ouch::inbound::{CancelOrder, EnterOrder, ModifyOrder, ReplaceOrder};
 use wire::ouch::outbound::{
     Accepted, AccountQueryResponse, AiqCanceled, BrokenTrade, CancelPending, CancelReject, Canceled,
-    Executed, Modified, PriorityUpdate, Rejected, Replaced, Restated, SystemEvent,
+    Executed, MassCanceled, Modified, PriorityUpdate, Rejected, Replaced, Restated, SystemEvent,
 };
 use wire::ouch::{Appendage, Inbound, Outbound, TagValue};
 
@@ -78,7 +78,13 @@ pub(crate) fn appendage_bytes(rng: &mut impl Rng) -> Vec<u8> {
         TagValue::DisplayPrice(edgy!(rng)),
         TagValue::GroupId(edgy!(rng)),
         TagValue::SharesLocated(letter(rng)),
-        TagValue::Unknown { tag: rng.random_range(26..=255), value: &value },
+        TagValue::StopPrice(edgy!(rng)),
+        TagValue::TrailingDistance(edgy!(rng)),
+        TagValue::AllOrNone(letter(rng)),
+        TagValue::MarketToLimit(letter(rng)),
+        TagValue::LargeQuantity(edgy!(rng)),
+        TagValue::SelfTradePolicy(letter(rng)),
+        TagValue::Unknown { tag: rng.random_range(135..=255), value: &value },
     ];
     let first = rng.random_range(0..options.len());
     for option in options.iter().cycle().skip(first).take(rng.random_range(1..=options.len())) {
@@ -131,7 +137,7 @@ pub(crate) fn outbound<'a>(rng: &mut impl Rng, appendage: &'a [u8]) -> Outbound<
     let appendage = Appendage::decode(appendage).expect("a valid appendage");
     let timestamp = edgy!(rng);
     let user_ref = edgy!(rng);
-    match rng.random_range(0..14) {
+    match rng.random_range(0..15) {
         0 => Outbound::SystemEvent(SystemEvent { timestamp, event: letter(rng) }),
         1 => Outbound::Accepted(Accepted {
             timestamp,
@@ -211,6 +217,12 @@ pub(crate) fn outbound<'a>(rng: &mut impl Rng, appendage: &'a [u8]) -> Outbound<
             order_reference: edgy!(rng),
         }),
         11 => Outbound::Modified(Modified { timestamp, user_ref, side: letter(rng), quantity: edgy!(rng) }),
+        13 => Outbound::MassCanceled(MassCanceled {
+            timestamp,
+            user_ref,
+            symbol: text(rng),
+            canceled: edgy!(rng),
+        }),
         12 => Outbound::Restated(Restated { timestamp, user_ref, reason: letter(rng), appendage }),
         _ => Outbound::AccountQueryResponse(AccountQueryResponse { timestamp, next_user_ref: user_ref }),
     }

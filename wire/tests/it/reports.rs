@@ -8,9 +8,10 @@ use domain::{
     SystemCode, TimeInForce, TradeId,
 };
 use wire::ouch::outbound::{
-    Accepted, AccountQueryResponse, Canceled, Executed, Modified, Rejected, Replaced, SystemEvent,
+    Accepted, AccountQueryResponse, AiqCanceled, CancelReject, Canceled, Executed, MassCanceled, Modified,
+    Rejected, Replaced, SystemEvent,
 };
-use wire::ouch::{Appendage, EncodeError, Outbound, codes, encode_report, min_quantity};
+use wire::ouch::{Appendage, EncodeError, Outbound, TagValue, codes, encode_report, min_quantity};
 
 /// A nanosecond before noon, some days after the epoch.
 const TIME: Nanos = Nanos(20_000 * Nanos::PER_DAY + Nanos::PER_DAY / 2 - 1);
@@ -219,10 +220,78 @@ fn every_report_says_what_it_knows() {
             ReportKind::AccountQuery { next: ClientRef(6) },
             Outbound::AccountQueryResponse(AccountQueryResponse { timestamp: NOON, next_user_ref: 6 }),
         ),
+        (
+            ReportKind::Decremented {
+                client_ref: ClientRef(5),
+                order: order(),
+                quantity: Quantity(2),
+                leaves: Quantity(1),
+                price: price(12_345),
+                liquidity: Liquidity::Removed,
+            },
+            Outbound::AiqCanceled(AiqCanceled {
+                timestamp: NOON,
+                user_ref: 5,
+                quantity: 20,
+                reason: b'Q',
+                prevented: 20,
+                price: 1_234_500,
+                liquidity: b'R',
+                strategy: b'D',
+            }),
+        ),
+        (
+            ReportKind::CancelRejected {
+                client_ref: ClientRef(5),
+                order: order(),
+                reason: RejectReason::UnknownOrder,
+            },
+            Outbound::CancelReject(CancelReject { timestamp: NOON, user_ref: 5 }),
+        ),
+        (
+            ReportKind::MassCanceled { client_ref: ClientRef(6), canceled: 7 },
+            Outbound::MassCanceled(MassCanceled {
+                timestamp: NOON,
+                user_ref: 6,
+                symbol: *b"ABC     ",
+                canceled: 7,
+            }),
+        ),
     ];
     for (kind, message) in table {
         assert_eq!(Outbound::decode(&bytes(kind)), Ok(message), "{kind:?}");
     }
+}
+
+#[test]
+fn a_restated_order_says_what_is_new() {
+    let (client_ref, order, leaves) = (ClientRef(5), order(), Quantity(9));
+    let table = [
+        (
+            ReportKind::Restated { client_ref, order, price: price(12_345), leaves },
+            (b'P', TagValue::DisplayPrice(1_234_500)),
+        ),
+        (
+            ReportKind::Refreshed { client_ref, order, shown: Quantity(3), leaves },
+            (b'R', TagValue::DisplayQuantity(30)),
+        ),
+        (
+            ReportKind::Triggered { client_ref, order, price: price(12_346) },
+            (b'T', TagValue::StopPrice(1_234_600)),
+        ),
+    ];
+    for (kind, (reason, option)) in table {
+        let bytes = bytes(kind);
+        let Ok(Outbound::Restated(message)) = Outbound::decode(&bytes) else { panic!("{kind:?}") };
+        assert_eq!((message.timestamp, message.user_ref, message.reason), (NOON, 5, reason));
+        assert_eq!(message.appendage.iter().collect::<Vec<_>>(), [option]);
+    }
+    let instrument = instrument();
+    let refreshed = |shown| ReportKind::Refreshed { client_ref, order, shown: Quantity(shown), leaves };
+    let too_much = u64::from(u32::MAX) / 10 + 1;
+    assert_eq!(error(refreshed(too_much), Some(&instrument)), EncodeError::Quantity(Quantity(too_much)));
+    let triggered = ReportKind::Triggered { client_ref, order, price: price(-1) };
+    assert_eq!(error(triggered, Some(&instrument)), EncodeError::Price(price(-1)));
 }
 
 #[test]

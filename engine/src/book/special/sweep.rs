@@ -3,7 +3,9 @@
 
 use core::num::NonZeroU32;
 
-use domain::{CancelReason, Display, EventKind, EventSink, Quantity, SelfTrade, SelfTradePolicy, Side};
+use domain::{
+    CancelReason, Display, EventKind, EventSink, Liquidity, Price, Quantity, SelfTrade, SelfTradePolicy, Side,
+};
 
 use super::super::cells::NIL;
 use super::super::matching::Taker;
@@ -163,9 +165,13 @@ impl Book {
         let quantity = self.cells[cell].open.min(taker.leaves);
         self.take_off(cell, quantity);
         taker.leaves -= quantity;
+        let price = price_of(taker.side.opposite(), self.resting_key(cell).expect("a maker rests"));
         let (maker, owner, leaves) = (self.cells[cell].number(), self.cells[cell].owner, self.open_of(cell));
-        self.say_decremented(maker, owner, quantity, leaves, events);
-        self.say_decremented(taker.number, taker.owner, quantity, taker.leaves, events);
+        let quantity = Quantity(quantity);
+        let at = (price, Liquidity::Added);
+        self.say_decremented(maker, owner, quantity, Quantity(leaves), at, events);
+        let at = (price, Liquidity::Removed);
+        self.say_decremented(taker.number, taker.owner, quantity, Quantity(taker.leaves), at, events);
         self.after_fill(cell, events);
     }
 
@@ -173,15 +179,16 @@ impl Book {
         &mut self,
         number: u64,
         owner: domain::Owner,
-        quantity: u64,
-        leaves: u64,
+        quantity: Quantity,
+        leaves: Quantity,
+        (price, liquidity): (Price, Liquidity),
         events: &mut S,
     ) {
-        let (order, quantity, leaves) = (self.id(number), Quantity(quantity), Quantity(leaves));
+        let order = self.id(number);
         let kind = if leaves.is_zero() {
             EventKind::Canceled { order, owner, quantity, reason: CancelReason::SelfTrade }
         } else {
-            EventKind::Decremented { order, owner, quantity, leaves }
+            EventKind::Decremented { order, owner, quantity, leaves, price, liquidity }
         };
         self.say(events, kind);
     }

@@ -54,13 +54,13 @@ pub(super) const CONVERSATIONS: &[(&str, &str)] = &[
          s2 buy 12 @ 100 group 1 decrement
          > accepted #3
          > canceled #1: 5, SelfTrade
-         > decremented #3 by 5 to 7
+         > decremented #3 by 5 to 7 @ 100, came
          > trade 1: 5 @ 100, #2 leaves 0, #3 leaves 2
          = 2@100#3 |
          s2 sell 3 @ 100 group 1 decrement
          > accepted #4
          > canceled #3: 2, SelfTrade
-         > decremented #4 by 2 to 1
+         > decremented #4 by 2 to 1 @ 100, came
          = | 1@100#4
          s2 sell 4 @ 100 group 1 decrement
          > accepted #5
@@ -144,7 +144,7 @@ pub(super) const CONVERSATIONS: &[(&str, &str)] = &[
          > accepted #5
          > trade 1: 5 @ 100, #1 leaves 0, #5 leaves 8
          > canceled #2: 5, SelfTrade
-         > decremented #5 by 5 to 3
+         > decremented #5 by 5 to 3 @ 100, came
          > trade 2: 3 @ 100, #3 leaves 2, #5 leaves 0
          = | 2@100#3",
     ),
@@ -156,11 +156,11 @@ pub(super) const CONVERSATIONS: &[(&str, &str)] = &[
          > accepted #2
          s1 buy 6 @ 100 group 1 decrement
          > accepted #3
-         > decremented #1 by 4 to 6
-         > decremented #3 by 4 to 2
+         > decremented #1 by 4 to 6 @ 100, there first
+         > decremented #3 by 4 to 2 @ 100, came
          > refreshed #1: 4 of 6
          > trade 1: 1 @ 100, #2 leaves 0, #3 leaves 1
-         > decremented #1 by 1 to 5
+         > decremented #1 by 1 to 5 @ 100, there first
          > canceled #3: 1, SelfTrade
          = | 5(3)@100#1",
     ),
@@ -170,7 +170,7 @@ pub(super) const CONVERSATIONS: &[(&str, &str)] = &[
          > accepted #1
          s1 buy 6 @ 100 group 1 decrement
          > accepted #2
-         > decremented #1 by 6 to 4
+         > decremented #1 by 6 to 4 @ 100, there first
          > canceled #2: 6, SelfTrade
          = | 4(0)@100#1
          s1 cancel #1
@@ -183,7 +183,7 @@ pub(super) const CONVERSATIONS: &[(&str, &str)] = &[
          s1 sell 7 @ 99 group 1 decrement
          > accepted #5
          > canceled #4: 4, SelfTrade
-         > decremented #5 by 4 to 3
+         > decremented #5 by 4 to 3 @ 100, came
          = | 3@99#5 6(0)@100#3",
     ),
     (

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Body, BookRow, InstrumentRow, OrderRow, SessionRow, TradeRow};
+use super::{Body, BookRow, InstrumentRow, OrderRow, TradeRow, v3::SessionV3};
 
 #[derive(Deserialize)]
 pub(in crate::snapshot) struct BodyV1 {
@@ -10,7 +10,7 @@ pub(in crate::snapshot) struct BodyV1 {
     market_wide_last: u64,
     instruments: Vec<InstrumentV1>,
     books: Vec<BookV1>,
-    sessions: Vec<SessionRow<'static>>,
+    sessions: Vec<SessionV3>,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +62,7 @@ impl From<BodyV1> for Body<'static> {
             market_wide_last,
             instruments: instruments.into_iter().map(InstrumentRow::from).collect(),
             books: books.into_iter().map(BookRow::from).collect(),
-            sessions,
+            sessions: sessions.into_iter().map(Into::into).collect(),
         }
     }
 }

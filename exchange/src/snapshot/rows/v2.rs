@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Body, BookRow, InstrumentRow, SessionRow};
+use super::{Body, BookRow, InstrumentRow, v3::SessionV3};
 
 #[derive(Deserialize)]
 pub(in crate::snapshot) struct BodyV2 {
@@ -10,12 +10,19 @@ pub(in crate::snapshot) struct BodyV2 {
     market_wide_last: u64,
     instruments: Vec<InstrumentRow>,
     books: Vec<BookRow>,
-    sessions: Vec<SessionRow<'static>>,
+    sessions: Vec<SessionV3>,
 }
 
 impl From<BodyV2> for Body<'static> {
     fn from(old: BodyV2) -> Self {
         let BodyV2 { market_wide, market_wide_last, instruments, books, sessions } = old;
-        Self { market_wide, market_wide_last, instruments, books, sessions, owed: Vec::new() }
+        Self {
+            market_wide,
+            market_wide_last,
+            instruments,
+            books,
+            sessions: sessions.into_iter().map(Into::into).collect(),
+            owed: Vec::new(),
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use domain::{
     AccountId, BookScopedId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, EnterOrder,
-    EnterSpecial, Epoch, Instrument, InstrumentId, MassCancel, OrderBounds, Owner, PreRejected, Quantity,
-    ReduceKind, ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial, SessionDefinition,
-    SessionId, Side, Symbol, UserName,
+    EnterSpecial, Epoch, Instrument, InstrumentId, MassCancel, OrderBounds, Owner, PreRejected, Protocol,
+    Quantity, ReduceKind, ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial,
+    SessionDefinition, SessionId, Side, Symbol, UserName,
 };
 
 use super::{
@@ -142,12 +142,13 @@ fn decode_rare(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Result<Comm
             }
         }
         RecordKind::DefineSession => {
-            unused(&detail)?;
+            unused(&detail[1..])?;
+            let protocol = Protocol::from_u8(detail[0]).ok_or(value("protocol", detail[0]))?;
             let mut t = Take::<SESSION>::new(number, payload)?;
             let session = SessionId(t.u32());
             let user = UserName(t.bytes());
             t.end()?;
-            Ok(Command::DefineSession(SessionDefinition { session, user }))
+            Ok(Command::DefineSession(SessionDefinition { session, user, protocol }))
         }
         RecordKind::EnterSpecial => {
             unused(&detail)?;
