@@ -395,9 +395,25 @@ pub(crate) struct Top {
 
 #[derive(Args, Debug)]
 pub(crate) struct Load {
-    /// Where the exchange listens for SoupBinTCP.
+    /// Where the exchange listens for the protocol.
     #[arg(long, value_name = "ADDR")]
     pub(crate) target: SocketAddr,
+    /// What the sessions speak: soup (SoupBinTCP with OUCH 5.0) or fix. A FIX session begins anew with each run (141=Y), and
+    /// a user's name is its CompID.
+    #[arg(long, value_name = "PROTOCOL", default_value = "soup", value_parser = ["soup", "fix"])]
+    pub(crate) protocol: String,
+    /// For fix: which version of it.
+    #[arg(long, value_name = "VERSION", default_value = "4.4", value_parser = ["4.4", "5.0SP2"])]
+    pub(crate) fix_version: String,
+    /// For fix: the exchange's CompID.
+    #[arg(long, value_name = "ID", default_value = "FULCRUM")]
+    pub(crate) target_comp_id: String,
+    /// Speak TLS, and trust the CAs in this file, in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// What the exchange's certificate must be for: a DNS name or an address. Default: the target's address.
+    #[arg(long, value_name = "NAME", requires = "tls_ca")]
+    pub(crate) tls_name: Option<String>,
     /// The exchange's configuration: its instruments and users. Without one, the embedded default.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -10,7 +10,9 @@ use std::{
 };
 
 use domain::{Instrument, Symbol};
-use loadgen::{LoadError, Mode, Outcome, Progress, Snapshot, Source, Stop, User, Wait};
+use loadgen::{
+    LoadError, Mode, Outcome, Progress, Protocol, Snapshot, Source, Stop, Tls, User, Version, Wait,
+};
 
 use crate::{cli, config::Config, say::say};
 
@@ -54,6 +56,14 @@ pub(crate) fn load_config(args: &cli::Load, cancel: Arc<AtomicBool>) -> Result<l
     let exchange = Config::load(args.config.as_deref())?;
     let mut config = loadgen::Config::new(args.target, exchange.instruments.clone());
     config.users = users(&exchange);
+    if args.protocol == "fix" {
+        let version = if args.fix_version == "4.4" { Version::Fix44 } else { Version::Fix50Sp2 };
+        config.protocol = Protocol::Fix { target: args.target_comp_id.clone(), version };
+    }
+    if let Some(file) = &args.tls_ca {
+        let tls = Tls::from_ca_file(file, args.tls_name.as_deref());
+        config.tls = Some(tls.map_err(|error| format!("--tls-ca: {error}"))?);
+    }
     config.sessions = args.sessions;
     config.seed = args.seed;
     config.clean_up = !args.leave;
@@ -121,7 +131,7 @@ pub(crate) fn load(args: &cli::Load) -> Result<(), String> {
     let outcome = if args.json {
         run(&config, &mut ())?
     } else {
-        say!("{} against {}", config.mode, config.target);
+        say!("{} against {}, {}", config.mode, config.target, config.protocol);
         run(&config, &mut Lines)?
     };
     if args.json {

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use client::User;
+use client::{Tls, User, fix::Version};
 use domain::Instrument;
 
 use crate::{
@@ -23,8 +23,12 @@ const RATE_MAX: u64 = 1_000_000_000;
 /// A load run.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the exchange listens for SoupBinTCP.
+    /// Where the exchange listens for the protocol.
     pub target: SocketAddr,
+    /// What the sessions speak.
+    pub protocol: Protocol,
+    /// Whom to trust, where the exchange listens for TLS.
+    pub tls: Option<Tls>,
     /// Who logs in: one user a session, in this order.
     pub users: Vec<User>,
     /// How many sessions; at most as many as there are users.
@@ -46,7 +50,7 @@ pub struct Config {
     pub drain: Duration,
     /// Cancel what still rests when the run is over, outside the measured time.
     pub clean_up: bool,
-    /// Keep a log of each session's messages, for an audit: 8 bytes a message and 16 an acknowledged order.
+    /// Keep a log of each session's messages, for an audit; SoupBinTCP only. 8 bytes a message and 16 an acknowledged order.
     pub keep_log: bool,
     /// Where the report's files go; `None` writes none.
     pub report: Option<PathBuf>,
@@ -62,6 +66,8 @@ impl Config {
         let users = (1..=8).map(|n| User { name: format!("DEV{n}"), password: "dev".to_owned() }).collect();
         Self {
             target,
+            protocol: Protocol::Soup,
+            tls: None,
             users,
             sessions: 8,
             instruments,
@@ -119,6 +125,11 @@ impl Config {
                 ));
             }
         }
+        if self.keep_log && self.protocol != Protocol::Soup {
+            return error(
+                "a log for an audit is kept of SoupBinTCP sessions only: ask for no log".to_owned(),
+            );
+        }
         match self.mode {
             Mode::OpenLoop { rate: 0 } => error("a rate of 0 orders/s: ask for at least 1".to_owned()),
             Mode::OpenLoop { rate } if rate > RATE_MAX => {
@@ -140,6 +151,30 @@ pub enum Source {
     /// Replayed from a LOBSTER message file, gzipped when its name ends in `.gz`, on the first session and the
     /// first instrument.
     Lobster(PathBuf),
+}
+
+/// What a session speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// SoupBinTCP with OUCH 5.0.
+    Soup,
+    /// FIX. Each run begins new sessions (141=Y); a user's name is its CompID.
+    Fix {
+        /// The exchange's CompID.
+        target: String,
+        /// Which version.
+        version: Version,
+    },
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Soup => f.write_str("SoupBinTCP, OUCH 5.0"),
+            Self::Fix { version: Version::Fix44, .. } => f.write_str("FIX 4.4"),
+            Self::Fix { version: Version::Fix50Sp2, .. } => f.write_str("FIX 5.0 SP2"),
+        }
+    }
 }
 
 /// When orders are sent.

@@ -9,25 +9,23 @@
 //! Nothing in a turn allocates or hashes, but for the snapshot that is taken once a second.
 
 use core::time::Duration;
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
-use client::{
-    ClientError,
-    soup::{Connection, MessageLog, REQUEST_MAX},
-};
+use client::{ClientError, soup::MessageLog};
+use domain::Nanos;
 use rustix::time::{ClockId, clock_gettime};
-use wire::ouch::{
-    Appendage, Inbound, codes,
-    inbound::{CancelOrder, EnterOrder, ReplaceOrder},
-};
 
 use crate::{
     Config, LoadError, Machine, Mode, Outcome, Progress, Series, Snapshot, Source, Stop,
     book_choice::BookChoice,
+    line::{Line, Way},
     lobster::Replay,
-    request::{Ask, Number, Request, orders_per_session},
+    request::{Request, orders_per_session},
     schedule::Schedule,
-    tracker::{Answer, Tracker},
+    tracker::Tracker,
     wait::Waiter,
     workload::Workload,
 };
@@ -48,11 +46,11 @@ const SECOND: u64 = 1_000_000_000;
 /// A session of the run.
 #[derive(Debug)]
 struct Session {
-    connection: Connection,
-    /// The last number that was used up before the run.
-    base: u32,
+    line: Line,
     readable: bool,
     writable: bool,
+    /// It is to be read until its end shows.
+    is_over: bool,
     /// Requests are encoded that were not offered to the kernel.
     dirty: bool,
 }
@@ -75,8 +73,6 @@ enum Pace {
 
 pub(crate) struct Driver<'a> {
     config: &'a Config,
-    /// What goes into an order for each book: the symbol.
-    symbols: Vec<[u8; 8]>,
     sessions: Vec<Session>,
     waiter: Waiter,
     tracker: Tracker,
@@ -88,6 +84,8 @@ pub(crate) struct Driver<'a> {
     pending: Option<Planned>,
     logs: Vec<MessageLog>,
     start: Instant,
+    /// The time of day then.
+    start_utc: Nanos,
     stop_at: u64,
     stop_count: u64,
     /// When the last request was sent, and when it was due.
@@ -136,15 +134,18 @@ impl<'a> Driver<'a> {
         };
         let mut waiter = Waiter::new(config.wait).map_err(LoadError::Poll)?;
         let mut connected = Vec::with_capacity(sessions);
+        let way = Way {
+            protocol: &config.protocol,
+            target: config.target,
+            tls: config.tls.as_ref(),
+            instruments: &config.instruments,
+            orders,
+            timeout: START_TIMEOUT,
+        };
         for (index, user) in config.users.iter().take(sessions).enumerate() {
-            let mut connection = Connection::open(config.target, START_TIMEOUT).map_err(LoadError::Start)?;
-            connection.login(user, "", 0, START_TIMEOUT).map_err(LoadError::Start)?;
-            // Asked twice: an answer that an earlier connection left behind may come first, and be out of date.
-            connection.next_user_ref(START_TIMEOUT).map_err(LoadError::Start)?;
-            let next = connection.next_user_ref(START_TIMEOUT).map_err(LoadError::Start)?;
-            waiter.watch(connection.stream(), index).map_err(LoadError::Poll)?;
-            let base = next.saturating_sub(1);
-            connected.push(Session { connection, base, readable: false, writable: true, dirty: false });
+            let mut line = Line::open(&way, user).map_err(LoadError::Start)?;
+            waiter.watch(line.stream(), index).map_err(LoadError::Poll)?;
+            connected.push(Session { line, readable: false, writable: true, is_over: false, dirty: false });
         }
         let (stop_at, stop_count) = match config.stop {
             Stop::After(time) => (u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), u64::MAX),
@@ -152,7 +153,6 @@ impl<'a> Driver<'a> {
         };
         Ok(Self {
             config,
-            symbols: config.instruments.iter().map(|i| i.symbol.padded()).collect(),
             sessions: connected,
             waiter,
             tracker: Tracker::new(sessions, orders),
@@ -162,6 +162,7 @@ impl<'a> Driver<'a> {
             pending: None,
             logs: if config.keep_log { vec![MessageLog::new(); sessions] } else { vec![] },
             start: Instant::now(),
+            start_utc: utc_now(),
             stop_at,
             stop_count,
             last_sent: 0,
@@ -176,6 +177,7 @@ impl<'a> Driver<'a> {
     /// Runs to the end.
     pub(crate) fn run(mut self, progress: &mut dyn Progress) -> Result<Outcome, LoadError> {
         self.start = Instant::now();
+        self.start_utc = utc_now();
         self.processor_before = thread_time();
         let ended = self.measure(progress);
         let mut outcome = self.outcome();
@@ -192,7 +194,7 @@ impl<'a> Driver<'a> {
         }
         for session in &mut self.sessions {
             // The answers are in: how the goodbye fares changes nothing.
-            let _ = session.connection.logout();
+            let _ = session.line.leave();
         }
         outcome.logs = self.logs;
         Ok(outcome)
@@ -206,7 +208,7 @@ impl<'a> Driver<'a> {
         let mut now = self.now();
         loop {
             if sending {
-                sending = self.send(now) && !self.config.cancel.load(Ordering::Relaxed);
+                sending = self.send(now)? && !self.config.cancel.load(Ordering::Relaxed);
             }
             self.flush()?;
             if !sending && self.is_drained(now) {
@@ -269,30 +271,30 @@ impl<'a> Driver<'a> {
 
     /// Whether the session's buffer and its ring of orders have room.
     fn has_room(&self, request: &Request) -> bool {
-        self.sessions[request.session].connection.room() >= REQUEST_MAX && self.tracker.has_room(request)
+        self.sessions[request.session].line.has_room() && self.tracker.has_room(request)
     }
 
     /// Sends what is due; false when nothing more is to be sent.
-    fn send(&mut self, now: u64) -> bool {
+    fn send(&mut self, now: u64) -> Result<bool, ClientError> {
         for _ in 0..BATCH {
             if self.tracker.counts.sent() >= self.stop_count {
-                return false;
+                return Ok(false);
             }
             let planned = match self.pending.take() {
                 Some(pending) => pending,
                 None => match self.next_request(now) {
                     Next::Request(planned) => planned,
-                    Next::Later => return true,
-                    Next::Never => return false,
+                    Next::Later => return Ok(true),
+                    Next::Never => return Ok(false),
                 },
             };
             let Planned { request, due, hot } = planned;
             if !self.has_room(&request) {
                 self.stalls += 1;
                 self.pending = Some(planned);
-                return true;
+                return Ok(true);
             }
-            self.encode(&request);
+            self.encode(&request, now)?;
             self.tracker.sent(&request, hot, due, now);
             if let Flow::Recorded { replay, .. } = &mut self.flow {
                 replay.advance();
@@ -300,7 +302,7 @@ impl<'a> Driver<'a> {
             self.last_sent = now;
             self.last_due = due;
         }
-        true
+        Ok(true)
     }
 
     /// The next request that may be sent now, and when it was due.
@@ -345,48 +347,18 @@ impl<'a> Driver<'a> {
     }
 
     /// Encodes a request into its session's buffer, which has room.
-    fn encode(&mut self, request: &Request) {
+    fn encode(&mut self, request: &Request, now: u64) -> Result<(), ClientError> {
         let session = &mut self.sessions[request.session];
-        let number = |number: Number| session.base.wrapping_add(number);
-        let user_ref = number(request.number);
-        let inbound = match request.ask {
-            Ask::Enter { book, side, price_e4, quantity, immediate } => Inbound::EnterOrder(EnterOrder {
-                user_ref,
-                side: if side == domain::Side::Buy { b'B' } else { b'S' },
-                quantity,
-                symbol: self.symbols[book],
-                price: price_e4,
-                time_in_force: if immediate { codes::IMMEDIATE_OR_CANCEL } else { codes::DAY },
-                display: b'Y',
-                capacity: b'P',
-                intermarket_sweep: b'N',
-                cross: b'N',
-                client_order_id: [b' '; 14],
-                appendage: Appendage::EMPTY,
-            }),
-            Ask::Reduce { total } => Inbound::CancelOrder(CancelOrder { user_ref, quantity: total }),
-            Ask::Cancel => Inbound::CancelOrder(CancelOrder { user_ref, quantity: 0 }),
-            Ask::Replace { original, price_e4, quantity } => Inbound::ReplaceOrder(ReplaceOrder {
-                original: number(original),
-                user_ref,
-                quantity,
-                price: price_e4,
-                time_in_force: codes::DAY,
-                display: b'Y',
-                intermarket_sweep: b'N',
-                client_order_id: [b' '; 14],
-                appendage: Appendage::EMPTY,
-            }),
-        };
-        session.connection.send(&inbound).expect("room was made sure of");
+        session.line.encode(request, Nanos(self.start_utc.0 + now))?;
         session.dirty = true;
+        Ok(())
     }
 
     /// Offers what is encoded to the kernel, one write a session.
     fn flush(&mut self) -> Result<(), Failure> {
         for session in &mut self.sessions {
             if session.dirty && session.writable {
-                let all = session.connection.flush()?;
+                let all = session.line.flush()?;
                 session.dirty = !all;
                 session.writable = all;
             }
@@ -399,9 +371,10 @@ impl<'a> Driver<'a> {
         // A socket that was not read empty will not be announced again.
         let until = if sessions.iter().any(|s| s.readable || (s.dirty && s.writable)) { now } else { until };
         self.waiter
-            .wait(now, until, |index, readable, writable| {
-                sessions[index].readable |= readable;
-                sessions[index].writable |= writable;
+            .wait(now, until, |index, ready| {
+                sessions[index].readable |= ready.readable;
+                sessions[index].writable |= ready.writable;
+                sessions[index].is_over |= ready.is_over;
             })
             .map_err(Failure::Poll)
     }
@@ -412,20 +385,20 @@ impl<'a> Driver<'a> {
             if !self.sessions[index].readable {
                 continue;
             }
-            let filled = self.sessions[index].connection.fill();
+            let filled = self.sessions[index].line.fill();
             let now = self.now();
             let session = &mut self.sessions[index];
             // What was read before a connection failed still counts.
-            session.readable = *filled.as_ref().unwrap_or(&false);
+            session.readable = *filled.as_ref().unwrap_or(&false) || session.is_over;
             let done = self.tracker.counts.answered + self.tracker.counts.superfluous;
-            while let Some(message) = session.connection.next()? {
-                if let Some(answer) = Answer::read(&message.message, session.base) {
+            while let Some(heard) = session.line.next()? {
+                if let Some(answer) = heard.answer {
                     self.tracker.answered(index, &answer, now);
                     if let Flow::Recorded { replay, .. } = &mut self.flow {
                         replay.answered(&answer);
                     }
                 }
-                if let Some(log) = self.logs.get_mut(index) {
+                if let (Some(log), Some(message)) = (self.logs.get_mut(index), heard.message) {
                     log.observe(&message).map_err(|error| ClientError::Protocol {
                         peer: self.config.target,
                         user: self.config.users[index].name.clone(),
@@ -433,6 +406,8 @@ impl<'a> Driver<'a> {
                     })?;
                 }
             }
+            // Answers that the session itself owes.
+            session.dirty |= session.line.unwritten() > 0;
             if self.tracker.counts.answered + self.tracker.counts.superfluous != done {
                 self.last_answer = now;
             }
@@ -442,10 +417,9 @@ impl<'a> Driver<'a> {
     }
 
     fn keep_alive(&mut self) -> Result<(), Failure> {
-        let now = Instant::now();
         for session in &mut self.sessions {
-            session.connection.keep_alive(now)?;
-            session.dirty |= session.connection.unwritten() > 0;
+            session.line.keep_alive()?;
+            session.dirty |= session.line.unwritten() > 0;
         }
         Ok(())
     }
@@ -461,8 +435,8 @@ impl<'a> Driver<'a> {
             let mut found = true;
             while found && self.tracker.counts.in_flight() < CLEAN_UP_WINDOW {
                 found = match self.tracker.next_open(&mut next) {
-                    Some(request) if self.sessions[request.session].connection.room() >= REQUEST_MAX => {
-                        self.encode(&request);
+                    Some(request) if self.sessions[request.session].line.has_room() => {
+                        self.encode(&request, now)?;
                         self.tracker.sent(&request, false, now, now);
                         self.last_sent = now;
                         next += 1;
@@ -568,6 +542,11 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         Self::Client(error)
     }
+}
+
+fn utc_now() -> Nanos {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Processor time of this thread.

@@ -1,4 +1,4 @@
-//! The load generator: sends orders to an exchange over SoupBinTCP and OUCH 5.0, and says how it fared.
+//! The load generator: sends orders to an exchange over SoupBinTCP and OUCH 5.0, or over FIX, and says how it fared.
 //!
 //! ```text
 //! profile ─▶ book ┐                               ┌─▶ lateness
@@ -20,6 +20,7 @@ mod config;
 mod drive;
 mod error;
 mod latency;
+mod line;
 mod lobster;
 mod outcome;
 mod profile;
@@ -32,8 +33,8 @@ mod workload;
 
 use core::time::Duration;
 
-pub use client::User;
-pub use config::{Config, Mode, Source, Stop, Wait};
+pub use client::{Tls, User, fix::Version};
+pub use config::{Config, Mode, Protocol, Source, Stop, Wait};
 pub use error::LoadError;
 pub use latency::Latency;
 pub use lobster::{Agreement, LobsterError, Rows};

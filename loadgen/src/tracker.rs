@@ -5,11 +5,10 @@
 //! with the new order. Of reductions of one order that wait for their answers at the same time, all are timed from
 //! the first: only recordings have such, and few.
 //!
-//! OUCH answers no cancel or replacement of an order that is gone. The reports say when an order is gone, and they
+//! OUCH answers no cancel or replacement of an order that is gone; FIX refuses it, behind the report that says that it is gone,
+//! and counts alike: such a request is superfluous, and the refusal no answer. The reports say when an order is gone, and they
 //! arrive in order, so each request ends as exactly one of: answered; superfluous (its order was filled or canceled
 //! first); unanswered when the run ended, which is a loss.
-
-use wire::ouch::Outbound;
 
 use crate::{
     latency::{Kind, Latency},
@@ -19,41 +18,57 @@ use crate::{
 /// A message from the exchange, with numbers counted from the run's first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    Accepted { number: Number, quantity: u32 },
-    Replaced { original: Number, number: Number, quantity: u32 },
-    Canceled { number: Number, quantity: u32, reason: u8 },
-    Executed { number: Number, quantity: u32, price_e4: u64, removed: bool, trade: u64 },
-    Rejected { number: Number, reason: u16 },
+    Accepted {
+        number: Number,
+        quantity: u32,
+    },
+    Replaced {
+        original: Number,
+        number: Number,
+        quantity: u32,
+    },
+    Canceled {
+        number: Number,
+        quantity: u32,
+        reason: u8,
+    },
+    Executed {
+        number: Number,
+        quantity: u32,
+        price_e4: u64,
+        removed: bool,
+        trade: u64,
+    },
+    Rejected {
+        number: Number,
+        reason: u16,
+    },
+    /// So much is left of the order, as was asked (FIX alone; OUCH says what is gone).
+    Reduced {
+        number: Number,
+        leaves: u32,
+    },
+    /// A request is refused (FIX alone: it answers what comes too late as well).
+    Refused {
+        number: Number,
+        asked: Asked,
+        reason: u16,
+    },
 }
 
-impl Answer {
-    /// Reads a message; `None` when it is about no order of this run. `base` is the session's last number before
-    /// the run.
-    pub(crate) fn read(message: &Outbound<'_>, base: u32) -> Option<Self> {
-        let own = |user_ref: u32| user_ref.checked_sub(base).filter(|&number| number > 0);
-        Some(match message {
-            Outbound::Accepted(m) => Self::Accepted { number: own(m.user_ref)?, quantity: m.quantity },
-            Outbound::Replaced(m) => {
-                Self::Replaced { original: own(m.original)?, number: own(m.user_ref)?, quantity: m.quantity }
-            }
-            Outbound::Canceled(m) => {
-                Self::Canceled { number: own(m.user_ref)?, quantity: m.quantity, reason: m.reason }
-            }
-            Outbound::Executed(m) => Self::Executed {
-                number: own(m.user_ref)?,
-                quantity: m.quantity,
-                price_e4: m.price,
-                removed: m.liquidity == b'R',
-                trade: m.match_number,
-            },
-            Outbound::Rejected(m) => Self::Rejected { number: own(m.user_ref)?, reason: m.reason },
-            _ => return None,
-        })
-    }
+/// Which request about an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The one that made it: an entry, or a replacement of another order.
+    Order,
+    /// For less of it.
+    Reduce,
+    /// For nothing more of it.
+    Cancel,
 }
 
 /// Cancel reason: the owner asked.
-const REQUESTED: u8 = b'U';
+pub(crate) const REQUESTED: u8 = b'U';
 /// Cancel reason: a replacement of a live order with something that cannot be.
 const INVALID_REPLACEMENT: u8 = b'Z';
 
@@ -130,7 +145,7 @@ pub struct Counts {
     pub answered: u64,
     /// Cancels and changes whose order was gone: the protocol answers none.
     pub superfluous: u64,
-    /// Rejects, by OUCH's reason; the last entry counts all from there up.
+    /// Rejects, by the protocol's reason; the last entry counts all from there up.
     pub rejects: Rejects,
     /// Reports of executions; a trade between two of our orders has two.
     pub executions: u64,
@@ -140,19 +155,19 @@ pub struct Counts {
     pub unexpected: u64,
 }
 
-/// Rejects by OUCH's numeric reason.
+/// Rejects by the protocol's numeric reason.
 #[derive(Clone, Debug)]
-pub struct Rejects([u64; 64]);
+pub struct Rejects([u64; 128]);
 
 impl Default for Rejects {
     fn default() -> Self {
-        Self([0; 64])
+        Self([0; 128])
     }
 }
 
 impl Rejects {
     fn count(&mut self, reason: u16) {
-        self.0[usize::from(reason).min(63)] += 1;
+        self.0[usize::from(reason).min(127)] += 1;
     }
 
     /// How many in all.
@@ -161,7 +176,7 @@ impl Rejects {
         self.0.iter().sum()
     }
 
-    /// The reasons that occurred, with how often; 63 stands for itself and all above.
+    /// The reasons that occurred, with how often; 127 stands for itself and all above.
     pub fn by_reason(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
         self.0
             .iter()
@@ -338,6 +353,15 @@ impl Tracker {
                 self.canceled(session, at, reason, now);
                 self.smaller(session, at, quantity);
             }
+            Answer::Reduced { number, leaves } => {
+                let Some(at) = self.find(session, number) else { return };
+                self.canceled(session, at, REQUESTED, now);
+                self.orders[at].leaves = leaves;
+                if leaves == 0 {
+                    self.gone(session, at);
+                }
+            }
+            Answer::Refused { number, asked, reason } => self.refused(session, number, asked, reason, now),
             Answer::Executed { number, quantity, .. } => {
                 self.counts.executions += 1;
                 self.counts.executed_units += u64::from(quantity);
@@ -345,6 +369,37 @@ impl Tracker {
                 self.smaller(session, at, quantity);
             }
         }
+    }
+
+    /// A request came to nothing. If the order is gone it was counted when that became known.
+    fn refused(&mut self, session: usize, number: Number, asked: Asked, reason: u16, now: u64) {
+        let at = self.at(session, number);
+        if self.orders[at].number != number || self.flags[at] & pending::GONE != 0 {
+            return;
+        }
+        self.counts.rejects.count(reason);
+        let (order, flags) = (&mut self.orders[at], &mut self.flags[at]);
+        let (flag, kind, times) = match asked {
+            Asked::Order => {
+                self.keeps_original(session, at);
+                self.entered(at, now);
+                self.gone(session, at);
+                return;
+            }
+            Asked::Reduce => (pending::REDUCE, Kind::Change, order.reduce),
+            Asked::Cancel => (pending::CANCEL, Kind::Cancel, order.cancel),
+        };
+        if *flags & flag == 0 {
+            self.counts.unexpected += 1;
+            return;
+        }
+        if flag == pending::REDUCE && order.more_reductions > 0 {
+            order.more_reductions -= 1;
+        } else {
+            *flags &= !flag;
+        }
+        self.counts.answered += 1;
+        self.latency.answered(kind, order.hot & flag != 0, times.due, times.sent, now);
     }
 
     /// The request at `at` is rejected: if it was a replacement, the old order is as it was.
@@ -563,6 +618,30 @@ mod tests {
         assert!(!tracker.has_room(&enter(3)), "its place waits for the replacement");
         tracker.answered(0, &answers[1], 3);
         assert!(tracker.has_room(&enter(3)));
+    }
+
+    #[test]
+    fn refusals_answer_what_still_waits_and_nothing_else() {
+        let accepted = Answer::Accepted { number: 1, quantity: 100 };
+        let refused = |number, asked| Answer::Refused { number, asked, reason: 1 };
+        let reduce = Request { session: 0, number: 1, ask: Ask::Reduce { total: 40 } };
+        // The order was filled first: what was asked of it is superfluous, and its refusal says nothing new.
+        let answers = [accepted, executed(1, 100), refused(1, Asked::Reduce), refused(1, Asked::Cancel)];
+        assert_eq!(play(&[enter(1), reduce, cancel(1)], &answers), (1, 2, 0, 0));
+        // The order lives: the refusal is the answer.
+        let answers = [accepted, refused(1, Asked::Reduce), refused(1, Asked::Cancel)];
+        assert_eq!(play(&[enter(1), reduce, cancel(1)], &answers), (3, 0, 0, 0));
+        assert_eq!(play(&[enter(1)], &[accepted, refused(1, Asked::Cancel)]), (1, 0, 0, 1));
+        // A replacement that is refused leaves the old order, and takes with it what was asked of the new one.
+        let requests = [enter(1), replace(1, 2), cancel(2)];
+        let answers = [accepted, refused(2, Asked::Order), refused(2, Asked::Cancel)];
+        assert_eq!(play(&requests, &answers), (2, 1, 0, 0));
+        // A reduction says what is left, which may be nothing.
+        let reduced = |leaves| Answer::Reduced { number: 1, leaves };
+        let canceled = Answer::Canceled { number: 1, quantity: u32::MAX, reason: REQUESTED };
+        assert_eq!(play(&[enter(1), reduce, cancel(1)], &[accepted, reduced(40), canceled]), (3, 0, 0, 0));
+        let answers = [accepted, executed(1, 60), reduced(0), refused(1, Asked::Cancel)];
+        assert_eq!(play(&[enter(1), reduce, cancel(1)], &answers), (2, 1, 0, 0));
     }
 
     #[test]

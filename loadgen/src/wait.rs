@@ -19,6 +19,16 @@ use crate::Wait;
 /// The timer's token; sockets have their session's index.
 const TIMER: Token = Token(usize::MAX);
 
+/// What a socket is ready for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// The other side has closed, or the socket has failed: this is said once, though there may be bytes to be read before the
+    /// end shows.
+    pub(crate) is_over: bool,
+}
+
 /// A poller over sockets and a timer.
 #[derive(Debug)]
 pub(crate) struct Waiter {
@@ -45,13 +55,12 @@ impl Waiter {
     }
 
     /// Waits until `until` (at once when it is not after `now`) or until a socket has something, and calls `ready`
-    /// with the index of each socket that has, whether it can be read, and whether it can be written. When spinning,
-    /// only looks.
+    /// with the index of each socket that has, and what. When spinning, only looks.
     pub(crate) fn wait(
         &mut self,
         now: u64,
         until: u64,
-        mut ready: impl FnMut(usize, bool, bool),
+        mut ready: impl FnMut(usize, Ready),
     ) -> io::Result<()> {
         let timeout = if until <= now || self.wait == Wait::Spin {
             Some(Duration::ZERO)
@@ -77,8 +86,13 @@ impl Waiter {
             if event.token() == TIMER {
                 self.armed = 0;
             } else {
-                let failed = event.is_error() || event.is_read_closed() || event.is_write_closed();
-                ready(event.token().0, event.is_readable() || failed, event.is_writable());
+                let is_over = event.is_error() || event.is_read_closed() || event.is_write_closed();
+                let ready_for = Ready {
+                    readable: event.is_readable() || is_over,
+                    writable: event.is_writable(),
+                    is_over,
+                };
+                ready(event.token().0, ready_for);
             }
         }
         Ok(())
@@ -95,10 +109,10 @@ mod tests {
         for round in 0..3 {
             // Returns: that is all that can be said without a clock.
             waiter
-                .wait(round * 10_000, round * 10_000 + 5_000, |_, _, _| panic!("no socket is watched"))
+                .wait(round * 10_000, round * 10_000 + 5_000, |_, _| panic!("no socket is watched"))
                 .unwrap();
         }
-        waiter.wait(10, 10, |_, _, _| {}).unwrap();
-        waiter.wait(10, 5, |_, _, _| {}).unwrap();
+        waiter.wait(10, 10, |_, _| {}).unwrap();
+        waiter.wait(10, 5, |_, _| {}).unwrap();
     }
 }

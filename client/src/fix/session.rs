@@ -50,6 +50,12 @@ pub enum Version {
 }
 
 impl Version {
+    /// BeginString (8).
+    #[must_use]
+    pub const fn begin_string(self) -> &'static str {
+        self.dictionary().begin_string
+    }
+
     pub(super) const fn dictionary(self) -> &'static Dictionary {
         match self {
             Self::Fix44 => &FIX44,

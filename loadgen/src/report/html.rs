@@ -337,12 +337,14 @@ fn counts(page: &mut String, outcome: &Outcome) {
         ("replacements".to_owned(), counts.replacements),
         (format!("sent in {}", seconds(outcome.sending)), sent),
         (format!("answered by {}", seconds(outcome.answering)), counts.answered),
-        ("came too late: OUCH answers none".to_owned(), counts.superfluous),
+        ("came too late".to_owned(), counts.superfluous),
         ("unanswered".to_owned(), counts.in_flight()),
         ("rejected".to_owned(), counts.rejects.total()),
     ];
     rows.extend(
-        counts.rejects.by_reason().map(|(reason, count)| (format!("rejected, reason {reason:#04x}"), count)),
+        counts.rejects.by_reason().map(|(code, count)| {
+            (format!("rejected, reason {}", super::reason(&outcome.config, code)), count)
+        }),
     );
     for (name, count) in rows {
         put!(page, "<tr><td>{name}</td><td>{}</td><td>{}</td></tr>", grouped(count), percent(count, sent));

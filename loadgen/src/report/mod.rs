@@ -121,9 +121,19 @@ fn config_lines(outcome: &Outcome) -> Vec<(&'static str, String)> {
         ("sessions", config.sessions_used().to_string()),
         ("instruments", grouped(config.instruments.len() as u64)),
         ("generator", format!("1 thread, {wait}")),
-        ("target", config.target.to_string()),
+        ("target", format!("{}, {}{}", config.target, config.protocol, tls(config))),
         ("machine", format!("{} cores, {}", outcome.machine.cores, outcome.machine.processor)),
     ]
+}
+
+/// A reason of a rejection, as the protocol's documents write it.
+fn reason(config: &crate::Config, reason: u16) -> String {
+    if config.protocol == crate::Protocol::Soup { format!("{reason:#04x}") } else { reason.to_string() }
+}
+
+/// What is added to the protocol's name.
+fn tls(config: &crate::Config) -> &'static str {
+    if config.tls.is_some() { " over TLS" } else { "" }
 }
 
 #[cfg(test)]

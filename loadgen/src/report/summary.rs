@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::PERCENTILES;
-use crate::{Agreement, Mode, Outcome, Rows, Source, Stop, Wait};
+use crate::{Agreement, Mode, Outcome, Protocol, Rows, Source, Stop, Wait};
 
 /// The version of the names below: it goes up when one changes its meaning or goes away.
 const VERSION: u32 = 1;
@@ -14,6 +14,8 @@ struct Summary {
     version: u32,
     loop_kind: &'static str,
     mode: String,
+    protocol: String,
+    tls: bool,
     asked_orders_per_s: Option<u64>,
     window_orders: Option<u64>,
     source: String,
@@ -59,7 +61,12 @@ struct Requests {
 
 #[derive(Serialize)]
 struct Reject {
-    ouch_reason: u16,
+    /// OUCH's reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ouch_reason: Option<u16>,
+    /// OrdRejReason (103) or CxlRejReason (102).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix_reason: Option<u16>,
     count: u64,
 }
 
@@ -126,6 +133,8 @@ pub(crate) fn json(outcome: &Outcome) -> String {
         version: VERSION,
         loop_kind: if matches!(config.mode, Mode::OpenLoop { .. }) { "open" } else { "closed" },
         mode: config.mode.to_string(),
+        protocol: config.protocol.to_string(),
+        tls: config.tls.is_some(),
         asked_orders_per_s: match config.mode {
             Mode::OpenLoop { rate } => Some(rate),
             _ => None,
@@ -182,7 +191,14 @@ pub(crate) fn json(outcome: &Outcome) -> String {
         rejects_by_reason: counts
             .rejects
             .by_reason()
-            .map(|(ouch_reason, count)| Reject { ouch_reason, count })
+            .map(|(reason, count)| {
+                let is_soup = config.protocol == Protocol::Soup;
+                Reject {
+                    ouch_reason: is_soup.then_some(reason),
+                    fix_reason: (!is_soup).then_some(reason),
+                    count,
+                }
+            })
             .collect(),
         latency_ns: Latencies {
             from_due_time: Distribution::of(&latency.intended()),

@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use super::{PERCENTILES, config_lines, duration, grouped, per_second, percent, seconds};
+use super::{PERCENTILES, config_lines, duration, grouped, per_second, percent, reason, seconds};
 use crate::{Mode, Outcome};
 
 /// Writing to a string cannot fail, so its result is dropped.
@@ -56,15 +56,11 @@ fn counts(text: &mut String, outcome: &Outcome) {
         seconds(outcome.answering),
         per_second(outcome.done_rate())
     );
-    line!(
-        text,
-        "superfluous   {:>12}  cancels and changes that came too late; OUCH answers none",
-        grouped(counts.superfluous)
-    );
+    line!(text, "superfluous   {:>12}  cancels and changes that came too late", grouped(counts.superfluous));
     line!(text, "unanswered    {:>12}", grouped(counts.in_flight()));
     line!(text, "rejected      {:>12}", grouped(counts.rejects.total()));
-    for (reason, count) in counts.rejects.by_reason() {
-        line!(text, "  reason {reason:#04x} {:>12}", grouped(count));
+    for (code, count) in counts.rejects.by_reason() {
+        line!(text, "  reason {:>4} {:>12}", reason(&outcome.config, code), grouped(count));
     }
     line!(
         text,

@@ -1,5 +1,9 @@
-//! The load generator against an exchange of straw: a thread that speaks SoupBinTCP and OUCH and accepts everything.
+//! The load generator against exchanges of straw: threads that speak SoupBinTCP and OUCH, or FIX, and accept everything.
 
+mod fix_runs;
+#[allow(dead_code)] // The client's tests have it do more.
+#[path = "../../../client/tests/it/host.rs"]
+mod host;
 mod runs;
 #[path = "../../../client/tests/it/server.rs"]
 mod server;
