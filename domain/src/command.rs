@@ -1,9 +1,9 @@
 //! Commands: intents, in the one order that the sequencer gives them.
 
 use crate::{
-    AccountId, CancelReason, ClientOrderId, ClientRef, Echo, Epoch, Instructions, Instrument, InstrumentId,
-    Nanos, OrderId, OrderType, Owner, Price, Protocol, Quantity, RejectReason, Sequence, SessionId, Side,
-    TimeInForce, UserName,
+    AccountId, CancelReason, ClientOrderId, ClientRef, Echo, Epoch, FixRequest, Instructions, Instrument,
+    InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Protocol, Quantity, RejectReason, Sequence, SessionId,
+    Side, TimeInForce, UserName,
 };
 
 /// A command with its place in the global order and the time at which it got that place.
@@ -49,6 +49,8 @@ pub enum Command {
     Advance(InstrumentId),
     /// Another primary sequences from here on: the first command of its epoch. Touches no book.
     EpochStart(Epoch),
+    /// What a FIX session asked for that the command behind this one cannot say, or that is refused. Touches no book.
+    FixRequest(FixRequest),
 }
 
 impl Command {
@@ -68,7 +70,8 @@ impl Command {
             | Self::DefineInstrument(_)
             | Self::DefineSession(_)
             | Self::EndOfDay
-            | Self::EpochStart(_) => None,
+            | Self::EpochStart(_)
+            | Self::FixRequest(_) => None,
         }
     }
 

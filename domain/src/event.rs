@@ -199,6 +199,29 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// The one session that it concerns; `None` for a trade, which concerns two, and for what concerns none.
+    #[inline]
+    #[must_use]
+    pub const fn owner(&self) -> Option<Owner> {
+        match self {
+            Self::Traded { .. } | Self::Paused { .. } => None,
+            Self::Accepted { owner, .. }
+            | Self::Rejected { owner, .. }
+            | Self::Canceled { owner, .. }
+            | Self::Reduced { owner, .. }
+            | Self::Replaced { owner, .. }
+            | Self::ReplaceRejected { owner, .. }
+            | Self::Triggered { owner, .. }
+            | Self::Refreshed { owner, .. }
+            | Self::Restated { owner, .. }
+            | Self::Decremented { owner, .. }
+            | Self::MassCanceled { owner, .. }
+            | Self::CancelRejected { owner, .. } => Some(*owner),
+        }
+    }
+}
+
 /// Why an order left the book without being filled. The numbers are those of the journal and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

@@ -7,6 +7,7 @@
 
 mod command;
 mod event;
+mod fix;
 mod id;
 mod instructions;
 mod instrument;
@@ -23,6 +24,9 @@ pub use command::{
     ReplaceOrder, ReplacePriority, ReplaceSpecial, Sequenced, SessionDefinition,
 };
 pub use event::{CancelReason, Event, EventKind, EventSink, Events, NextEvent};
+pub use fix::{
+    FixAsk, FixRequest, OrderReport, OrderReportKind, OrderStatus, Refused, RefusedRequest, Restatement,
+};
 pub use id::{
     AccountId, BookScopedId, ClientOrderId, ClientRef, Epoch, InstrumentId, OrderId, Owner, Sequence,
     SessionId, ShardId, TradeId, UserName,
@@ -33,6 +37,6 @@ pub use order::{OrderType, Side, TimeInForce};
 pub use price::{Price, Quantity};
 pub use protocol::Protocol;
 pub use reject::RejectReason;
-pub use report::{Echo, Liquidity, Report, ReportKind, SystemCode};
+pub use report::{Echo, Liquidity, Numbering, Report, ReportKind, Said, SystemCode};
 pub use stream::{ClusterId, EpochStart, Mark, Position};
 pub use time::Nanos;

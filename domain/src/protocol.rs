@@ -10,6 +10,8 @@ pub enum Protocol {
     PlainOuch = 0,
     /// OUCH.
     Ouch = 1,
+    /// FIX 4.4, or 5.0 SP2 over FIXT 1.1.
+    Fix = 2,
 }
 
 impl Protocol {
@@ -19,6 +21,7 @@ impl Protocol {
         match n {
             0 => Some(Self::PlainOuch),
             1 => Some(Self::Ouch),
+            2 => Some(Self::Fix),
             _ => None,
         }
     }

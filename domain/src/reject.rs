@@ -43,11 +43,15 @@ pub enum RejectReason {
     Busy = 17,
     /// The instrument lives on another pair of exchanges, or on none: the placement map says so.
     Elsewhere = 18,
+    /// The session has used this ClOrdID for another order.
+    DuplicateClientOrderId = 19,
+    /// The order was there, and has been filled, canceled or replaced.
+    TooLate = 20,
 }
 
 impl RejectReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::UnknownInstrument,
         Self::InvalidPrice,
         Self::InvalidQuantity,
@@ -66,6 +70,8 @@ impl RejectReason {
         Self::NotionalTooSmall,
         Self::Busy,
         Self::Elsewhere,
+        Self::DuplicateClientOrderId,
+        Self::TooLate,
     ];
 
     /// From the journal's number.
@@ -96,6 +102,8 @@ impl fmt::Display for RejectReason {
             Self::NotionalTooSmall => "notional too small",
             Self::Busy => "the book is busy",
             Self::Elsewhere => "the instrument lives elsewhere",
+            Self::DuplicateClientOrderId => "duplicate ClOrdID",
+            Self::TooLate => "too late: the order lives no more",
         })
     }
 }

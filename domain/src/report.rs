@@ -1,8 +1,8 @@
 //! Reports: one session's view of what happened, with that session's outbound number.
 
 use crate::{
-    CancelReason, ClientOrderId, ClientRef, InstrumentId, Nanos, OrderId, OrderType, Price, Quantity,
-    RejectReason, Sequence, SessionId, TimeInForce, TradeId,
+    CancelReason, ClientOrderId, ClientRef, InstrumentId, Nanos, OrderId, OrderReport, OrderType, Price,
+    Quantity, Refused, RejectReason, Sequence, SessionId, TimeInForce, TradeId,
 };
 
 /// What a client said of an order that the engine does not read and the client's reports repeat, as the wire's
@@ -202,6 +202,49 @@ pub enum ReportKind {
         /// Orders canceled in this book, whoever's they were.
         canceled: u32,
     },
+    /// To a FIX session: what became of an order.
+    Order(OrderReport),
+    /// To a FIX session: a request came to nothing.
+    Refused(Refused),
+    /// To a FIX session: a message that is not said again, for what it said is over: a heartbeat, a logon, an answer to a
+    /// question. Nothing causes it; it uses up a number.
+    Said(Said),
+}
+
+/// Whether a numbering begins. The numbers are those of the journal and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Numbering {
+    /// The present one goes on.
+    GoesOn = 0,
+    /// The message is the first of a new one.
+    Resets = 1,
+    /// No message: a new one begins with the next.
+    RollsOver = 2,
+}
+
+impl Numbering {
+    /// From the journal's number.
+    #[must_use]
+    pub const fn from_u8(n: u8) -> Option<Self> {
+        match n {
+            0 => Some(Self::GoesOn),
+            1 => Some(Self::Resets),
+            2 => Some(Self::RollsOver),
+            _ => None,
+        }
+    }
+}
+
+/// How the numbers of a FIX session stand behind a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Whether a numbering begins, in both directions.
+    pub numbering: Numbering,
+    /// The number that is expected next from the client, at least.
+    pub next_in: u64,
+    /// What the number of a client's message is counted from, to give the session's number of its request.
+    pub ref_base: ClientRef,
 }
 
 /// Whether an order was there first.

@@ -179,6 +179,10 @@ impl Venue for Sequencer {
             && instrument.is_none_or(|instrument| self.books.runtime.accepts(instrument))
     }
 
+    fn accepts(&mut self, command: &Command) -> bool {
+        self.appender.room() >= ROOM_MIN && self.books.runtime.accepts_command(command)
+    }
+
     #[inline]
     fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
         self.books.runtime.outstanding(instrument)

@@ -5,6 +5,8 @@ use std::{net::SocketAddr, time::Instant};
 use domain::{Nanos, SessionId};
 
 use crate::{
+    fix::Link,
+    gateway::{has_message, has_packet},
     outbox::Outbox,
     transport::{Incoming, ReadError, Transport},
 };
@@ -68,6 +70,8 @@ pub(crate) struct Connection {
     pub(crate) transport: Transport,
     pub(crate) peer: SocketAddr,
     pub(crate) stage: Stage,
+    /// What it has besides if it speaks FIX.
+    pub(crate) fix: Option<Box<Link>>,
     /// Bytes that have come in and are not used yet: the start of a packet, or packets that found no room.
     pub(crate) inbox: Vec<u8>,
     /// Bytes that came before the login.
@@ -91,11 +95,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(transport: Transport, peer: SocketAddr, now: Instant) -> Self {
+    pub(crate) fn new(transport: Transport, peer: SocketAddr, speaks_fix: bool, now: Instant) -> Self {
         Self {
             transport,
             peer,
             stage: Stage::AwaitingLogin,
+            fix: speaks_fix.then(Box::default),
             inbox: Vec::new(),
             before_login: 0,
             read_at: Nanos(0),
@@ -122,6 +127,16 @@ impl Connection {
             ReadError::Io(error) => Close::Io(error),
             ReadError::Tls(error) => Close::Protocol(format!("TLS: {error}")),
         })
+    }
+
+    /// Whether a whole packet or message is there that has not been used.
+    pub(crate) fn has_whole(&self) -> bool {
+        match &self.fix {
+            None => has_packet(&self.inbox),
+            Some(link) => {
+                has_message(&self.inbox) || link.session.as_ref().is_some_and(crate::fix::Session::has_early)
+            }
+        }
     }
 
     /// Sends what may go. Says whether the client is slower than it may be.

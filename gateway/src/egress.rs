@@ -1,10 +1,11 @@
 //! From a numbered report to its session's bytes.
 
-use domain::{Report, ReportKind};
+use domain::{Nanos, Report, ReportKind};
 use journal::Position;
-use wire::{ouch, soup};
+use wire::{fix::report, ouch, soup};
 
 use crate::{
+    fix::Session,
     connection::{Close, Connection, Stage},
     limits::GatewayStats,
     venue::Instruments,
@@ -31,6 +32,25 @@ impl Deliver<'_> {
         let Some(token) = token else { return position };
         let Some(connection) = self.connections[token].as_mut() else { return position };
         let Stage::LoggedIn { session, cursor } = connection.stage else { return position };
+        if let Some(link) = &mut connection.fix {
+            // What its client must have first is read from the log in its turn, and this behind it.
+            if link.is_current(cursor, report.number)
+                && let Some(machine) = &mut link.session
+            {
+                let number = report.number - link.out_base;
+                let out = connection.outbox.buffer();
+                if encode_fix(report, self.instruments, machine, number, None, out).is_err() {
+                    self.catching_up.push(token);
+                    return position;
+                }
+                connection.stage = Stage::LoggedIn { session, cursor: cursor + 1 };
+                if !connection.dirty {
+                    connection.dirty = true;
+                    self.dirty.push(token);
+                }
+            }
+            return position;
+        }
         if cursor != report.number {
             return position; // the client is behind, and reads this from the log in its turn
         }
@@ -52,5 +72,38 @@ pub(crate) fn encode(report: &Report, instruments: &Instruments, out: &mut Vec<u
     let instrument = report.instrument.and_then(|id| instruments.get(id));
     soup::sequenced(out, |out| ouch::encode_report(report, instrument, out)).map_err(|error| {
         Close::Internal(format!("message {} of session {}: {error}", report.number, report.session))
+    })
+}
+
+/// Appends a report as its FIX client gets it, under the number of its message. `again`: it may have been sent before, and is
+/// sent again at this time.
+#[inline]
+pub(crate) fn encode_fix(
+    report: &Report,
+    instruments: &Instruments,
+    session: &mut Session,
+    number: u64,
+    again: Option<Nanos>,
+    out: &mut Vec<u8>,
+) -> Result<(), Close> {
+    let instrument = report.instrument.and_then(|id| instruments.get(id));
+    let start = out.len();
+    let mut encoded = Ok(());
+    let msg_type = match &report.kind {
+        ReportKind::Refused(refused) => report::refused_type(refused),
+        _ => b"8",
+    };
+    let body = |message: &mut wire::fix::MessageWriter<'_>| match &report.kind {
+        ReportKind::Order(order) => encoded = report::order_report(report, order, instrument, false, message),
+        ReportKind::Refused(refused) => report::refused(report, refused, message),
+        _ => encoded = Err(report::EncodeError::Amount),
+    };
+    match again {
+        Some(now) => session.resend(msg_type, (number, report.nanos), now, out, body),
+        None => session.send_as(msg_type, number, report.nanos, out, body),
+    }
+    encoded.map_err(|error| {
+        out.truncate(start);
+        Close::Internal(format!("message {number} of session {}: {error}", report.session))
     })
 }

@@ -10,6 +10,7 @@
 //! A request that finds no room in a ring, in the log or among those that wait stays in its connection's buffer, and the
 //! connection is not read until it fits: back-pressure reaches the client through TCP, and no other connection waits.
 
+mod fix;
 mod requests;
 
 use std::{
@@ -30,6 +31,8 @@ use mio::{
 use rustls::ServerConfig;
 use wire::soup::{self, ClientPacket, LoginAccepted, LoginRejected, LoginRequest, ServerPacket, SessionName};
 
+pub use self::fix::FixVenue;
+pub(crate) use self::fix::has_message;
 use self::requests::Request;
 use crate::{
     admission::Admission,
@@ -60,6 +63,7 @@ const BEFORE_LOGIN_MAX: usize = 4 * 1024;
 const TURN_REQUESTS: u64 = 48;
 
 const LISTENER: Token = Token(usize::MAX);
+const FIX_LISTENER: Token = Token(usize::MAX - 2);
 const WAKER: Token = Token(usize::MAX - 1);
 
 /// Sockets and sessions.
@@ -73,6 +77,11 @@ pub struct Gateway {
     tls: Option<Arc<ServerConfig>>,
     /// A handshake has been gone on with in this turn.
     shook_hands: bool,
+    /// Where clients that speak FIX come, and what the venue is to them.
+    fix_listener: Option<TcpListener>,
+    fix_venue: Option<Arc<FixVenue>>,
+    /// As `tls`.
+    fix_tls: Option<Arc<ServerConfig>>,
     accepting: bool,
     /// The last attempt to accept failed, for want of file descriptors most likely. Whoever waits is announced only
     /// once, so the next attempt is ours to make.
@@ -102,6 +111,9 @@ pub struct Gateway {
     /// Connections whose client is behind and reads the log.
     catching_up: Vec<usize>,
     scratch: Vec<u8>,
+    /// What a FIX session says, for as long as it takes to number it.
+    fix_out: Vec<u8>,
+    checker: Box<wire::fix::Checker>,
     last_tick: Instant,
     stats: GatewayStats,
 }
@@ -120,11 +132,7 @@ impl Gateway {
         sessions: Sessions,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut listener = TcpListener::bind(address)?;
-        // With the usual 128 places, most of a crowd that comes back at once would find none and try again after 1, 2, 4 and
-        // so on seconds. The kernel takes no more than net.core.somaxconn.
-        let places = i32::try_from(limits.connections_max).unwrap_or(i32::MAX);
-        rustix::net::listen(&listener, places.max(128))?;
+        let mut listener = listen(address, &limits)?;
         let address = listener.local_addr()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
@@ -138,6 +146,9 @@ impl Gateway {
             address,
             tls: None,
             shook_hands: false,
+            fix_listener: None,
+            fix_venue: None,
+            fix_tls: None,
             accepting: true,
             accept_again: false,
             limits,
@@ -156,9 +167,30 @@ impl Gateway {
             dirty: Vec::new(),
             catching_up: Vec::new(),
             scratch: vec![0; READ_MAX],
+            fix_out: Vec::new(),
+            checker: fix::checker(),
             last_tick: Instant::now(),
             stats: GatewayStats::default(),
         })
+    }
+
+    /// Listens for clients that speak FIX at `address` too. Gives where.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub fn listen_fix(
+        &mut self,
+        address: SocketAddr,
+        venue: FixVenue,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<SocketAddr> {
+        let mut listener = listen(address, &self.limits)?;
+        let address = listener.local_addr()?;
+        self.poll.registry().register(&mut listener, FIX_LISTENER, Interest::READABLE)?;
+        self.fix_listener = Some(listener);
+        self.fix_venue = Some(Arc::new(venue));
+        self.fix_tls = tls;
+        Ok(address)
     }
 
     /// Takes orders only for instruments that live here, by what is left in `feed`.
@@ -250,7 +282,7 @@ impl Gateway {
         let mut accept = false;
         for event in &self.ready {
             match event.token() {
-                LISTENER => accept = true,
+                LISTENER | FIX_LISTENER => accept = true,
                 WAKER => {}
                 Token(token) => {
                     let Some(connection) = self.connections.get_mut(token).and_then(Option::as_mut) else {
@@ -309,7 +341,7 @@ impl Gateway {
                     done |= progress;
                     let Some(connection) = self.connections[token].as_mut() else { continue };
                     // A request that found no room waits in the inbox; a complete packet cannot be there otherwise.
-                    connection.listed = connection.readable || has_packet(&connection.inbox);
+                    connection.listed = connection.readable || connection.has_whole();
                     if connection.listed {
                         self.to_serve.push_back(token);
                     }
@@ -341,7 +373,8 @@ impl Gateway {
         let gate = venue.gate();
         self.catch_up(venue, gate);
         let mut broken = Vec::new();
-        for &token in &self.dirty {
+        for at in 0..self.dirty.len() {
+            let token = self.dirty[at];
             let Some(connection) = self.connections[token].as_mut() else { continue };
             connection.outbox.mark(committed);
             connection.outbox.release(gate);
@@ -351,11 +384,13 @@ impl Gateway {
                 Ok(()) if unsent > self.limits.unsent_max => {
                     broken.push((token, Close::SlowConsumer { unsent }));
                 }
+                Ok(()) if self.said_all(token) => broken.push((token, Close::Logout)),
                 Ok(()) => {}
                 Err(reason) => broken.push((token, reason)),
             }
         }
         for (token, reason) in broken {
+            let reason = self.take_closing(token).unwrap_or(reason);
             self.close(token, &reason);
         }
         // What waits for the gate stays listed; what waits for the socket comes back with its event.
@@ -367,7 +402,7 @@ impl Gateway {
         });
         if now.duration_since(self.last_tick) >= self.limits.heartbeat / 4 {
             self.last_tick = now;
-            self.tick(now);
+            self.tick(now, venue);
         }
     }
 
@@ -375,7 +410,7 @@ impl Gateway {
     pub fn shut_down<V: Venue>(&mut self, venue: &V) {
         for token in 0..self.connections.len() {
             if let Some(connection) = self.connections[token].as_mut() {
-                if matches!(connection.stage, Stage::LoggedIn { .. }) {
+                if connection.fix.is_none() && matches!(connection.stage, Stage::LoggedIn { .. }) {
                     ServerPacket::EndOfSession.encode(connection.outbox.buffer());
                     connection.outbox.mark(Position(0));
                     // The peer may be gone already.
@@ -407,8 +442,17 @@ impl Gateway {
     }
 
     fn accept(&mut self) {
+        self.accept_at(false);
+        if self.fix_listener.is_some() && !self.accept_again {
+            self.accept_at(true);
+        }
+    }
+
+    fn accept_at(&mut self, fix: bool) {
         loop {
-            match self.listener.accept() {
+            let listener = if fix { self.fix_listener.as_ref() } else { Some(&self.listener) };
+            let Some(listener) = listener else { return };
+            match listener.accept() {
                 Ok((socket, peer)) => {
                     if !self.accepting {
                         info!("{peer}: closed, {}", Close::Shutdown);
@@ -418,7 +462,7 @@ impl Gateway {
                         warn!("{peer}: closed, {} connections are open already", self.limits.connections_max);
                         continue;
                     }
-                    if let Err(error) = self.open(socket, peer) {
+                    if let Err(error) = self.open(socket, peer, fix) {
                         warn!("{peer}: closed, {error}");
                     }
                 }
@@ -439,7 +483,7 @@ impl Gateway {
         }
     }
 
-    fn open(&mut self, mut socket: TcpStream, peer: SocketAddr) -> io::Result<()> {
+    fn open(&mut self, mut socket: TcpStream, peer: SocketAddr, fix: bool) -> io::Result<()> {
         socket.set_nodelay(true)?;
         let token = self.free.pop().unwrap_or_else(|| {
             self.connections.push(None);
@@ -451,7 +495,8 @@ impl Gateway {
             self.free.push(token);
             return Err(error);
         }
-        let transport = match &self.tls {
+        let tls = if fix { &self.fix_tls } else { &self.tls };
+        let transport = match tls {
             None => Transport::Plain(socket),
             Some(config) => match Transport::tls(socket, config) {
                 Ok(transport) => transport,
@@ -461,7 +506,7 @@ impl Gateway {
                 }
             },
         };
-        let mut connection = Connection::new(transport, peer, Instant::now());
+        let mut connection = Connection::new(transport, peer, fix, Instant::now());
         connection.listed = true;
         self.connections[token] = Some(connection);
         self.to_serve.push_back(token);
@@ -504,7 +549,7 @@ impl Gateway {
         let mut ended = false;
         let mut came = 0;
         // While a request waits in the inbox for room, what is read would count from a later time than it does.
-        let wanted = connection.inbox.len() < INBOX_MAX && !has_packet(&connection.inbox);
+        let wanted = connection.inbox.len() < INBOX_MAX && !connection.has_whole();
         let is_in = matches!(connection.stage, Stage::LoggedIn { .. });
         let room = if is_in { READ_MAX } else { BEFORE_LOGIN_MAX.saturating_sub(connection.inbox.len()) };
         let result = if connection.readable && !connection.ended && wanted && room > 0 {
@@ -541,7 +586,7 @@ impl Gateway {
             }
             connection.ended |= ended;
             // What the client sent before it closed is still used, once there is room for it.
-            if connection.ended && !has_packet(&connection.inbox) {
+            if connection.ended && !connection.has_whole() {
                 return Err(Close::ByPeer);
             }
         }
@@ -577,6 +622,9 @@ impl Gateway {
 
     /// Uses whole packets, up to the first that finds no room. Returns the bytes used.
     fn use_packets<V: Venue>(&mut self, token: usize, bytes: &[u8], venue: &mut V) -> Result<usize, Close> {
+        if self.connections[token].as_ref().is_some_and(|connection| connection.fix.is_some()) {
+            return self.use_messages(token, bytes, venue);
+        }
         let mut used = 0;
         while let Some(frame) = soup::frame(&bytes[used..], PAYLOAD_MAX).map_err(protocol)? {
             let Some(connection) = self.connections[token].as_mut() else { return Ok(used) };
@@ -685,7 +733,9 @@ impl Gateway {
         let mut index = 0;
         while index < self.catching_up.len() {
             let token = self.catching_up[index];
-            match self.resend(token, venue, gate) {
+            let is_fix = self.connections[token].as_ref().is_some_and(|connection| connection.fix.is_some());
+            let has_all = if is_fix { self.resend_fix(token, venue, gate) } else { self.resend(token, venue, gate) };
+            match has_all {
                 Ok(true) => {
                     self.catching_up.swap_remove(index);
                 }
@@ -727,7 +777,7 @@ impl Gateway {
     }
 
     /// Heartbeats and deadlines.
-    fn tick(&mut self, now: Instant) {
+    fn tick<V: Venue>(&mut self, now: Instant, venue: &mut V) {
         if self.accept_again {
             self.accept();
         }
@@ -735,9 +785,14 @@ impl Gateway {
         self.accept();
         for token in 0..self.connections.len() {
             let Some(connection) = self.connections[token].as_mut() else { continue };
+            let is_fix = connection.fix.is_some();
             let reason = match connection.stage {
                 Stage::AwaitingLogin if now.duration_since(connection.opened) > self.limits.login_timeout => {
                     Some(Close::LoginTimeout)
+                }
+                Stage::LoggedIn { .. } if is_fix => {
+                    self.tick_fix(token, venue);
+                    None
                 }
                 Stage::LoggedIn { .. } if now.duration_since(connection.heard) > self.limits.silence_max => {
                     Some(Close::Silent)
@@ -760,7 +815,16 @@ impl Gateway {
     }
 }
 
-fn has_packet(bytes: &[u8]) -> bool {
+fn listen(address: SocketAddr, limits: &Limits) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    // With the usual 128 places, most of a crowd that comes back at once would find none and try again after 1, 2, 4 and
+    // so on seconds. The kernel takes no more than net.core.somaxconn.
+    let places = i32::try_from(limits.connections_max).unwrap_or(i32::MAX);
+    rustix::net::listen(&listener, places.max(128))?;
+    Ok(listener)
+}
+
+pub(crate) fn has_packet(bytes: &[u8]) -> bool {
     matches!(soup::frame(bytes, PAYLOAD_MAX), Ok(Some(_)))
 }
 

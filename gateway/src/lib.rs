@@ -22,13 +22,15 @@ mod users;
 mod venue;
 
 pub use admission::{Admission, AdmissionLimits, AdmissionStats, Room, Turn, Verdict};
-pub use gateway::Gateway;
+pub use gateway::{FixVenue, Gateway};
 pub use limits::{GatewayStats, Limits};
 pub use mio::Waker;
 pub use orders::{LiveOrder, OrderTable};
 pub use outbox::{Flush, Outbox};
 pub use placement::{Home, Placement, PlacementFeed};
 pub use rustls::ServerConfig;
-pub use sessions::{Differs, ImageError, LogError, Session, SessionImage, Sessions};
+pub use sessions::{
+    Differs, FixImage, FixState, ImageError, LogError, RECENT_IDS, Session, SessionImage, Sessions, Standing, Traded,
+};
 pub use users::Users;
 pub use venue::{Instruments, Venue};

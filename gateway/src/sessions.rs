@@ -4,6 +4,7 @@
 //! through the same two functions as live trading does: [`Sessions::on_command`] when a command has been sequenced,
 //! [`Sessions::on_event`] when a book has spoken. Reports get their numbers here, and nowhere else.
 
+mod fix;
 mod following;
 mod image;
 #[cfg(test)]
@@ -20,8 +21,9 @@ use domain::{
 };
 use journal::{Position, session_log::SessionIndex};
 
-use self::following::Following;
+use self::{fix::Fill, following::Following};
 pub use self::{
+    fix::{FixImage, FixState, RECENT_IDS, Standing, Traded},
     following::Differs,
     image::{ImageError, SessionImage},
 };
@@ -42,6 +44,8 @@ pub struct Session {
     consumed: ClientRef,
     /// Where each of its outbound messages stands in the log; the first is number 1.
     log: SessionIndex,
+    /// What a FIX session has besides.
+    fix: Option<Box<FixState>>,
 }
 
 impl Session {
@@ -53,7 +57,14 @@ impl Session {
             replacing: BTreeMap::new(),
             consumed: ClientRef(0),
             log: SessionIndex::default(),
+            fix: (protocol == Protocol::Fix).then(|| Box::new(FixState::new())),
         }
+    }
+
+    /// What a FIX session has besides.
+    #[must_use]
+    pub fn fix(&self) -> Option<&FixState> {
+        self.fix.as_deref()
     }
 
     /// The number of its next outbound message.
@@ -156,7 +167,11 @@ impl Sessions {
         if expected != Some(report.number) {
             return Err(LogError::Gap { session: report.session, expected, found: report.number });
         }
-        self.sessions[report.session.0 as usize].log.push(position);
+        let session = &mut self.sessions[report.session.0 as usize];
+        session.log.push(position);
+        if let ReportKind::Said(said) = &report.kind {
+            session.fix_was_said(report.number, said);
+        }
         // An account query is answered without a cause.
         if report.sequence != Sequence::default()
             && let Some(following) = &mut self.following
@@ -236,6 +251,8 @@ impl Sessions {
                 };
                 self.number_command(command, id, kind, &mut log);
             }
+            Command::FixRequest(request) => self.fix_request(command, request, &mut log),
+            Command::DefineSession(SessionDefinition { protocol: Protocol::Fix, .. }) => {}
             Command::DefineSession(definition) => {
                 let kind = ReportKind::System(SystemCode::StartOfDay);
                 self.number_command(command, definition.session, kind, &mut log);
@@ -253,6 +270,7 @@ impl Sessions {
     fn enter(&mut self, enter: &EnterOrder, instructions: &Instructions) {
         let session = self.of(enter.owner);
         session.consumed = session.consumed.max(enter.owner.client_ref);
+        let is_fix = session.fix.is_some();
         session.orders.insert(
             enter.owner.client_ref,
             LiveOrder {
@@ -267,6 +285,9 @@ impl Sessions {
                 client_order_id: enter.client_order_id,
             },
         );
+        if is_fix {
+            self.fix_named(enter.owner, enter.client_order_id);
+        }
     }
 
     /// Without instructions of its own the new order has those of the old one.
@@ -312,6 +333,11 @@ impl Sessions {
     /// A book has spoken: at most two sessions have something to hear. The resting order's session hears first.
     pub fn on_event(&mut self, event: &Event, mut log: impl FnMut(&Report) -> Position) {
         let cause = Cause::of(event);
+        if let Some(owner) = event.kind.owner()
+            && self.sessions[owner.session.0 as usize].fix.is_some()
+        {
+            return self.on_fix_event(event, owner, &mut log);
+        }
         match event.kind {
             EventKind::Accepted { order, owner, order_type, time_in_force, price, quantity, .. } => {
                 let Some(live) = self.of(owner).orders.get_mut(owner.client_ref) else { return };
@@ -355,6 +381,13 @@ impl Sessions {
                     (maker, maker_owner, maker_leaves, Liquidity::Added),
                     (taker, taker_owner, taker_leaves, Liquidity::Removed),
                 ] {
+                    if self.of(owner).fix.is_some() {
+                        let fill = Fill { order, trade, price, quantity, leaves, liquidity };
+                        if let Some(kind) = self.of(owner).fix_traded(owner, &fill) {
+                            self.number_event(&cause, owner.session, kind, &mut log);
+                        }
+                        continue;
+                    }
                     if leaves.is_zero() {
                         self.of(owner).orders.remove(owner.client_ref, order);
                     }

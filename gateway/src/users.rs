@@ -18,6 +18,8 @@ struct User {
 pub struct Users {
     /// By name, as [`Username::canonical`] gives it. Thousands may come back at once: none of them looks at all others.
     by_name: BTreeMap<[u8; 6], User>,
+    /// Those who speak FIX, by name: password and session.
+    fix: BTreeMap<Vec<u8>, (Vec<u8>, SessionId)>,
 }
 
 impl Users {
@@ -30,6 +32,17 @@ impl Users {
     /// Adds a user; in the place of the one of that name, if there is one.
     pub fn add(&mut self, name: Username, password: Password, session: SessionId) {
         self.by_name.insert(name.canonical(), User { password: password.canonical(), session });
+    }
+
+    /// Adds a user who speaks FIX; in the place of the one of that name, if there is one.
+    pub fn add_fix(&mut self, name: &[u8], password: &[u8], session: SessionId) {
+        self.fix.insert(name.to_vec(), (password.to_vec(), session));
+    }
+
+    /// The session that this FIX logon opens.
+    #[must_use]
+    pub fn check_fix(&self, name: &[u8], password: &[u8], _from: std::net::IpAddr) -> Option<SessionId> {
+        self.fix.get(name).filter(|(own, _)| own == password).map(|(_, session)| *session)
     }
 
     /// The session that this login opens; `None` when the user is unknown or the password wrong, which take the same

@@ -11,6 +11,9 @@ pub trait Venue {
     /// no, the gateway leaves the request in its connection's buffer and reads no more from there.
     fn has_room(&mut self, instrument: Option<InstrumentId>) -> bool;
 
+    /// Whether all books that this command is for take it now, and the journal has room.
+    fn accepts(&mut self, command: &Command) -> bool;
+
     /// How many commands for this book have been sequenced and not executed yet; never too few.
     fn outstanding(&mut self, instrument: InstrumentId) -> u64;
 

@@ -45,6 +45,8 @@ pub enum RecordKind {
     Advance = 12,
     /// `Command::EpochStart`.
     EpochStart = 13,
+    /// `Command::FixRequest`.
+    FixRequest = 14,
     /// `ReportKind::System`.
     ReportSystem = 64,
     /// `ReportKind::Accepted`.
@@ -73,6 +75,12 @@ pub enum RecordKind {
     ReportCancelRejected = 76,
     /// `ReportKind::MassCanceled`.
     ReportMassCanceled = 77,
+    /// `ReportKind::Order`.
+    ReportOrder = 80,
+    /// `ReportKind::Refused`.
+    ReportRefused = 81,
+    /// `ReportKind::Said`.
+    ReportSaid = 82,
     /// Closes a batch.
     Seal = 128,
 }
@@ -96,6 +104,7 @@ impl RecordKind {
             11 => Self::MassCancel,
             12 => Self::Advance,
             13 => Self::EpochStart,
+            14 => Self::FixRequest,
             64 => Self::ReportSystem,
             65 => Self::ReportAccepted,
             66 => Self::ReportReplaced,
@@ -110,6 +119,9 @@ impl RecordKind {
             75 => Self::ReportDecremented,
             76 => Self::ReportCancelRejected,
             77 => Self::ReportMassCanceled,
+            80 => Self::ReportOrder,
+            81 => Self::ReportRefused,
+            82 => Self::ReportSaid,
             128 => Self::Seal,
             _ => return None,
         })

@@ -16,7 +16,7 @@ struct Anyone;
 
 impl Application for Anyone {
     fn logon(&mut self, logon: &Checked<'_, '_>, _: bool) -> Result<Logon, Refused> {
-        let (ours, theirs) = (logon.get(56).ok_or(Refused)?.to_vec(), logon.get(49).ok_or(Refused)?.to_vec());
+        let (ours, theirs) = (logon.get(56).ok_or(Refused::No)?.to_vec(), logon.get(49).ok_or(Refused::No)?.to_vec());
         Ok(Logon { identity: Identity { ours, theirs }, next: (1, 1) })
     }
 
@@ -62,7 +62,15 @@ pub fn session(data: &[u8]) {
             message.fields(&fields);
             message.end();
             let Ok(Frame::Message(message, _)) = frame(&raw, raw.len()) else { continue };
-            let heard = session.hear(&message, &raw, now, &mut checker, &mut Anyone, &mut out);
+            let mut heard = session.hear(&message, &raw, now, &mut checker, &mut Anyone, &mut out);
+            while heard.is_ok() {
+                match session.hear_early(now, &mut checker, &mut Anyone, &mut out) {
+                    Ok(None) => break,
+                    Ok(Some(Verdict::Done)) => {}
+                    Ok(Some(verdict)) => heard = Ok(verdict),
+                    Err(close) => heard = Err(close),
+                }
+            }
             let is_reset = msg_type == b"A" && session.next().0 <= 2;
             assert!(session.next().0 >= before || is_reset, "it expects what it has had");
             if is_reset {
@@ -73,6 +81,7 @@ pub fn session(data: &[u8]) {
         next_out += said(&out, dictionary, Some(next_out));
         match heard {
             Ok(Verdict::Done) => {}
+            Ok(Verdict::Later) => panic!("nobody asked for that"),
             Ok(Verdict::Resend(first, last)) => {
                 assert!(1 <= first && first <= last && last < session.next().1);
                 let mut out = Vec::new();

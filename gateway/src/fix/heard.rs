@@ -36,6 +36,10 @@ impl Early {
         None
     }
 
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.messages.contains_key(&number)
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -8,7 +8,11 @@
 //! ```
 
 pub mod fuzz;
+mod desk;
 mod heard;
+mod link;
 mod session;
 
+pub(crate) use desk::{Act, Asked, Desk, MassAsked, MassCanceling};
+pub(crate) use link::{Link, Resend};
 pub use session::{Application, Close, Identity, Logon, Refused, Session, Settings, Taken, Verdict};

@@ -55,9 +55,14 @@ pub struct Logon {
     pub next: (u64, u64),
 }
 
-/// The application does not want this logon: the connection is closed without a word, so that nobody learns why.
+/// The application does not let a logon in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
+pub enum Refused {
+    /// It does not want it: the connection is closed without a word, so that nobody learns why.
+    No,
+    /// It cannot say yet: the message is to be heard again.
+    Later,
+}
 
 /// What the application made of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +76,10 @@ pub enum Taken {
         /// For people; printable.
         text: &'static str,
     },
+    /// A Reject: a field has a value that the venue does not take.
+    Reject(RejectReason, u16),
+    /// There is no room for it now: the message is to be heard again.
+    Later,
 }
 
 /// Whom a session serves.
@@ -105,6 +114,8 @@ pub enum Verdict {
     Done,
     /// The client wants these numbers again, the first and the last: [`Session::resend`] and [`Session::fill_gap`].
     Resend(u64, u64),
+    /// Nothing has been done: the message is to be heard again later.
+    Later,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +148,10 @@ pub struct Session {
     early: Early,
     /// The ResendRequest that is being handed to the caller.
     wanted: Option<(u64, u64)>,
+    /// The application wants the message again later.
+    later: bool,
+    /// The client tells the last number that it has dealt with (369), and wants to be told ours.
+    says_last: bool,
 }
 
 /// Where a message's number stands to what is expected.
@@ -169,6 +184,8 @@ impl Session {
             missing: None,
             early: Early::default(),
             wanted: None,
+            later: false,
+            says_last: false,
         }
     }
 
@@ -201,11 +218,56 @@ impl Session {
         self.heard = now;
         self.is_tested = false;
         self.one(message, Some(raw), now, checker, application, out)?;
-        while let Some(raw) = self.early.take(self.next_in) {
-            let Ok(wire::fix::Frame::Message(message, _)) = wire::fix::frame(&raw, raw.len()) else { break };
-            self.one(&message, None, now, checker, application, out)?;
+        Ok(self.verdict())
+    }
+
+    /// Hears the next message that came too early, if its turn has come. To be called until there is none. A message to be
+    /// heard again later stays where it is.
+    ///
+    /// # Errors
+    /// Why the connection ends.
+    pub fn hear_early(
+        &mut self,
+        now: Nanos,
+        checker: &mut Checker,
+        application: &mut impl Application,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Verdict>, Close> {
+        let number = self.next_in;
+        let Some(raw) = self.early.take(number) else { return Ok(None) };
+        let Ok(wire::fix::Frame::Message(message, _)) = wire::fix::frame(&raw, raw.len()) else {
+            return Ok(None);
+        };
+        self.one(&message, None, now, checker, application, out)?;
+        let verdict = self.verdict();
+        if verdict == Verdict::Later {
+            self.early.keep(number, &raw);
         }
-        Ok(self.wanted.take().map_or(Verdict::Done, |(first, last)| Verdict::Resend(first, last)))
+        Ok(Some(verdict))
+    }
+
+    /// Whether a message that came too early has its turn now.
+    #[must_use]
+    pub fn has_early(&self) -> bool {
+        self.early.has(self.next_in)
+    }
+
+    fn verdict(&mut self) -> Verdict {
+        if std::mem::take(&mut self.later) {
+            return Verdict::Later;
+        }
+        self.wanted.take().map_or(Verdict::Done, |(first, last)| Verdict::Resend(first, last))
+    }
+
+    /// Whether nothing has been heard for longer than a client may be silent without being asked.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.is_tested
+    }
+
+    /// The next number to be sent is this: others than the session have sent under those before.
+    pub fn go_on_at(&mut self, next_out: u64) {
+        self.next_out = next_out;
     }
 
     /// One message; `raw` is `None` for one that has waited.
@@ -295,7 +357,9 @@ impl Session {
                     }
                     _ => self.application(checked, number, now, application, out),
                 }
-                self.pass();
+                if !self.later {
+                    self.pass();
+                }
                 Ok(())
             }
         }
@@ -315,15 +379,22 @@ impl Session {
         } else {
             Taken::No { reason: 3, text: "Unsupported Message Type" }
         };
-        if let Taken::No { reason, text } = taken {
-            let msg_type = checked.message().msg_type;
-            self.send(b"j", now, out, |message| {
-                message
-                    .number(45, number)
-                    .text(58, text.as_bytes())
-                    .text(372, msg_type)
-                    .number(380, reason.into());
-            });
+        match taken {
+            Taken::Yes => {}
+            Taken::Later => self.later = true,
+            Taken::Reject(reason, tag) => {
+                self.reject_with(checked.message(), reason, Named::Tag(tag), now, out);
+            }
+            Taken::No { reason, text } => {
+                let msg_type = checked.message().msg_type;
+                self.send(b"j", now, out, |message| {
+                    message
+                        .number(45, number)
+                        .text(58, text.as_bytes())
+                        .text(372, msg_type)
+                        .number(380, reason.into());
+                });
+            }
         }
     }
 
@@ -438,8 +509,13 @@ impl Session {
         {
             return Err(self.breach("CompID problem".into(), now, out));
         }
-        let Ok(logon) = application.logon(checked, reset) else {
-            return Err(Close::NoLogon("the application does not let it in"));
+        let logon = match application.logon(checked, reset) {
+            Ok(logon) => logon,
+            Err(Refused::Later) => {
+                self.later = true;
+                return Ok(());
+            }
+            Err(Refused::No) => return Err(Close::NoLogon("the application does not let it in")),
         };
         self.identity = logon.identity;
         (self.next_in, self.next_out) = if reset { (1, 1) } else { logon.next };
@@ -455,6 +531,18 @@ impl Session {
         if number < self.next_in {
             return Err(self.too_low(number, now, out));
         }
+        // NextExpectedMsgSeqNum: each side says what it expects, and the other one sends that again without being asked.
+        let expects = checked.int(789).and_then(|number| u64::try_from(number).ok());
+        if expects.is_some_and(|expects| expects > self.next_out) && !reset {
+            let text = format!("NextExpectedMsgSeqNum (789) too high, next is {}", self.next_out);
+            return Err(self.breach(text, now, out));
+        }
+        let sent = self.next_out - 1;
+        if let Some(expects) = expects.filter(|expects| *expects <= sent && !reset) {
+            self.wanted = Some((expects.max(1), sent));
+        }
+        self.says_last = checked.get(369).is_some();
+        let next_in = self.next_in + u64::from(number == self.next_in);
         self.heartbeat = u64::from(seconds) * SECOND;
         self.state = State::LoggedIn;
         let is_fixt = self.dictionary.begin_string.starts_with("FIXT");
@@ -463,14 +551,19 @@ impl Session {
             if reset {
                 message.letter(141, b'Y');
             }
+            if expects.is_some() {
+                message.number(789, next_in);
+            }
             if is_fixt {
                 message.letter(1137, b'9');
             }
         });
-        if number > self.next_in {
-            self.ask_again(number, now, out);
-        } else {
+        if number == self.next_in {
             self.pass();
+        } else if expects.is_some() {
+            self.missing = Some((self.next_in, number - 1));
+        } else {
+            self.ask_again(number, now, out);
         }
         Ok(())
     }
@@ -638,6 +731,9 @@ impl Session {
         for (tag, value) in header {
             message.text(*tag, value);
         }
+        if self.says_last {
+            message.number(369, self.next_in - 1);
+        }
         body(&mut message);
         message.end();
         number
@@ -653,6 +749,31 @@ impl Session {
         body: impl FnOnce(&mut MessageWriter<'_>),
     ) {
         self.copy(msg_type, (number, then), now, out, body);
+    }
+
+    /// Sends a message that has a number, and has not been sent.
+    pub fn send_as(
+        &mut self,
+        msg_type: &[u8],
+        number: u64,
+        now: Nanos,
+        out: &mut Vec<u8>,
+        body: impl FnOnce(&mut MessageWriter<'_>),
+    ) {
+        self.said = now;
+        let mut message = self.writer.begin(out, self.dictionary.begin_string.as_bytes(), msg_type);
+        message
+            .number(34, number)
+            .text(49, &self.identity.ours)
+            .time(52, now)
+            .text(56, &self.identity.theirs);
+        body(&mut message);
+        message.end();
+    }
+
+    /// Says that what has these numbers, and has not been sent, will not be: from `number` up to the one before `next`.
+    pub fn pass_over(&mut self, number: u64, next: u64, now: Nanos, out: &mut Vec<u8>) {
+        self.send_as(b"4", number, now, out, |message| _ = message.number(36, next).letter(123, b'Y'));
     }
 
     /// Says that there is nothing to be sent again from this number up to the one before `next`.

@@ -446,7 +446,7 @@ impl Gateway {
 
     /// Does what was decided; room was asked for.
     #[inline]
-    fn perform<V: Venue>(&mut self, id: SessionId, action: &Action, venue: &mut V) {
+    pub(super) fn perform<V: Venue>(&mut self, id: SessionId, action: &Action, venue: &mut V) {
         let mut deliver = Deliver {
             instruments: &self.instruments,
             connections: &mut self.connections,
@@ -472,7 +472,7 @@ impl Gateway {
 
 /// What a book has outstanding; if that fills its window, it gets to see what it has not seen.
 #[inline]
-fn outstanding<V: Venue>(venue: &mut V, unpublished: &mut bool, book: InstrumentId, window: u32) -> u64 {
+pub(super) fn outstanding<V: Venue>(venue: &mut V, unpublished: &mut bool, book: InstrumentId, window: u32) -> u64 {
     let outstanding = venue.outstanding(book);
     if outstanding < u64::from(window) || !std::mem::take(unpublished) {
         return outstanding;

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use domain::{InstrumentId, Report};
+use domain::{InstrumentId, Refused, Report, ReportKind};
 
 /// What waits for the other side, of one book. At most one of the two holds anything.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Following {
     }
 
     fn meet(&mut self, logged: &Report, caused: &Report) {
-        if (Report { number: caused.number, ..*logged }) != *caused {
+        if comparable(logged) != comparable(caused) {
             self.differs.get_or_insert_with(|| Box::new(Differs { logged: *logged, caused: *caused }));
         }
     }
@@ -86,4 +86,15 @@ impl Following {
     pub(super) fn owed(&self) -> impl Iterator<Item = &Report> {
         self.lines.iter().flat_map(|line| &line.owed)
     }
+}
+
+/// What must be equal: all but the number, and what of a report depends on when its writer heard of what.
+fn comparable(report: &Report) -> Report {
+    let kind = match report.kind {
+        ReportKind::Refused(refused) => {
+            ReportKind::Refused(Refused { request: refused.request.without_status(), ..refused })
+        }
+        kind => kind,
+    };
+    Report { number: 0, kind, ..*report }
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use domain::{ClientRef, Protocol, SessionId, UserName};
 use journal::session_log::SessionIndex;
 
-use super::{Session, Sessions};
+use super::{FixImage, FixState, Session, Sessions};
 use crate::orders::{LiveOrder, OrderTable};
 
 /// All of a session, at a moment when nothing is in flight.
@@ -23,6 +23,8 @@ pub struct SessionImage<'a> {
     pub consumed: ClientRef,
     /// Its live orders, by its number for them, rising.
     pub orders: Vec<(ClientRef, LiveOrder)>,
+    /// What a FIX session has besides; every other has none.
+    pub fix: Option<FixImage>,
     /// Where its outbound messages stand in the log.
     pub log: Cow<'a, SessionIndex>,
 }
@@ -63,7 +65,12 @@ impl Sessions {
                 if !session.replacing.is_empty() || self.caught_up().is_err() {
                     return Err(ImageError::InFlight(id));
                 }
+                let fix = match session.fix.as_deref().map(FixState::image) {
+                    Some(None) => return Err(ImageError::InFlight(id)),
+                    image => image.flatten(),
+                };
                 Ok(SessionImage {
+                    fix,
                     user: session.user,
                     protocol: session.protocol,
                     consumed: session.consumed,
@@ -93,10 +100,12 @@ impl Sessions {
                 orders.insert(number, order);
                 before = Some(number);
             }
+            let fix = image.fix.map(|fix| Box::new(FixState::restore(fix, orders.iter())));
             sessions.sessions.push(Session {
                 orders,
                 consumed: image.consumed,
                 log: image.log.into_owned(),
+                fix,
                 ..Session::new(image.user, image.protocol)
             });
         }

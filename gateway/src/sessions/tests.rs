@@ -1,6 +1,7 @@
 //! What special orders leave in a session, and what it is told of them.
 
 use domain::{
+    Protocol,
     AccountId, CancelReason, ClientOrderId, Echo, Execution, Instructions, PostOnly, Price, Quantity,
     RejectReason, ReplacePriority, Side, TimeInForce,
 };
@@ -207,7 +208,7 @@ fn what_is_lost_within_a_group_is_told_and_in_plain_ouch_as_a_cancel_of_a_part()
         let canceled = |quantity| ReportKind::Canceled { client_ref, order, quantity, reason };
         let kind = match protocol {
             Protocol::PlainOuch => canceled(quantity),
-            Protocol::Ouch => {
+            Protocol::Ouch | Protocol::Fix => {
                 ReportKind::Decremented { client_ref, order, quantity, leaves, price, liquidity }
             }
         };

@@ -211,7 +211,7 @@ fn what_a_blocked_socket_does_not_take_is_sent_when_it_does_though_nothing_new_c
     let (mut server, mut client) = connect(&certificates.server(None), &certificates.files.ca, None);
     client.shake_hands(&mut server);
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-    let mut connection = Connection::new(server, peer, Instant::now());
+    let mut connection = Connection::new(server, peer, false, Instant::now());
     let mut sent = Vec::new();
     // Until the connection's outbox has nothing left, and TLS has: that is what must not be forgotten.
     while connection.writable {

@@ -10,21 +10,21 @@
 //! | EndOfDay | | | 0 |
 //! | DefineInstrument | | symbol 8, largest quantity 8, highest price 8, id 4, tick 4, lot 4 | 40 |
 //! | the same, bounded | | the same, zero 4, smallest quantity 8, smallest notional 8, largest notional 8 | 64 |
-//! | DefineSession | | session 4, user 20 | 24 |
+//! | DefineSession | protocol | session 4, user 20 | 24 |
 //! | EnterSpecial | | as Enter, instructions 48 | 112 |
 //! | ReplaceSpecial | priority | as Replace, instructions 48 | 120 |
 //! | MassCancel | what is given, side | session 4, client ref 4, instrument 4, session 4, account 4 | 24 |
 //! | Advance | | instrument 4 | 8 |
 //! | EpochStart | | epoch 4 | 8 |
 //!
-//! The instructions are in [`instructions`](super::instructions).
+//! The instructions are in [`instructions`](super::instructions), what FIX sessions ask in [`fix`](super::fix).
 
 mod decode;
 
 use domain::{BookScopedId, Command, EnterOrder, Instrument, OrderBounds, ReduceKind, ReplaceOrder};
 
 pub(crate) use self::decode::{decode, decode_into, order_instrument};
-use super::{Put, echo, instructions};
+use super::{Put, echo, fix, instructions};
 use crate::record::RecordKind;
 
 const ENTER: usize = 64;
@@ -68,6 +68,7 @@ pub(crate) const fn shape(command: &Command) -> (RecordKind, usize) {
         Command::MassCancel(_) => (RecordKind::MassCancel, MASS_CANCEL),
         Command::Advance(_) => (RecordKind::Advance, ADVANCE),
         Command::EpochStart(_) => (RecordKind::EpochStart, EPOCH_START),
+        Command::FixRequest(_) => (RecordKind::FixRequest, fix::REQUEST),
     }
 }
 
@@ -162,6 +163,7 @@ pub(crate) fn encode(command: &Command, payload: &mut [u8]) -> [u8; 3] {
             Put::<EPOCH_START>::new(payload).u32(epoch.0).end();
             [0; 3]
         }
+        Command::FixRequest(c) => fix::put_request(c, payload),
     }
 }
 

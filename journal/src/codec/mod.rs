@@ -3,6 +3,7 @@
 //! Encoding writes straight into the tail; decoding checks every field that has a range.
 
 pub(crate) mod command;
+mod fix;
 mod instructions;
 pub(crate) mod report;
 #[cfg(test)]

@@ -18,17 +18,19 @@
 //! | Decremented | liquidity | order 8, quantity 8, leaves 8, price 8 | 56 |
 //! | CancelRejected | reason | order 8 | 32 |
 //! | MassCanceled | | canceled 4, zero 4 | 32 |
+//!
+//! Those of FIX sessions are in [`fix`](super::fix).
 
 use domain::{
     BookScopedId, CancelReason, ClientOrderId, ClientRef, InstrumentId, Liquidity, Nanos, Quantity,
     RejectReason, Report, ReportKind, Sequence, SessionId, SystemCode,
 };
 
-use super::{Put, Take, echo, unused, value};
+use super::{Put, Take, echo, fix, unused, value};
 use crate::error::DecodeError;
 use crate::record::{Header, RecordKind};
 
-const COMMON: usize = 24;
+pub(super) const COMMON: usize = 24;
 const ORDER: usize = 80;
 const AMOUNT: usize = 40;
 const EXECUTED: usize = 64;
@@ -97,6 +99,9 @@ pub(crate) const fn shape(kind: &ReportKind) -> (RecordKind, usize) {
         ReportKind::Decremented { .. } => (RecordKind::ReportDecremented, DECREMENTED),
         ReportKind::CancelRejected { .. } => (RecordKind::ReportCancelRejected, CANCEL_REJECTED),
         ReportKind::MassCanceled { .. } => (RecordKind::ReportMassCanceled, MASS_CANCELED),
+        ReportKind::Order(_) => (RecordKind::ReportOrder, fix::ORDER_REPORT),
+        ReportKind::Refused(_) => (RecordKind::ReportRefused, fix::REFUSED),
+        ReportKind::Said(_) => (RecordKind::ReportSaid, fix::SAID),
     }
 }
 
@@ -104,6 +109,9 @@ pub(crate) const fn shape(kind: &ReportKind) -> (RecordKind, usize) {
 #[inline]
 pub(crate) fn encode(report: &Report, payload: &mut [u8]) -> [u8; 3] {
     match report.kind {
+        ReportKind::Order(ref order) => fix::put_order(report, order, payload),
+        ReportKind::Refused(ref refused) => fix::put_refused(report, refused, payload),
+        ReportKind::Said(ref said) => fix::put_said(report, said, payload),
         ReportKind::System(code) => {
             common::<COMMON>(report, ClientRef(0), payload).end();
             [code as u8, 0, 0]
@@ -214,7 +222,7 @@ pub(crate) fn encode(report: &Report, payload: &mut [u8]) -> [u8; 3] {
 }
 
 #[inline(always)]
-fn common<'a, const N: usize>(report: &Report, client_ref: ClientRef, payload: &'a mut [u8]) -> Put<'a, N> {
+pub(super) fn common<'a, const N: usize>(report: &Report, client_ref: ClientRef, payload: &'a mut [u8]) -> Put<'a, N> {
     // An id past the range could not be read back.
     let instrument = report.instrument.map_or(NO_INSTRUMENT, |i| {
         assert!(i.0 < BookScopedId::INSTRUMENTS_MAX, "instrument out of range");
@@ -383,13 +391,16 @@ pub(crate) fn decode(header: &Header, payload: &[u8]) -> Result<Report, DecodeEr
             t.end()?;
             Ok(Report { kind: ReportKind::MassCanceled { client_ref, canceled }, ..report })
         }
+        RecordKind::ReportOrder => fix::take_order(header, payload),
+        RecordKind::ReportRefused => fix::take_refused(header, payload),
+        RecordKind::ReportSaid => fix::take_said(header, payload),
         _ => Err(DecodeError::Kind(number)),
     }
 }
 
 /// The common part; the kind is put in by the caller.
 #[inline(always)]
-fn said<const N: usize>(header: &Header, t: &mut Take<'_, N>) -> Result<(Report, ClientRef), DecodeError> {
+pub(super) fn said<const N: usize>(header: &Header, t: &mut Take<'_, N>) -> Result<(Report, ClientRef), DecodeError> {
     let session = SessionId(t.u32());
     let instrument = match t.u32() {
         NO_INSTRUMENT => None,

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use domain::{
     AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder,
-    EnterSpecial, Epoch, Execution, Instructions, Instrument, InstrumentId, Liquidity, MassCancel, Nanos,
-    OrderBounds, OrderId, OrderType, Owner, PostOnly, PreRejected, Price, Protocol, Quantity, ReduceKind,
-    ReduceOrder, RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial, Report, ReportKind, SelfTrade,
+    EnterSpecial, Epoch, Execution, FixAsk, FixRequest, Instructions, Instrument, InstrumentId, Liquidity, MassCancel, Nanos,
+    OrderBounds, OrderId, OrderReport, OrderReportKind, OrderStatus, OrderType, Owner, PostOnly, PreRejected, Price, Protocol, Quantity, ReduceKind, ReduceOrder,
+    Refused, RefusedRequest, RejectReason, Restatement, ReplaceOrder, ReplacePriority, ReplaceSpecial, Report, ReportKind, SelfTrade,
     SelfTradePolicy, Sequence, Sequenced, SessionDefinition, SessionId, Side, Symbol, SystemCode,
     TimeInForce, Trigger, UserName,
 };
@@ -168,7 +168,7 @@ impl Random {
     }
 
     pub(crate) fn command(&mut self) -> Command {
-        match self.below(17) {
+        match self.below(18) {
             0..5 => Command::Enter(self.enter()),
             5 | 6 => Command::Cancel(CancelOrder {
                 order: self.order(),
@@ -204,7 +204,7 @@ impl Random {
             10 => Command::DefineSession(SessionDefinition {
                 session: SessionId(self.next() as u32),
                 user: UserName(self.text().0),
-                protocol: if self.flip() { Protocol::Ouch } else { Protocol::PlainOuch },
+                protocol: [Protocol::PlainOuch, Protocol::Ouch, Protocol::Fix][self.below(3) as usize],
             }),
             11 => {
                 Command::EnterSpecial(EnterSpecial { enter: self.enter(), instructions: self.instructions() })
@@ -222,14 +222,74 @@ impl Random {
             }),
             14 => Command::Advance(InstrumentId(self.below(1 << 20) as u32)),
             15 => Command::EpochStart(Epoch(self.next() as u32)),
+            16 => Command::FixRequest(FixRequest {
+                session: SessionId(self.next() as u32),
+                client_ref: ClientRef(self.next() as u32),
+                ask: match self.below(4) {
+                    0 => FixAsk::Cancel { original: ClientRef(self.next() as u32) },
+                    1 => FixAsk::MassCancel,
+                    2 => FixAsk::Replace,
+                    _ => FixAsk::Refused(self.refused_request(), RejectReason::ALL[self.below(20) as usize]),
+                },
+                client_order_id: self.text(),
+                original_id: self.text(),
+            }),
             _ => Command::EndOfDay,
+        }
+    }
+
+    fn order_status(&mut self) -> OrderStatus {
+        OrderStatus::from_u8(self.below(7) as u8).expect("one of seven")
+    }
+
+    fn refused_request(&mut self) -> RefusedRequest {
+        match self.below(3) {
+            0 => RefusedRequest::Order {
+                symbol: Symbol::new(["A", "ABC", "ABCDEFGH"][self.below(3) as usize]).expect("a symbol"),
+                side_code: self.next() as u8,
+                units: self.next(),
+            },
+            1 => RefusedRequest::Cancel { order: self.order(), status: self.order_status() },
+            _ => RefusedRequest::Replace { order: self.order(), status: self.order_status() },
+        }
+    }
+
+    fn order_report(&mut self) -> OrderReport {
+        let kind = match self.below(7) {
+            0 => OrderReportKind::New,
+            1 => OrderReportKind::Trade {
+                trade: self.order(),
+                price: self.price(),
+                quantity: Quantity(self.next()),
+                liquidity: if self.flip() { Liquidity::Added } else { Liquidity::Removed },
+            },
+            2 => OrderReportKind::Canceled(CancelReason::ALL[self.below(10) as usize]),
+            3 => OrderReportKind::Replaced,
+            4 => OrderReportKind::Rejected(RejectReason::ALL[self.below(20) as usize]),
+            5 => OrderReportKind::Restated(Restatement::from_u8(self.below(4) as u8).expect("one of four")),
+            _ => OrderReportKind::Triggered,
+        };
+        OrderReport {
+            kind,
+            status: self.order_status(),
+            client_ref: ClientRef(self.next() as u32),
+            order: self.order(),
+            echo: self.echo(),
+            time_in_force: self.time_in_force(),
+            price: self.price(),
+            quantity: Quantity(self.next()),
+            cumulative: Quantity(self.next()),
+            leaves: Quantity(self.next()),
+            notional: self.next() as i64,
+            client_order_id: self.text(),
+            original_id: self.text(),
         }
     }
 
     pub(crate) fn report_kind(&mut self) -> ReportKind {
         let client_ref = ClientRef(self.next() as u32);
         let order = self.order();
-        match self.below(14) {
+        match self.below(17) {
             0 => ReportKind::System(if self.flip() { SystemCode::StartOfDay } else { SystemCode::EndOfDay }),
             1 => ReportKind::Accepted {
                 client_ref,
@@ -302,6 +362,19 @@ impl Random {
                 reason: RejectReason::ALL[self.below(16) as usize],
             },
             12 => ReportKind::MassCanceled { client_ref, canceled: self.next() as u32 },
+            13 => ReportKind::Order(self.order_report()),
+            14 => ReportKind::Refused(Refused {
+                request: self.refused_request(),
+                reason: RejectReason::ALL[self.below(20) as usize],
+                client_ref,
+                client_order_id: self.text(),
+                original_id: self.text(),
+            }),
+            15 => ReportKind::Said(domain::Said {
+                numbering: domain::Numbering::from_u8(self.below(3) as u8).expect("one of three"),
+                next_in: self.next(),
+                ref_base: ClientRef(self.next() as u32),
+            }),
             _ => ReportKind::AccountQuery { next: client_ref },
         }
     }

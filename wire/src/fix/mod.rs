@@ -13,6 +13,7 @@
 //! | [`dictionary`] | messages, fields, groups; the same tables as XML for clients' engines |
 //! | [`value`] | integers, decimals, times |
 //! | [`Writer`] | messages, field by field |
+//! | [`report`] | what becomes of orders, as ExecutionReport and OrderCancelReject |
 //!
 //! What is absent: sessions (logons, numbers, resends), and what an order means to a book.
 //!
@@ -22,6 +23,7 @@ mod check;
 pub mod dictionary;
 mod field;
 mod frame;
+pub mod report;
 pub mod value;
 mod writer;
 

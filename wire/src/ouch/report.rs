@@ -35,6 +35,8 @@ pub enum EncodeError {
         /// The first such byte.
         found: u8,
     },
+    /// The report is one of a FIX session.
+    Fix,
 }
 
 impl fmt::Display for EncodeError {
@@ -45,6 +47,7 @@ impl fmt::Display for EncodeError {
             }
             Self::Price(price) => write!(f, "OUCH cannot say a price of {price} ticks"),
             Self::Quantity(quantity) => write!(f, "OUCH cannot say a quantity of {quantity} lots"),
+            Self::Fix => f.write_str("a report of a FIX session"),
             Self::Text { field, found } => write!(f, "{field} cannot hold byte {found:#04x}"),
         }
     }
@@ -192,6 +195,7 @@ pub fn encode_report(
         | ReportKind::Decremented { .. }
         | ReportKind::CancelRejected { .. }
         | ReportKind::MassCanceled { .. } => special::encode(report, instrument, out)?,
+        ReportKind::Order(_) | ReportKind::Refused(_) | ReportKind::Said(_) => return Err(EncodeError::Fix),
     }
     Ok(())
 }

@@ -19,9 +19,9 @@ struct Desk {
 
 impl Application for Desk {
     fn logon(&mut self, logon: &Checked<'_, '_>, _: bool) -> Result<Logon, Refused> {
-        let (ours, theirs) = (logon.get(56).ok_or(Refused)?.to_vec(), logon.get(49).ok_or(Refused)?.to_vec());
+        let (ours, theirs) = (logon.get(56).ok_or(Refused::No)?.to_vec(), logon.get(49).ok_or(Refused::No)?.to_vec());
         if theirs != b"ALICE" || ours != b"EXCH" {
-            return Err(Refused);
+            return Err(Refused::No);
         }
         Ok(Logon { identity: Identity { ours, theirs }, next: self.next.unwrap_or((1, 1)) })
     }
@@ -80,7 +80,16 @@ impl Line {
         message.end();
         let Ok(Frame::Message(message, _)) = frame(&raw, raw.len()) else { panic!("{fields}") };
         let mut out = Vec::new();
-        let heard = self.session.hear(&message, &raw, self.now, &mut self.checker, &mut self.desk, &mut out);
+        let Self { session, now, checker, desk, .. } = self;
+        let mut heard = session.hear(&message, &raw, *now, checker, desk, &mut out);
+        while heard.is_ok() {
+            match session.hear_early(*now, checker, desk, &mut out) {
+                Ok(None) => break,
+                Ok(Some(Verdict::Done)) => {}
+                Ok(Some(verdict)) => heard = Ok(verdict),
+                Err(close) => heard = Err(close),
+            }
+        }
         (self.told(&out), heard)
     }
 

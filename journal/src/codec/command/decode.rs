@@ -12,7 +12,7 @@ use super::{
     NAMES_ACCOUNT, NAMES_INSTRUMENT, NAMES_SESSION, NAMES_SIDE, REDUCE, REJECTED, REPLACE, REPLACE_SPECIAL,
     SESSION, instructions, is_unbounded, makes_sense,
 };
-use crate::codec::{Take, unused, value};
+use crate::codec::{Take, fix, unused, value};
 use crate::error::DecodeError;
 use crate::record::RecordKind;
 
@@ -189,6 +189,7 @@ fn decode_rare(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Result<Comm
             t.end()?;
             Ok(Command::EpochStart(epoch))
         }
+        RecordKind::FixRequest => fix::take_request(detail, payload).map(Command::FixRequest),
         _ => Err(DecodeError::Kind(number)),
     }
 }

@@ -57,6 +57,9 @@ pub(super) fn encode(
         | ReportKind::Canceled { .. }
         | ReportKind::Executed { .. }
         | ReportKind::Rejected { .. }
+        | ReportKind::Order(_)
+        | ReportKind::Refused(_)
+        | ReportKind::Said(_)
         | ReportKind::Modified { .. }
         | ReportKind::AccountQuery { .. } => {
             unreachable!("every order's reports are encoded where they are hot")
