@@ -8,7 +8,7 @@ use std::{
 };
 
 use cluster::gate::Policy;
-use domain::{BookScopedId, Instrument, InstrumentId, OrderBounds, Price, Quantity, Symbol, UserName};
+use domain::{BookScopedId, Instrument, InstrumentId, OrderBounds, Price, Protocol, Quantity, Symbol, UserName};
 use engine::{
     balance::{BalanceMode, PlacementPolicy},
     runtime::Idle,
@@ -16,7 +16,10 @@ use engine::{
 use gateway::AdmissionLimits;
 use link::clients::ServerFiles;
 use serde::Deserialize;
-use wire::soup::{Password, Username};
+use wire::{
+    fix::TimePrecision,
+    soup::{Password, Username},
+};
 
 use crate::hints::{ConfiguredHints, Wish};
 
@@ -28,6 +31,8 @@ pub(crate) const DEFAULT: &str = include_str!("../config/default.toml");
 #[serde(deny_unknown_fields)]
 struct File {
     soup: SocketAddr,
+    #[serde(default)]
+    fix: FixFile,
     ack: String,
     shards: u16,
     idle: String,
@@ -52,6 +57,49 @@ struct File {
     users: Vec<UserFile>,
     instrument_defaults: InstrumentDefaults,
     instruments: Vec<InstrumentFile>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FixFile {
+    #[serde(default)]
+    address: String,
+    #[serde(default = "fulcrum")]
+    comp_id: String,
+    #[serde(default = "intervals")]
+    heartbeat_s: [u32; 2],
+    #[serde(default = "millis")]
+    times: String,
+    #[serde(default)]
+    tls: TlsFile,
+}
+
+impl Default for FixFile {
+    fn default() -> Self {
+        Self {
+            address: String::new(),
+            comp_id: fulcrum(),
+            heartbeat_s: intervals(),
+            times: millis(),
+            tls: TlsFile::default(),
+        }
+    }
+}
+
+fn fulcrum() -> String {
+    "FULCRUM".into()
+}
+
+const fn intervals() -> [u32; 2] {
+    [1, 300]
+}
+
+fn millis() -> String {
+    "ms".into()
+}
+
+fn soup() -> String {
+    "soup".into()
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -120,6 +168,8 @@ impl Default for AdmissionFile {
 struct UserFile {
     name: String,
     password: String,
+    #[serde(default = "soup")]
+    protocol: String,
 }
 
 impl std::fmt::Debug for UserFile {
@@ -182,8 +232,42 @@ struct InstrumentFile {
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) name: UserName,
-    pub(crate) username: Username,
-    pub(crate) password: Password,
+    pub(crate) login: Login,
+}
+
+/// How a user logs in.
+#[derive(Clone)]
+pub(crate) enum Login {
+    /// By SoupBinTCP.
+    Soup { username: Username, password: Password },
+    /// By FIX.
+    Fix { password: String },
+}
+
+impl Login {
+    pub(crate) const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Soup { .. } => Protocol::Ouch,
+            Self::Fix { .. } => Protocol::Fix,
+        }
+    }
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.protocol())
+    }
+}
+
+/// Where clients that speak FIX come, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Fix {
+    pub(crate) address: SocketAddr,
+    pub(crate) comp_id: String,
+    /// The lowest and the highest HeartBtInt, in seconds.
+    pub(crate) heartbeat: (u32, u32),
+    pub(crate) precision: TimePrecision,
+    pub(crate) tls: Option<ServerFiles>,
 }
 
 /// What is done for the data directory beside the exchange.
@@ -210,6 +294,8 @@ pub(crate) struct Retain {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) soup: SocketAddr,
+    /// `None`: nobody comes by FIX.
+    pub(crate) fix: Option<Fix>,
     pub(crate) ack: Policy,
     /// `None`: as many as the machine has cores for.
     pub(crate) shards: Option<u16>,
@@ -266,6 +352,7 @@ impl Config {
             .collect();
         Ok(Self {
             soup: file.soup,
+            fix: fix(&file.fix)?,
             ack: ack(&file.ack)?,
             shards: (file.shards > 0).then_some(file.shards),
             idle: file.idle.parse().map_err(|error| format!("idle: {error}"))?,
@@ -431,9 +518,17 @@ fn tls(section: &str, file: &TlsFile) -> Result<Option<ServerFiles>, String> {
 
 fn users(list: &[UserFile]) -> Result<Vec<User>, String> {
     let mut seen = BTreeSet::new();
+    let mut seen_fix = BTreeSet::new();
     list.iter()
         .map(|user| {
             let name = &user.name;
+            match user.protocol.as_str() {
+                "soup" => {}
+                "fix" => return fix_user(user, &mut seen_fix),
+                other => {
+                    return Err(format!("user \"{name}\": no such protocol \"{other}\": use soup or fix"));
+                }
+            }
             let username = Username::new(name)
                 .filter(|_| !name.is_empty())
                 .ok_or_else(|| format!("user \"{name}\": a name has 1 to 6 printable ASCII characters"))?;
@@ -446,9 +541,51 @@ fn users(list: &[UserFile]) -> Result<Vec<User>, String> {
                 })?;
             let name = UserName::new(&username.canonical())
                 .ok_or_else(|| format!("user \"{name}\": not printable ASCII"))?;
-            Ok(User { name, username, password })
+            Ok(User { name, login: Login::Soup { username, password } })
         })
         .collect()
+}
+
+/// A user who speaks FIX. Case counts there; the session is the user's, so one name is one session, whatever it speaks.
+fn fix_user(user: &UserFile, seen: &mut BTreeSet<UserName>) -> Result<User, String> {
+    let UserFile { name, password, .. } = user;
+    let printable = |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    let user_name = UserName::new(name.as_bytes()).filter(|_| printable(name, 20)).ok_or_else(|| {
+        format!("user \"{name}\": a name has 1 to 20 printable ASCII characters, no space")
+    })?;
+    if !printable(password, 64) {
+        return Err(format!("user \"{name}\": a password has 1 to 64 printable ASCII characters, no space"));
+    }
+    if !seen.insert(user_name) {
+        return Err(format!("user \"{name}\" is there twice"));
+    }
+    Ok(User { name: user_name, login: Login::Fix { password: password.clone() } })
+}
+
+fn fix(file: &FixFile) -> Result<Option<Fix>, String> {
+    if file.address.is_empty() {
+        return Ok(None);
+    }
+    let address = file.address.parse().map_err(|_| {
+        format!("fix.address: \"{}\" is no address and port, such as 127.0.0.1:9002", file.address)
+    })?;
+    let [least, most] = file.heartbeat_s;
+    if least == 0 || most < least {
+        return Err(format!("fix.heartbeat_s: [{least}, {most}] holds no interval of 1 s or more"));
+    }
+    let comp_id = file.comp_id.clone();
+    if comp_id.is_empty() || !comp_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("fix.comp_id: printable ASCII characters, no space".into());
+    }
+    let precision = match file.times.as_str() {
+        "s" => TimePrecision::Seconds,
+        "ms" => TimePrecision::Millis,
+        "us" => TimePrecision::Micros,
+        "ns" => TimePrecision::Nanos,
+        other => return Err(format!("fix.times: no such choice \"{other}\": use s, ms, us or ns")),
+    };
+    let tls = tls("fix.tls", &file.tls)?;
+    Ok(Some(Fix { address, comp_id, heartbeat: (least, most), precision, tls }))
 }
 
 fn instruments(defaults: &InstrumentDefaults, list: &[InstrumentFile]) -> Result<Vec<Instrument>, String> {

@@ -195,6 +195,7 @@ impl Front {
             }
             if self.requests.stop.load(Ordering::Acquire) {
                 let since = *stopping.get_or_insert_with(|| {
+                    self.gateway.say_goodbye("the exchange stops", &mut self.sequencer);
                     self.gateway.stop_receiving();
                     Instant::now()
                 });

@@ -14,7 +14,11 @@ use loadgen::{
     LoadError, Mode, Outcome, Progress, Protocol, Snapshot, Source, Stop, Tls, User, Version, Wait,
 };
 
-use crate::{cli, config::Config, say::say};
+use crate::{
+    cli,
+    config::{Config, Login},
+    say::say,
+};
 
 /// Prints a line for each snapshot, on standard error: standard output is for the result.
 struct Lines;
@@ -44,9 +48,12 @@ pub(crate) fn users(config: &Config) -> Vec<User> {
     config
         .users
         .iter()
-        .map(|user| User {
-            name: user.username.to_string(),
-            password: String::from_utf8_lossy(&user.password.canonical()).trim_end().to_owned(),
+        .filter_map(|user| match &user.login {
+            Login::Soup { username, password } => Some(User {
+                name: username.to_string(),
+                password: String::from_utf8_lossy(&password.canonical()).trim_end().to_owned(),
+            }),
+            Login::Fix { .. } => None,
         })
         .collect()
 }

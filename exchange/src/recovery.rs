@@ -18,7 +18,7 @@ use std::{
 
 use cluster::gate::Policy;
 use domain::{
-    Command, Epoch, Instrument, InstrumentId, OrderBounds, Protocol, Sequence, SessionDefinition, SessionId,
+    Command, Epoch, Instrument, InstrumentId, OrderBounds, Sequence, SessionDefinition, SessionId,
 };
 use engine::hash::StateHash;
 use gateway::{Instruments, Sessions, Venue};
@@ -329,12 +329,21 @@ fn define_sessions(
     sequencer: &mut Sequencer,
 ) -> Result<(), String> {
     for user in &config.users {
-        if sessions.iter().any(|(_, session)| session.user == user.name) {
+        let protocol = user.login.protocol();
+        if let Some((_, session)) = sessions.iter().find(|(_, session)| session.user == user.name) {
+            if session.protocol != protocol {
+                return Err(format!(
+                    "user {} has a session that speaks {:?}, and the configuration says {protocol:?}: a session keeps its \
+                     protocol, so give another name",
+                    user.name.to_string().trim_end(),
+                    session.protocol
+                ));
+            }
             continue;
         }
         wait_for_room(sequencer)?;
         let session = SessionId(u32::try_from(sessions.len()).map_err(|error| error.to_string())?);
-        let definition = SessionDefinition { session, user: user.name, protocol: Protocol::Ouch };
+        let definition = SessionDefinition { session, user: user.name, protocol };
         let command = sequencer.sequence(Command::DefineSession(definition));
         sessions.define(&definition);
         sessions.on_command(&command, |report| sequencer.log(report));

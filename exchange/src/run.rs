@@ -20,7 +20,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, bounded};
 use engine::runtime::{PinOutcome, pin_current_thread};
-use gateway::{Gateway, Users, Venue};
+use gateway::{FixVenue, Gateway, Users, Venue, fix::Settings};
 use journal::Recovery;
 use log::warn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -41,7 +41,8 @@ use self::{
 use crate::{
     balance_events::{EventFile, Stamped},
     books::HowToRun,
-    cli, config,
+    cli,
+    config::{self, Login},
     front::{DayEnd, Front, Input, Outside, Requests},
     keeping::Keeping,
     placement::Placed,
@@ -293,7 +294,7 @@ impl<'a> Process<'a> {
         };
         let replica = pair.as_ref().map(|(pair, ..)| Arc::clone(&pair.replica));
         let requests = Arc::new(Requests { stop: Arc::clone(&self.stop), ..Requests::default() });
-        let (mut front, address) = assemble(choices, recovered, &wake, outside, requests)?;
+        let (mut front, Addresses { soup: address, fix }) = assemble(choices, recovered, &wake, outside, requests)?;
         front.replica = replica;
         if let Some(placed) = &self.placed {
             front.gateway.place(Arc::clone(&placed.feed));
@@ -316,8 +317,13 @@ impl<'a> Process<'a> {
             })
             .map_err(|error| format!("no thread for the front: {error}"))?;
         voice.say(
-            &format!("ready: SoupBinTCP and OUCH 5.0 on {address}{}", choices.tls_text()),
-            &json!({ "event": "ready", "soup": address.to_string(), "tls": choices.tls.is_some() }),
+            &ready(choices, address, fix),
+            &json!({
+                "event": "ready",
+                "soup": address.to_string(),
+                "tls": choices.tls.is_some(),
+                "fix": fix.map(|fix| fix.to_string()),
+            }),
         );
         if let Some((_, Some(asked), epoch)) = &pair {
             asked.done(json!({ "promoted": true, "epoch": epoch.0, "soup": address.to_string() }));
@@ -413,13 +419,31 @@ fn outside() -> (Outside, Receiver<Counters>, Receiver<Stamped>) {
     (Outside { counters, events, events_lost: 0 }, asked, happened)
 }
 
+/// Where clients connect.
+struct Addresses {
+    soup: std::net::SocketAddr,
+    fix: Option<std::net::SocketAddr>,
+}
+
+/// Where clients connect, and how.
+fn ready(choices: &Choices, soup: std::net::SocketAddr, fix: Option<std::net::SocketAddr>) -> String {
+    let config = &choices.config;
+    let tls = Choices::tls_text(config.tls.as_ref());
+    let mut text = format!("ready: SoupBinTCP and OUCH 5.0 on {soup}{tls}");
+    if let (Some(address), Some(fix)) = (fix, &config.fix) {
+        let tls = Choices::tls_text(fix.tls.as_ref());
+        text += &format!("; FIX 4.4 and 5.0 SP2 on {address} as {}{tls}", fix.comp_id);
+    }
+    text
+}
+
 fn assemble(
     choices: &Choices,
     recovered: Recovered,
     wake: &Arc<FrontWake>,
     outside: Outside,
     requests: Arc<Requests>,
-) -> Result<(Front, std::net::SocketAddr), String> {
+) -> Result<(Front, Addresses), String> {
     let config = &choices.config;
     let mut users = Users::new();
     for user in &config.users {
@@ -429,7 +453,12 @@ fn assemble(
             .find(|(_, session)| session.user == user.name)
             .map(|(id, _)| id)
             .ok_or_else(|| format!("user {} has no session", user.name))?;
-        users.add(user.username, user.password, session);
+        match &user.login {
+            Login::Soup { username, password } => users.add(*username, *password, session),
+            Login::Fix { password } => {
+                users.add_fix(user.name.trimmed(), password.as_bytes(), session);
+            }
+        }
     }
     let session_name = SessionName::new(SESSION_NAME).ok_or("the session's name is none")?;
     let mut limits = config.limits;
@@ -451,6 +480,19 @@ fn assemble(
     if let Some(tls) = &choices.tls {
         gateway.serve_tls(Arc::clone(tls));
     }
+    let fix = match &config.fix {
+        None => None,
+        Some(fix) => {
+            let venue = FixVenue {
+                comp_id: fix.comp_id.clone(),
+                settings: Settings { heartbeat: fix.heartbeat, precision: fix.precision },
+            };
+            let address = gateway
+                .listen_fix(fix.address, venue, choices.fix_tls.clone())
+                .map_err(|error| format!("cannot listen on {}: {error}", fix.address))?;
+            Some(address)
+        }
+    };
     wake.set_waker(gateway.waker());
     let address = gateway.address();
     let mut sequencer = recovered.sequencer;
@@ -468,5 +510,5 @@ fn assemble(
         cancel_only_until: None,
         input: Input::Taken,
     };
-    Ok((front, address))
+    Ok((front, Addresses { soup: address, fix }))
 }

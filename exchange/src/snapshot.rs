@@ -45,7 +45,7 @@ use journal::{
     snapshot::{self, Header},
 };
 
-use self::rows::{Body, BodyV1, BodyV2, BodyV3, BookRow, InstrumentRow, OwedRow, SessionRow};
+use self::rows::{Body, BodyV1, BodyV2, BodyV3, BookRow, FixRow, InstrumentRow, OwedRow, SessionRow};
 pub(crate) use self::shadow::snapshot;
 
 /// No body is longer, in either direction. The larger part of one is 4 bytes for each report ever numbered.
@@ -210,6 +210,10 @@ fn encode(state: &State<'_>) -> Result<Vec<u8>, String> {
         books: state.books.iter().map(|book| BookRow::of(&BookImage::of(book))).collect(),
         sessions: images.iter().map(SessionRow::of).collect(),
         owed: state.sessions.owed().map(OwedRow::of).collect(),
+        fix: (0..)
+            .zip(&images)
+            .filter_map(|(id, image)| image.fix.as_ref().map(|fix| FixRow::of(id, fix)))
+            .collect(),
     };
     let bytes = bincode::serde::encode_to_vec(&body, CODEC).map_err(|error| error.to_string())?;
     if bytes.len() > BODY_MAX {
@@ -268,9 +272,15 @@ fn decode(header: &Header, bytes: &[u8]) -> Result<Loaded, String> {
         return Err(format!("its books' state is {state} and should be {}", StateHash(header.state)));
     }
     let images = body.sessions.into_iter().zip((0..).map(SessionId));
-    let images: Vec<_> = images
+    let mut images: Vec<_> = images
         .map(|(row, id)| row.image().ok_or_else(|| format!("session {id} cannot be")))
         .collect::<Result<_, _>>()?;
+    for row in body.fix {
+        let id = SessionId(row.session);
+        let image = images.get_mut(id.0 as usize).filter(|image| image.fix.is_none());
+        let image = image.ok_or_else(|| format!("there is no FIX session {id}, or there are two"))?;
+        image.fix = Some(row.image().ok_or_else(|| format!("the FIX session {id} cannot be"))?);
+    }
     let mut sessions = Sessions::restore(images).map_err(|error| error.to_string())?;
     for row in body.owed {
         let owed = row.report().ok_or("a report that is owed cannot be")?;

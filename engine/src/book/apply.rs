@@ -120,7 +120,8 @@ impl Book {
             | Command::Rejected(_)
             | Command::DefineInstrument(_)
             | Command::DefineSession(_)
-            | Command::EpochStart(_) => unreachable!("sorted out above"),
+            | Command::EpochStart(_)
+            | Command::FixRequest(_) => unreachable!("sorted out above"),
         }
         self.finish(events);
     }

@@ -83,7 +83,8 @@ impl ReferenceBook {
             Command::Rejected(_)
             | Command::DefineInstrument(_)
             | Command::DefineSession(_)
-            | Command::EpochStart(_) => return,
+            | Command::EpochStart(_)
+            | Command::FixRequest(_) => return,
             Command::EndOfDay => {}
             Command::MassCancel(mass) if mass.instrument.is_none() => {}
             _ => assert_eq!(command.command.instrument(), Some(self.header.instrument)),
@@ -113,7 +114,8 @@ impl ReferenceBook {
             | Command::Rejected(_)
             | Command::DefineInstrument(_)
             | Command::DefineSession(_)
-            | Command::EpochStart(_) => {}
+            | Command::EpochStart(_)
+            | Command::FixRequest(_) => {}
         }
         // "(3) the triggers that its trades reached"
         self.give_turns(doing);

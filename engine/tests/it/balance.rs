@@ -169,7 +169,8 @@ fn renamed(command: Command, to: InstrumentId) -> Command {
         | Command::Rejected(_)
         | Command::DefineInstrument(_)
         | Command::DefineSession(_)
-        | Command::EpochStart(_) => {}
+        | Command::EpochStart(_)
+        | Command::FixRequest(_) => {}
     }
     command
 }

@@ -207,13 +207,30 @@ mod tests {
         let everybody = MassCancel { owner, instrument: None, session: None, account: None, side: None };
         let reduce =
             |kind| Command::Reduce(ReduceOrder { order: order(1), owner, total: Quantity(30), kind });
+        let request = |ask| {
+            let client_order_id = ClientOrderId::new(b"C1").expect("text");
+            let original_id = ClientOrderId::new(b"O1").expect("text");
+            let (session, client_ref) = (SessionId(4), ClientRef(5));
+            Command::FixRequest(FixRequest { session, client_ref, ask, client_order_id, original_id })
+        };
         vec![
             Command::DefineInstrument(instrument),
             Command::DefineSession(SessionDefinition {
-                protocol: domain::Protocol::Ouch,
+                protocol: domain::Protocol::Fix,
                 session: SessionId(4),
                 user: UserName::new(b"ALICE").expect("a name"),
             }),
+            request(FixAsk::Cancel { original: ClientRef(4) }),
+            request(FixAsk::Replace),
+            request(FixAsk::MassCancel),
+            request(FixAsk::Refused(
+                RefusedRequest::Order { symbol: Symbol::new("NONE").expect("a symbol"), side_code: b'1', units: 33 },
+                RejectReason::UnknownInstrument,
+            )),
+            request(FixAsk::Refused(
+                RefusedRequest::Cancel { order: order(1), status: OrderStatus::Filled },
+                RejectReason::TooLate,
+            )),
             Command::Enter(enter),
             Command::Cancel(CancelOrder { order: order(1), owner, reason: CancelReason::Requested }),
             reduce(ReduceKind::Cancel),
@@ -247,6 +264,23 @@ mod tests {
         let (price, quantity) = (Price::new(40).expect("a price"), Quantity(41));
         let echo = Echo { side: b'B', display: b'A', capacity: b'P', intermarket_sweep: b'N', cross: b'N' };
         let client_order_id = ClientOrderId::new(b"id").expect("text");
+        let of = |kind| {
+            ReportKind::Order(OrderReport {
+                kind,
+                status: OrderStatus::PartiallyFilled,
+                client_ref,
+                order,
+                echo,
+                time_in_force,
+                price,
+                quantity,
+                cumulative: Quantity(45),
+                leaves: Quantity(46),
+                notional: 47,
+                client_order_id,
+                original_id: ClientOrderId::BLANK,
+            })
+        };
         vec![
             ReportKind::System(SystemCode::StartOfDay),
             ReportKind::Accepted {
@@ -296,6 +330,26 @@ mod tests {
             },
             ReportKind::CancelRejected { client_ref, order, reason: RejectReason::UnknownOrder },
             ReportKind::MassCanceled { client_ref, canceled: 48 },
+            of(OrderReportKind::New),
+            of(OrderReportKind::Trade {
+                trade: TradeId::new(InstrumentId(3), 9),
+                price,
+                quantity,
+                liquidity: Liquidity::Removed,
+            }),
+            of(OrderReportKind::Canceled(CancelReason::Expired)),
+            of(OrderReportKind::Replaced),
+            of(OrderReportKind::Rejected(RejectReason::WouldTrade)),
+            of(OrderReportKind::Restated(Restatement::Refreshed)),
+            of(OrderReportKind::Triggered),
+            ReportKind::Refused(Refused {
+                request: RefusedRequest::Replace { order, status: OrderStatus::New },
+                reason: RejectReason::TooLate,
+                client_ref,
+                client_order_id,
+                original_id: client_order_id,
+            }),
+            ReportKind::Said(Said { numbering: Numbering::Resets, next_in: 1, ref_base: ClientRef(44) }),
         ]
     }
 

@@ -6,8 +6,8 @@
 use std::fmt::{self, Debug, Write};
 
 use domain::{
-    ClientRef, Command, Display, Echo, EnterOrder, Execution, Instructions, Instrument, InstrumentId,
-    MassCancel, OrderId, Owner, PostOnly, Price, ReduceKind, ReplaceOrder, ReplacePriority, Report,
+    ClientRef, Command, Display, Echo, EnterOrder, Execution, FixAsk, FixRequest, Instructions, Instrument,
+    InstrumentId, MassCancel, OrderId, OrderReport, OrderReportKind, Owner, RefusedRequest, RejectReason, PostOnly, Price, ReduceKind, ReplaceOrder, ReplacePriority, Report,
     ReportKind, Side, Trigger,
 };
 use journal::Record;
@@ -88,6 +88,18 @@ columns! {
     Protocol "protocol",
     Shown "shown",
     Canceled "canceled",
+    Ask "ask",
+    OriginalId "original_id",
+    Status "status",
+    Units "units",
+    Event "event",
+    Cumulative "cumulative",
+    Notional "notional",
+    TradePrice "trade_price",
+    Traded "traded",
+    Numbering "numbering",
+    NextIn "next_in",
+    RefBase "ref_base",
 }
 
 /// What is in a column.
@@ -254,6 +266,7 @@ impl Row {
                 self.text(Column::User, &c.user.0);
                 self.name(Column::Protocol, c.protocol);
             }
+            Command::FixRequest(c) => self.fix_request(c),
             // All that they say is said by now; the epoch that starts is that of the record.
             Command::Advance(_) | Command::EndOfDay | Command::EpochStart(_) => {}
         }
@@ -463,6 +476,93 @@ impl Row {
                 self.number(Column::ClientRef, u64::from(client_ref.0));
                 self.number(Column::Canceled, u64::from(canceled));
             }
+            ReportKind::Order(order) => self.order_report(&order),
+            ReportKind::Refused(refused) => {
+                self.number(Column::ClientRef, u64::from(refused.client_ref.0));
+                self.refused(&refused.request, refused.reason);
+                self.text(Column::ClientOrderId, &refused.client_order_id.0);
+                self.text(Column::OriginalId, &refused.original_id.0);
+            }
+            ReportKind::Said(said) => {
+                self.name(Column::Numbering, said.numbering);
+                self.number(Column::NextIn, said.next_in);
+                self.number(Column::RefBase, u64::from(said.ref_base.0));
+            }
+        }
+    }
+
+    fn order_report(&mut self, order: &OrderReport) {
+        self.refers(order.client_ref, order.order);
+        match order.kind {
+            OrderReportKind::New => self.word(Column::Event, "New"),
+            OrderReportKind::Trade { trade, price, quantity, liquidity } => {
+                self.word(Column::Event, "Trade");
+                self.number(Column::Trade, trade.0);
+                self.price(Column::TradePrice, price);
+                self.number(Column::Traded, quantity.0);
+                self.name(Column::Liquidity, liquidity);
+            }
+            OrderReportKind::Canceled(reason) => {
+                self.word(Column::Event, "Canceled");
+                self.name(Column::Reason, reason);
+            }
+            OrderReportKind::Replaced => self.word(Column::Event, "Replaced"),
+            OrderReportKind::Rejected(reason) => {
+                self.word(Column::Event, "Rejected");
+                self.name(Column::Reason, reason);
+            }
+            OrderReportKind::Restated(why) => {
+                self.word(Column::Event, "Restated");
+                self.name(Column::Reason, why);
+            }
+            OrderReportKind::Triggered => self.word(Column::Event, "Triggered"),
+        }
+        self.name(Column::Status, order.status);
+        self.name(Column::TimeInForce, order.time_in_force);
+        self.price(Column::Price, order.price);
+        self.number(Column::Quantity, order.quantity.0);
+        self.number(Column::Cumulative, order.cumulative.0);
+        self.number(Column::Leaves, order.leaves.0);
+        self.cells[Column::Notional as usize] = Cell::Signed(order.notional);
+        self.echo(&order.echo);
+        self.text(Column::ClientOrderId, &order.client_order_id.0);
+        self.text(Column::OriginalId, &order.original_id.0);
+    }
+
+    fn fix_request(&mut self, c: &FixRequest) {
+        self.owner(Owner { session: c.session, client_ref: c.client_ref });
+        match &c.ask {
+            FixAsk::Cancel { original } => {
+                self.word(Column::Ask, "Cancel");
+                self.number(Column::OriginalRef, u64::from(original.0));
+            }
+            FixAsk::Replace => self.word(Column::Ask, "Replace"),
+            FixAsk::MassCancel => self.word(Column::Ask, "MassCancel"),
+            FixAsk::Refused(request, reason) => self.refused(request, *reason),
+        }
+        self.text(Column::ClientOrderId, &c.client_order_id.0);
+        self.text(Column::OriginalId, &c.original_id.0);
+    }
+
+    fn refused(&mut self, request: &RefusedRequest, reason: RejectReason) {
+        self.name(Column::Reason, reason);
+        match *request {
+            RefusedRequest::Order { symbol, side_code, units } => {
+                self.word(Column::Ask, "RefusedOrder");
+                self.text(Column::Symbol, &symbol.padded());
+                self.code(Column::SideCode, side_code);
+                self.number(Column::Units, units);
+            }
+            RefusedRequest::Cancel { order, status } => {
+                self.word(Column::Ask, "RefusedCancel");
+                self.order(order);
+                self.name(Column::Status, status);
+            }
+            RefusedRequest::Replace { order, status } => {
+                self.word(Column::Ask, "RefusedReplace");
+                self.order(order);
+                self.name(Column::Status, status);
+            }
         }
     }
 
@@ -497,8 +597,8 @@ mod tests {
             assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
         }
         assert_eq!(NAMES[Column::Position as usize], "position");
-        assert_eq!(NAMES[Column::Canceled as usize], "canceled");
-        assert_eq!(NAMES.len(), Column::Canceled as usize + 1);
+        assert_eq!(NAMES[Column::RefBase as usize], "ref_base");
+        assert_eq!(NAMES.len(), Column::RefBase as usize + 1);
         // All of them are written down.
         let documented = include_str!("../../../docs/export.md");
         for name in NAMES {

@@ -8,7 +8,7 @@ use engine::{
     runtime::{RuntimeConfig, cores},
 };
 use gateway::ServerConfig;
-use link::clients::server_config;
+use link::clients::{ServerFiles, server_config};
 
 use crate::{
     cli, clock,
@@ -24,6 +24,8 @@ pub(super) struct Choices {
     pub(super) config: Config,
     /// What the SoupBinTCP listener shows its clients, read and checked.
     pub(super) tls: Option<Arc<ServerConfig>>,
+    /// What the FIX listener shows its clients.
+    pub(super) fix_tls: Option<Arc<ServerConfig>>,
     pub(super) shards: u16,
     /// Cores that the process may use.
     pub(super) cores: Vec<usize>,
@@ -57,6 +59,9 @@ impl Choices {
         }
         let tls = config.tls.as_ref().map(|files| server_config(files, SystemTime::now()));
         let tls = tls.transpose().map_err(|error| format!("tls: {error}"))?;
+        let fix_tls = config.fix.as_ref().and_then(|fix| fix.tls.as_ref());
+        let fix_tls = fix_tls.map(|files| server_config(files, SystemTime::now()));
+        let fix_tls = fix_tls.transpose().map_err(|error| format!("fix.tls: {error}"))?;
         let cores = cores();
         let spare = u16::try_from(cores.len().saturating_sub(usize::from(BESIDE))).unwrap_or(u16::MAX);
         let shards = args.shards.or(config.shards).unwrap_or_else(|| spare.max(1));
@@ -74,6 +79,7 @@ impl Choices {
         Ok(Self {
             config,
             tls,
+            fix_tls,
             shards,
             cores,
             pins,
@@ -85,8 +91,8 @@ impl Choices {
     }
 
     /// How clients come, as it is said behind the listener's address.
-    pub(super) fn tls_text(&self) -> &'static str {
-        match &self.config.tls {
+    pub(super) fn tls_text(tls: Option<&ServerFiles>) -> &'static str {
+        match tls {
             None => "",
             Some(tls) if tls.client_ca.is_none() => ", by TLS",
             Some(_) => ", by TLS, from clients with a certificate",

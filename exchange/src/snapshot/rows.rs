@@ -2,6 +2,7 @@
 //! to what it mirrors. A change of any needs a new [`VERSION`](journal::snapshot::VERSION), and the old rows beside
 //! the new ([`v1`]); `docs/snapshot-format.md` has the bytes.
 
+mod fix;
 mod special;
 mod v1;
 mod v2;
@@ -19,7 +20,7 @@ use gateway::{LiveOrder, SessionImage};
 use journal::{PackedReport, Position, session_log::SessionIndex};
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::{special::SpecialRow, v1::BodyV1, v2::BodyV2, v3::BodyV3};
+pub(super) use self::{fix::FixRow, special::SpecialRow, v1::BodyV1, v2::BodyV2, v3::BodyV3};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Body<'a> {
@@ -31,6 +32,8 @@ pub(super) struct Body<'a> {
     pub(super) sessions: Vec<SessionRow<'a>>,
     /// Reports that the books have caused and the journal does not have before the place.
     pub(super) owed: Vec<OwedRow>,
+    /// Of each FIX session, rising.
+    pub(super) fix: Vec<FixRow>,
 }
 
 /// A report as its record would be, its number apart, which it does not have yet.
@@ -303,6 +306,7 @@ impl<'a> SessionRow<'a> {
             user: UserName(self.user),
             protocol: Protocol::from_u8(self.protocol)?,
             consumed: ClientRef(self.consumed),
+            fix: None,
             orders: self.orders.iter().map(LiveRow::order).collect::<Option<_>>()?,
             log: Cow::Owned(SessionIndex::from_blocks(blocks)?),
         })

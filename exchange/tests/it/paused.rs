@@ -95,6 +95,10 @@ impl Venue for Paused {
         self.has_room && !instrument.is_some_and(|book| self.full[book.0 as usize])
     }
 
+    fn accepts(&mut self, command: &Command) -> bool {
+        self.has_room(command.instrument())
+    }
+
     fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
         self.routed[instrument.0 as usize].len() as u64
     }

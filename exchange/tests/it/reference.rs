@@ -108,7 +108,8 @@ impl Reference {
             | Command::EndOfDay
             | Command::MassCancel(_)
             | Command::Advance(_)
-            | Command::EpochStart(_) => {}
+            | Command::EpochStart(_)
+            | Command::FixRequest(_) => {}
         }
         if let Some(instrument) = command.command.instrument() {
             self.run(instrument.0 as usize, command);
@@ -191,7 +192,10 @@ impl Reference {
             ReportKind::CancelRejected { client_ref, .. } => (client_ref, 'I'),
             ReportKind::MassCanceled { client_ref, .. } => (client_ref, 'L'),
             // No command causes it.
-            ReportKind::AccountQuery { .. } => return,
+            ReportKind::AccountQuery { .. }
+            | ReportKind::Order(_)
+            | ReportKind::Refused(_)
+            | ReportKind::Said(_) => return,
         };
         let Report { sequence, instrument, index, session, .. } = *report;
         self.reported.push(Caused { sequence, instrument, index, session, client_ref, letter });

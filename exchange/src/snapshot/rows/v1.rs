@@ -58,6 +58,7 @@ impl From<BodyV1> for Body<'static> {
         let BodyV1 { market_wide, market_wide_last, instruments, books, sessions } = old;
         Self {
             owed: Vec::new(),
+            fix: Vec::new(),
             market_wide,
             market_wide_last,
             instruments: instruments.into_iter().map(InstrumentRow::from).collect(),

@@ -23,6 +23,7 @@ impl From<BodyV2> for Body<'static> {
             books,
             sessions: sessions.into_iter().map(Into::into).collect(),
             owed: Vec::new(),
+            fix: Vec::new(),
         }
     }
 }

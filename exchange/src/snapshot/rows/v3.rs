@@ -41,7 +41,7 @@ impl From<BodyV3> for Body<'static> {
     fn from(old: BodyV3) -> Self {
         let BodyV3 { market_wide, market_wide_last, instruments, books, sessions, owed } = old;
         let sessions = sessions.into_iter().map(Into::into).collect();
-        Self { market_wide, market_wide_last, instruments, books, sessions, owed }
+        Self { market_wide, market_wide_last, instruments, books, sessions, owed, fix: Vec::new() }
     }
 }
 
