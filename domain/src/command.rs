@@ -2,8 +2,8 @@
 
 use crate::{
     AccountId, CancelReason, ClientOrderId, ClientRef, Echo, Epoch, FixRequest, Instructions, Instrument,
-    InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Protocol, Quantity, RejectReason, Sequence, SessionId,
-    Side, TimeInForce, UserName,
+    InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Protocol, Quantity, RejectReason, Sequence,
+    SessionId, Side, TimeInForce, UserName,
 };
 
 /// A command with its place in the global order and the time at which it got that place.

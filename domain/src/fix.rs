@@ -4,8 +4,8 @@
 //! A report of a FIX session is kept as it is told, so that a resend needs nothing but the log: its order may be long gone.
 
 use crate::{
-    CancelReason, ClientOrderId, ClientRef, Echo, Liquidity, OrderId, Price, Quantity, RejectReason, SessionId,
-    Symbol, TimeInForce, TradeId,
+    CancelReason, ClientOrderId, ClientRef, Echo, Liquidity, OrderId, Price, Quantity, RejectReason,
+    SessionId, Symbol, TimeInForce, TradeId,
 };
 
 /// How an order stands: FIX's OrdStatus. The numbers are those of the journal and never change.

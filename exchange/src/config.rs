@@ -8,7 +8,9 @@ use std::{
 };
 
 use cluster::gate::Policy;
-use domain::{BookScopedId, Instrument, InstrumentId, OrderBounds, Price, Protocol, Quantity, Symbol, UserName};
+use domain::{
+    BookScopedId, Instrument, InstrumentId, OrderBounds, Price, Protocol, Quantity, Symbol, UserName,
+};
 use engine::{
     balance::{BalanceMode, PlacementPolicy},
     runtime::Idle,
@@ -549,10 +551,11 @@ fn users(list: &[UserFile]) -> Result<Vec<User>, String> {
 /// A user who speaks FIX. Case counts there; the session is the user's, so one name is one session, whatever it speaks.
 fn fix_user(user: &UserFile, seen: &mut BTreeSet<UserName>) -> Result<User, String> {
     let UserFile { name, password, .. } = user;
-    let printable = |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-    let user_name = UserName::new(name.as_bytes()).filter(|_| printable(name, 20)).ok_or_else(|| {
-        format!("user \"{name}\": a name has 1 to 20 printable ASCII characters, no space")
-    })?;
+    let printable =
+        |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    let user_name = UserName::new(name.as_bytes())
+        .filter(|_| printable(name, 20))
+        .ok_or_else(|| format!("user \"{name}\": a name has 1 to 20 printable ASCII characters, no space"))?;
     if !printable(password, 64) {
         return Err(format!("user \"{name}\": a password has 1 to 64 printable ASCII characters, no space"));
     }

@@ -17,9 +17,7 @@ use std::{
 };
 
 use cluster::gate::Policy;
-use domain::{
-    Command, Epoch, Instrument, InstrumentId, OrderBounds, Sequence, SessionDefinition, SessionId,
-};
+use domain::{Command, Epoch, Instrument, InstrumentId, OrderBounds, Sequence, SessionDefinition, SessionId};
 use engine::hash::StateHash;
 use gateway::{Instruments, Sessions, Venue};
 use journal::{Appender, Journal, Mark, Position, Reader, Records, Recovery};

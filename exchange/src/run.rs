@@ -294,7 +294,8 @@ impl<'a> Process<'a> {
         };
         let replica = pair.as_ref().map(|(pair, ..)| Arc::clone(&pair.replica));
         let requests = Arc::new(Requests { stop: Arc::clone(&self.stop), ..Requests::default() });
-        let (mut front, Addresses { soup: address, fix }) = assemble(choices, recovered, &wake, outside, requests)?;
+        let (mut front, Addresses { soup: address, fix }) =
+            assemble(choices, recovered, &wake, outside, requests)?;
         front.replica = replica;
         if let Some(placed) = &self.placed {
             front.gateway.place(Arc::clone(&placed.feed));

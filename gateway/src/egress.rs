@@ -5,8 +5,8 @@ use journal::Position;
 use wire::{fix::report, ouch, soup};
 
 use crate::{
-    fix::Session,
     connection::{Close, Connection, Stage},
+    fix::Session,
     limits::GatewayStats,
     venue::Instruments,
 };

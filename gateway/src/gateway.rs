@@ -734,7 +734,8 @@ impl Gateway {
         while index < self.catching_up.len() {
             let token = self.catching_up[index];
             let is_fix = self.connections[token].as_ref().is_some_and(|connection| connection.fix.is_some());
-            let has_all = if is_fix { self.resend_fix(token, venue, gate) } else { self.resend(token, venue, gate) };
+            let has_all =
+                if is_fix { self.resend_fix(token, venue, gate) } else { self.resend(token, venue, gate) };
             match has_all {
                 Ok(true) => {
                     self.catching_up.swap_remove(index);

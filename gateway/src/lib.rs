@@ -30,7 +30,8 @@ pub use outbox::{Flush, Outbox};
 pub use placement::{Home, Placement, PlacementFeed};
 pub use rustls::ServerConfig;
 pub use sessions::{
-    Differs, FixImage, FixState, ImageError, LogError, RECENT_IDS, Session, SessionImage, Sessions, Standing, Traded,
+    Differs, FixImage, FixState, ImageError, LogError, RECENT_IDS, Session, SessionImage, Sessions, Standing,
+    Traded,
 };
 pub use users::Users;
 pub use venue::{Instruments, Venue};

@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn kinds_and_numbers_agree() {
         let known: Vec<u8> = (0..=255).filter(|n| RecordKind::from_u8(*n).is_some()).collect();
-        assert_eq!(known.len(), 28);
+        assert_eq!(known.len(), 32);
         for n in known {
             let kind = RecordKind::from_u8(n).expect("known");
             assert_eq!(kind as u8, n);

@@ -155,10 +155,19 @@ fn serve(mut stream: TcpStream, manner: Manner, sessions: &Sessions, stop: &Atom
                 let is_44 = message.begin_string == FIX44.begin_string.as_bytes();
                 Session::new(if is_44 { &FIX44 } else { &FIX50SP2 }, settings, now())
             });
-            match session.hear(&message, raw, now(), &mut checker, &mut straw, &mut out) {
-                Ok(Verdict::Done) => {}
-                Ok(Verdict::Resend(first, last)) => straw.resend(session, (first, last), &mut out),
-                Err(_) => goes_on = false,
+            let mut heard = session.hear(&message, raw, now(), &mut checker, &mut straw, &mut out).map(Some);
+            loop {
+                match heard {
+                    Ok(None) => break,
+                    Ok(Some(Verdict::Done)) => {}
+                    Ok(Some(Verdict::Later)) => unreachable!("nobody asked for that"),
+                    Ok(Some(Verdict::Resend(first, last))) => straw.resend(session, (first, last), &mut out),
+                    Err(_) => {
+                        goes_on = false;
+                        break;
+                    }
+                }
+                heard = session.hear_early(now(), &mut checker, &mut straw, &mut out);
             }
             straw.report(session, &mut out);
             goes_on &= !straw.cut;
@@ -186,12 +195,12 @@ struct Straw {
 
 impl Application for Straw {
     fn logon(&mut self, logon: &Checked<'_, '_>, is_reset: bool) -> Result<Logon, Refused> {
-        let (ours, theirs) = (logon.get(56).ok_or(Refused)?, logon.get(49).ok_or(Refused)?);
+        let (ours, theirs) = (logon.get(56).ok_or(Refused::No)?, logon.get(49).ok_or(Refused::No)?);
         if ours != HOST.as_bytes()
             || logon.get(554) != Some(PASSWORD.as_bytes())
             || logon.get(553) != Some(theirs)
         {
-            return Err(Refused);
+            return Err(Refused::No);
         }
         self.client = String::from_utf8_lossy(theirs).into_owned();
         let mut sessions = self.sessions.lock().unwrap();

@@ -224,7 +224,11 @@ mod tests {
             request(FixAsk::Replace),
             request(FixAsk::MassCancel),
             request(FixAsk::Refused(
-                RefusedRequest::Order { symbol: Symbol::new("NONE").expect("a symbol"), side_code: b'1', units: 33 },
+                RefusedRequest::Order {
+                    symbol: Symbol::new("NONE").expect("a symbol"),
+                    side_code: b'1',
+                    units: 33,
+                },
                 RejectReason::UnknownInstrument,
             )),
             request(FixAsk::Refused(

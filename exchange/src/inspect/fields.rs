@@ -7,8 +7,8 @@ use std::fmt::{self, Debug, Write};
 
 use domain::{
     ClientRef, Command, Display, Echo, EnterOrder, Execution, FixAsk, FixRequest, Instructions, Instrument,
-    InstrumentId, MassCancel, OrderId, OrderReport, OrderReportKind, Owner, RefusedRequest, RejectReason, PostOnly, Price, ReduceKind, ReplaceOrder, ReplacePriority, Report,
-    ReportKind, Side, Trigger,
+    InstrumentId, MassCancel, OrderId, OrderReport, OrderReportKind, Owner, PostOnly, Price, ReduceKind,
+    RefusedRequest, RejectReason, ReplaceOrder, ReplacePriority, Report, ReportKind, Side, Trigger,
 };
 use journal::Record;
 

@@ -184,9 +184,10 @@ impl<'a> Desk<'a> {
     fn reference(&self, number: u64) -> Result<ClientRef, Taken> {
         let base = u64::from(self.fix.ref_base().0);
         let reference = base.checked_add(number).and_then(|number| u32::try_from(number).ok());
-        reference
-            .map(ClientRef)
-            .ok_or(Taken::No { reason: 4, text: "the session has used up its numbers: ask the venue for another" })
+        reference.map(ClientRef).ok_or(Taken::No {
+            reason: 4,
+            text: "the session has used up its numbers: ask the venue for another",
+        })
     }
 
     /// The instrument that a message names.
@@ -415,7 +416,8 @@ impl<'a> Desk<'a> {
             100 => SelfTradePolicy::Decrement,
             _ => return Err(RejectReason::Unsupported),
         };
-        let number = value::int(group).and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0);
+        let number =
+            value::int(group).and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0);
         let group = number.ok_or(RejectReason::InvalidInstructions)?;
         let group = (self.id.0.wrapping_add(1) << 16) | u32::from(group);
         Ok(NonZeroU32::new(group).map(|group| SelfTrade { group, policy }))
@@ -555,9 +557,7 @@ impl<'a> Desk<'a> {
                 let status = self.session.order_report(original).map(|order| order.status);
                 refuse(order, status.unwrap_or(OrderStatus::New), RejectReason::DuplicateClientOrderId)
             }
-            Err((_, status)) if known => {
-                refuse(OrderId::NONE, status, RejectReason::DuplicateClientOrderId)
-            }
+            Err((_, status)) if known => refuse(OrderId::NONE, status, RejectReason::DuplicateClientOrderId),
             Err((reason, status)) => refuse(OrderId::NONE, status, reason),
             Ok((original, order)) => {
                 let owner = Owner { session: self.id, client_ref: original };

@@ -16,7 +16,8 @@ struct Anyone;
 
 impl Application for Anyone {
     fn logon(&mut self, logon: &Checked<'_, '_>, _: bool) -> Result<Logon, Refused> {
-        let (ours, theirs) = (logon.get(56).ok_or(Refused::No)?.to_vec(), logon.get(49).ok_or(Refused::No)?.to_vec());
+        let (ours, theirs) =
+            (logon.get(56).ok_or(Refused::No)?.to_vec(), logon.get(49).ok_or(Refused::No)?.to_vec());
         Ok(Logon { identity: Identity { ours, theirs }, next: (1, 1) })
     }
 

@@ -105,7 +105,10 @@ mod tests {
         link.hold(8, 1, &vec![0; HELD_MAX]);
         link.hold(9, 1, b"nine");
         assert!(link.take_held(4).is_none());
-        assert_eq!(link.take_held(5).map(|held| (held.count, held.bytes)), Some((2, b"five and six".to_vec())));
+        assert_eq!(
+            link.take_held(5).map(|held| (held.count, held.bytes)),
+            Some((2, b"five and six".to_vec()))
+        );
         assert_eq!(link.take_held(9).map(|held| held.bytes), Some(b"nine".to_vec()), "seven is over");
         assert_eq!(link.held_bytes, 0);
     }

@@ -7,8 +7,8 @@
 //!        bytes to be sent ◀┘  └── ticks of the clock, messages of the application, resends
 //! ```
 
-pub mod fuzz;
 mod desk;
+pub mod fuzz;
 mod heard;
 mod link;
 mod session;

@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Command, Nanos, Numbering, OrderReport, OrderReportKind, OrderStatus, Report, ReportKind, SessionId};
+use domain::{
+    Command, Nanos, Numbering, OrderReport, OrderReportKind, OrderStatus, Report, ReportKind, SessionId,
+};
 use journal::Position;
 use log::info;
 use wire::fix::{
@@ -23,8 +25,8 @@ use crate::{
     connection::{Close, Stage},
     egress::encode_fix,
     fix::{
-        self, Act, Application, Asked, Desk, Identity, Link, Logon, MassAsked, MassCanceling, Refused, Resend,
-        Session, Settings, Taken, Verdict,
+        self, Act, Application, Asked, Desk, Identity, Link, Logon, MassAsked, MassCanceling, Refused,
+        Resend, Session, Settings, Taken, Verdict,
     },
     ouch::Action,
     placement::Here,
@@ -277,9 +279,7 @@ impl Gateway {
         };
         let checker = &mut self.checker;
         let heard = match message {
-            Some((message, raw)) => {
-                session.hear(message, raw, now, checker, &mut app, &mut out).map(Some)
-            }
+            Some((message, raw)) => session.hear(message, raw, now, checker, &mut app, &mut out).map(Some),
             None => session.hear_early(now, checker, &mut app, &mut out),
         };
         let App { act, logon, .. } = app;
@@ -504,7 +504,8 @@ impl Gateway {
                 });
             }
             Act::SecurityStatus(id, instrument) => {
-                let Some(symbol) = self.instruments.get(instrument).map(|instrument| instrument.symbol) else {
+                let Some(symbol) = self.instruments.get(instrument).map(|instrument| instrument.symbol)
+                else {
                     return;
                 };
                 let state = if venue.takes_orders() { 17 } else { 18 };
@@ -552,7 +553,8 @@ impl Gateway {
         venue: &mut V,
     ) {
         let now = venue.now();
-        let instrument = asked.order.and_then(|order| self.instruments.get(order.order.instrument())).copied();
+        let instrument =
+            asked.order.and_then(|order| self.instruments.get(order.order.instrument())).copied();
         let session = self.session_of(token).unwrap_or_default();
         self.tell(token, b"8", venue, |message| {
             let answer = answer(session, asked.order.as_ref(), now);
@@ -644,7 +646,8 @@ impl Gateway {
 
     /// The client wants these messages again, by their numbers.
     fn send_again<V: Venue>(&mut self, token: usize, first: u64, last: u64, venue: &V) {
-        let Some(link) = self.connections[token].as_mut().and_then(|connection| connection.fix.as_mut()) else {
+        let Some(link) = self.connections[token].as_mut().and_then(|connection| connection.fix.as_mut())
+        else {
             return;
         };
         let base = link.out_base;
@@ -702,14 +705,15 @@ impl Gateway {
                 break;
             }
             // What the log has let go of cannot be said again.
-            let report = if link.resend.as_ref().is_some_and(|resend| position < resend.oldest) {
-                None
-            } else {
-                let report = venue.logged(position);
-                Some(report.map_err(|error| {
-                    Close::Internal(format!("message {number} of session {id}: {error}"))
-                })?)
-            };
+            let report =
+                if link.resend.as_ref().is_some_and(|resend| position < resend.oldest) {
+                    None
+                } else {
+                    let report = venue.logged(position);
+                    Some(report.map_err(|error| {
+                        Close::Internal(format!("message {number} of session {id}: {error}"))
+                    })?)
+                };
             let report = report.filter(|report| !matches!(report.kind, ReportKind::Said(_)));
             let Some(machine) = link.session.as_mut() else { break };
             match (&mut link.resend, report) {

@@ -472,7 +472,12 @@ impl Gateway {
 
 /// What a book has outstanding; if that fills its window, it gets to see what it has not seen.
 #[inline]
-pub(super) fn outstanding<V: Venue>(venue: &mut V, unpublished: &mut bool, book: InstrumentId, window: u32) -> u64 {
+pub(super) fn outstanding<V: Venue>(
+    venue: &mut V,
+    unpublished: &mut bool,
+    book: InstrumentId,
+    window: u32,
+) -> u64 {
     let outstanding = venue.outstanding(book);
     if outstanding < u64::from(window) || !std::mem::take(unpublished) {
         return outstanding;

@@ -12,9 +12,10 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use domain::{
-    CancelReason, ClientOrderId, ClientRef, Event, EventKind, FixAsk, FixRequest, Liquidity, Nanos, Numbering, OrderId,
-    OrderReport, OrderReportKind, OrderStatus, OrderType, Owner, Price, Quantity, Refused, RefusedRequest,
-    RejectReason, Report, ReportKind, Restatement, Said, Sequence, Sequenced, SessionId,
+    CancelReason, ClientOrderId, ClientRef, Event, EventKind, FixAsk, FixRequest, Liquidity, Nanos,
+    Numbering, OrderId, OrderReport, OrderReportKind, OrderStatus, OrderType, Owner, Price, Quantity,
+    Refused, RefusedRequest, RejectReason, Report, ReportKind, Restatement, Said, Sequence, Sequenced,
+    SessionId,
 };
 use journal::Position;
 
@@ -389,11 +390,10 @@ impl Sessions {
             EventKind::ReplaceRejected { old, original, order, reason, .. } => {
                 session.fix_not_replaced(owner, (original, old), order, reason)
             }
-            EventKind::CancelRejected { order, reason, .. } => {
-                session.fix_not_canceled(owner, order, reason)
+            EventKind::CancelRejected { order, reason, .. } => session.fix_not_canceled(owner, order, reason),
+            EventKind::Triggered { order, .. } => {
+                session.fix_goes_on(owner, order, OrderReportKind::Triggered, |_| {})
             }
-            EventKind::Triggered { order, .. } => session
-                .fix_goes_on(owner, order, OrderReportKind::Triggered, |_| {}),
             EventKind::Refreshed { order, .. } => {
                 let kind = OrderReportKind::Restated(Restatement::Refreshed);
                 session.fix_goes_on(owner, order, kind, |_| {})

@@ -1,9 +1,8 @@
 //! What special orders leave in a session, and what it is told of them.
 
 use domain::{
-    Protocol,
-    AccountId, CancelReason, ClientOrderId, Echo, Execution, Instructions, PostOnly, Price, Quantity,
-    RejectReason, ReplacePriority, Side, TimeInForce,
+    AccountId, CancelReason, ClientOrderId, Echo, Execution, Instructions, PostOnly, Price, Protocol,
+    Quantity, RejectReason, ReplacePriority, Side, TimeInForce,
 };
 
 use super::*;

@@ -11,9 +11,9 @@
 //! liquidity), 2 canceled, 3 replaced, 4 rejected, 5 restated, 6 triggered. What a payload's ask or kind does not use is zero.
 
 use domain::{
-    BookScopedId, CancelReason, ClientOrderId, ClientRef, FixAsk, FixRequest, Liquidity, Numbering, OrderId, OrderReport,
-    OrderReportKind, OrderStatus, Price, Quantity, Refused, RefusedRequest, RejectReason, Report, ReportKind,
-    Restatement, Said, SessionId, Symbol,
+    BookScopedId, CancelReason, ClientOrderId, ClientRef, FixAsk, FixRequest, Liquidity, Numbering, OrderId,
+    OrderReport, OrderReportKind, OrderStatus, Price, Quantity, Refused, RefusedRequest, RejectReason,
+    Report, ReportKind, Restatement, Said, SessionId, Symbol,
 };
 
 use super::{
@@ -237,13 +237,8 @@ pub(super) fn take_refused(header: &Header, payload: &[u8]) -> Result<Report, De
     t.end()?;
     let [ask, reason, code] = header.detail;
     let request = refused((ask, code, order, units, symbol))?;
-    let refused = Refused {
-        request,
-        reason: reject_reason(reason)?,
-        client_ref,
-        client_order_id,
-        original_id,
-    };
+    let refused =
+        Refused { request, reason: reject_reason(reason)?, client_ref, client_order_id, original_id };
     Ok(Report { kind: ReportKind::Refused(refused), ..report })
 }
 

@@ -222,7 +222,11 @@ pub(crate) fn encode(report: &Report, payload: &mut [u8]) -> [u8; 3] {
 }
 
 #[inline(always)]
-pub(super) fn common<'a, const N: usize>(report: &Report, client_ref: ClientRef, payload: &'a mut [u8]) -> Put<'a, N> {
+pub(super) fn common<'a, const N: usize>(
+    report: &Report,
+    client_ref: ClientRef,
+    payload: &'a mut [u8],
+) -> Put<'a, N> {
     // An id past the range could not be read back.
     let instrument = report.instrument.map_or(NO_INSTRUMENT, |i| {
         assert!(i.0 < BookScopedId::INSTRUMENTS_MAX, "instrument out of range");
@@ -400,7 +404,10 @@ pub(crate) fn decode(header: &Header, payload: &[u8]) -> Result<Report, DecodeEr
 
 /// The common part; the kind is put in by the caller.
 #[inline(always)]
-pub(super) fn said<const N: usize>(header: &Header, t: &mut Take<'_, N>) -> Result<(Report, ClientRef), DecodeError> {
+pub(super) fn said<const N: usize>(
+    header: &Header,
+    t: &mut Take<'_, N>,
+) -> Result<(Report, ClientRef), DecodeError> {
     let session = SessionId(t.u32());
     let instrument = match t.u32() {
         NO_INSTRUMENT => None,

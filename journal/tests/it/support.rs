@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use domain::{
     AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder,
-    EnterSpecial, Epoch, Execution, FixAsk, FixRequest, Instructions, Instrument, InstrumentId, Liquidity, MassCancel, Nanos,
-    OrderBounds, OrderId, OrderReport, OrderReportKind, OrderStatus, OrderType, Owner, PostOnly, PreRejected, Price, Protocol, Quantity, ReduceKind, ReduceOrder,
-    Refused, RefusedRequest, RejectReason, Restatement, ReplaceOrder, ReplacePriority, ReplaceSpecial, Report, ReportKind, SelfTrade,
+    EnterSpecial, Epoch, Execution, FixAsk, FixRequest, Instructions, Instrument, InstrumentId, Liquidity,
+    MassCancel, Nanos, OrderBounds, OrderId, OrderReport, OrderReportKind, OrderStatus, OrderType, Owner,
+    PostOnly, PreRejected, Price, Protocol, Quantity, ReduceKind, ReduceOrder, Refused, RefusedRequest,
+    RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial, Report, ReportKind, Restatement, SelfTrade,
     SelfTradePolicy, Sequence, Sequenced, SessionDefinition, SessionId, Side, Symbol, SystemCode,
     TimeInForce, Trigger, UserName,
 };

@@ -21,8 +21,8 @@
 use core::fmt;
 
 use domain::{
-    CancelReason, Instrument, InstrumentId, Liquidity, OrderId, OrderReport, OrderReportKind, OrderStatus, Price,
-    Quantity, Refused, RefusedRequest, RejectReason, Report, Restatement, TimeInForce,
+    CancelReason, Instrument, InstrumentId, Liquidity, OrderId, OrderReport, OrderReportKind, OrderStatus,
+    Price, Quantity, Refused, RefusedRequest, RejectReason, Report, Restatement, TimeInForce,
 };
 
 use super::writer::MessageWriter;
@@ -321,7 +321,8 @@ pub fn refused(report: &Report, refused: &Refused, message: &mut MessageWriter<'
             message.number(151, 0).number(14, 0).number(6, 0).time(60, report.nanos);
             message.number(103, order_reject_reason(refused.reason)).text(58, text_of);
         }
-        RefusedRequest::Cancel { order, status: stands } | RefusedRequest::Replace { order, status: stands } => {
+        RefusedRequest::Cancel { order, status: stands }
+        | RefusedRequest::Replace { order, status: stands } => {
             let to = if matches!(refused.request, RefusedRequest::Cancel { .. }) { b'1' } else { b'2' };
             order_id(message, order);
             text(message, 11, refused.client_order_id.trimmed());

@@ -135,8 +135,8 @@ pub const fn cancel_reason(reason: CancelReason) -> u8 {
 /// | `NotionalTooSmall` | 0x06 | fat finger | nearest: so small an order is a slip |
 /// | `Busy` | 0x28 | risk: symbol message rate | nearest: more came for the instrument than its book can do |
 /// | `Elsewhere` | 0x1C | invalid destination | |
-/// | `DuplicateClientOrderId` | 0x0F | other | never said in OUCH |
-/// | `TooLate` | 0x0F | other | never said in OUCH |
+/// | `DuplicateClientOrderId` | 0x2A | risk: duplicate message rate | nearest; said to FIX sessions only |
+/// | `TooLate` | 0x10 | cancel not allowed | said to FIX sessions only |
 #[inline]
 #[must_use]
 pub const fn reject_reason(reason: RejectReason) -> u16 {
@@ -159,7 +159,8 @@ pub const fn reject_reason(reason: RejectReason) -> u16 {
         RejectReason::NotionalTooSmall => 0x06,
         RejectReason::Busy => 0x28,
         RejectReason::Elsewhere => 0x1C,
-        RejectReason::DuplicateClientOrderId | RejectReason::TooLate => 0x0F,
+        RejectReason::DuplicateClientOrderId => 0x2A,
+        RejectReason::TooLate => 0x10,
     }
 }
 

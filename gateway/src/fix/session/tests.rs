@@ -19,7 +19,8 @@ struct Desk {
 
 impl Application for Desk {
     fn logon(&mut self, logon: &Checked<'_, '_>, _: bool) -> Result<Logon, Refused> {
-        let (ours, theirs) = (logon.get(56).ok_or(Refused::No)?.to_vec(), logon.get(49).ok_or(Refused::No)?.to_vec());
+        let (ours, theirs) =
+            (logon.get(56).ok_or(Refused::No)?.to_vec(), logon.get(49).ok_or(Refused::No)?.to_vec());
         if theirs != b"ALICE" || ours != b"EXCH" {
             return Err(Refused::No);
         }
