@@ -30,10 +30,10 @@ pub(super) struct Body<'a> {
     /// As many as instruments, in their order.
     pub(super) books: Vec<BookRow>,
     pub(super) sessions: Vec<SessionRow<'a>>,
-    /// Reports that the books have caused and the journal does not have before the place.
-    pub(super) owed: Vec<OwedRow>,
     /// Of each FIX session, rising.
     pub(super) fix: Vec<FixRow>,
+    /// Reports that the books have caused and the journal does not have before the place.
+    pub(super) owed: Vec<OwedRow>,
 }
 
 /// A report as its record would be, its number apart, which it does not have yet.

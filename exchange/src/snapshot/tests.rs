@@ -135,6 +135,8 @@ fn written(version: u32) -> Vec<u8> {
         concat(&[(700, 8), (12, 8)]),
         b"BYPNNmine                ".to_vec(),
         concat(&[(1, 8), (64, 8), (5, 8), (0, 4), (8, 4), (16, 4), (24, 4), (32, 4)]),
+        // No FIX session.
+        if version < 4 { Vec::new() } else { concat(&[(0, 8)]) },
         // Nothing is owed.
         if version < 3 { Vec::new() } else { concat(&[(0, 8)]) },
     ];
