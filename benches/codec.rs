@@ -161,6 +161,7 @@ fn accepted(n: u32, rng: &mut Xoshiro256PlusPlus) -> ReportKind {
         time_in_force: TimeInForce::Day,
         price: price(rng),
         quantity: Quantity(rng.random_range(1..1_000_000)),
+        instructions: None,
         echo: Echo { side: b'B', display: b'Y', capacity: b'P', intermarket_sweep: b'N', cross: b'N' },
         client_order_id: ClientOrderId::new(b"ORDER000000001").expect("it is a text"),
     }

@@ -209,6 +209,7 @@ fn report_of(command: &Sequenced<Command>) -> SessionReport {
             time_in_force: TimeInForce::Day,
             price: c.price,
             quantity: c.quantity,
+            instructions: None,
             echo: Echo { side: b'B', display: b'Y', capacity: b'P', intermarket_sweep: b'N', cross: b'N' },
             client_order_id: ClientOrderId::BLANK,
         },

@@ -1,8 +1,8 @@
 //! Reports: one session's view of what happened, with that session's outbound number.
 
 use crate::{
-    CancelReason, ClientOrderId, ClientRef, InstrumentId, Nanos, OrderId, OrderReport, OrderType, Price,
-    Quantity, Refused, RejectReason, Sequence, SessionId, TimeInForce, TradeId,
+    CancelReason, ClientOrderId, ClientRef, Instructions, InstrumentId, Nanos, OrderId, OrderReport, OrderType,
+    Price, Quantity, Refused, RejectReason, Sequence, SessionId, TimeInForce, TradeId,
 };
 
 /// What a client said of an order that the engine does not read and the client's reports repeat, as the wire's
@@ -61,6 +61,8 @@ pub enum ReportKind {
         price: Price,
         /// How much.
         quantity: Quantity,
+        /// What it asked for besides; of a plain order none.
+        instructions: Option<Instructions>,
         /// What the client said besides.
         echo: Echo,
         /// The client's own text.
@@ -82,6 +84,8 @@ pub enum ReportKind {
         price: Price,
         /// What is open now.
         quantity: Quantity,
+        /// What it asked for besides; of a plain order none.
+        instructions: Option<Instructions>,
         /// What the client said besides.
         echo: Echo,
         /// The client's own text.

@@ -40,6 +40,9 @@ pub struct Session {
     pub orders: OrderTable,
     /// Replacements that have been sequenced and not answered, by their number and id.
     replacing: BTreeMap<(ClientRef, OrderId), LiveOrder>,
+    /// What orders that have been sequenced and not answered ask for besides, by their number and id. What a book has
+    /// accepted has been told, and is not remembered.
+    asked: BTreeMap<(ClientRef, OrderId), Instructions>,
     /// The highest number that an order has used up for sure.
     consumed: ClientRef,
     /// Where each of its outbound messages stands in the log; the first is number 1.
@@ -55,6 +58,7 @@ impl Session {
             protocol,
             orders: OrderTable::default(),
             replacing: BTreeMap::new(),
+            asked: BTreeMap::new(),
             consumed: ClientRef(0),
             log: SessionIndex::default(),
             fix: (protocol == Protocol::Fix).then(|| Box::new(FixState::new())),
@@ -94,6 +98,22 @@ impl Session {
             let newest = (client_ref, OrderId::default())..=(client_ref, domain::BookScopedId(u64::MAX));
             self.replacing.range(newest).next_back().map(|(_, order)| order)
         })
+    }
+
+    /// Remembers what an order asks for besides, until it is told.
+    fn ask(&mut self, client_ref: ClientRef, order: OrderId, instructions: &Instructions) {
+        if *instructions != Instructions::NONE && self.protocol == Protocol::Ouch {
+            self.asked.insert((client_ref, order), *instructions);
+        }
+    }
+
+    /// What an order that is answered now has asked for besides.
+    #[inline]
+    fn take_asked(&mut self, client_ref: ClientRef, order: OrderId) -> Option<Instructions> {
+        if self.asked.is_empty() {
+            return None;
+        }
+        self.asked.remove(&(client_ref, order))
     }
 
     /// Orders that live or are about to.
@@ -271,6 +291,7 @@ impl Sessions {
         let session = self.of(enter.owner);
         session.consumed = session.consumed.max(enter.owner.client_ref);
         let is_fix = session.fix.is_some();
+        session.ask(enter.owner.client_ref, enter.order, instructions);
         session.orders.insert(
             enter.owner.client_ref,
             LiveOrder {
@@ -308,6 +329,9 @@ impl Sessions {
             client_order_id: replace.client_order_id,
         };
         session.replacing.insert((replace.owner.client_ref, replace.new_order), new);
+        if let Some(instructions) = instructions {
+            session.ask(replace.owner.client_ref, replace.new_order, instructions);
+        }
     }
 
     /// A session asked which number it may use next. The answer is numbered, and caused by no command.
@@ -340,7 +364,9 @@ impl Sessions {
         }
         match event.kind {
             EventKind::Accepted { order, owner, order_type, time_in_force, price, quantity, .. } => {
-                let Some(live) = self.of(owner).orders.get_mut(owner.client_ref) else { return };
+                let session = self.of(owner);
+                let instructions = session.take_asked(owner.client_ref, order);
+                let Some(live) = session.orders.get_mut(owner.client_ref) else { return };
                 // A tick or more away from the limit asked for, when a post-only order slid.
                 live.price = price;
                 let (echo, client_order_id) = (live.echo, live.client_order_id);
@@ -351,13 +377,16 @@ impl Sessions {
                     time_in_force,
                     price,
                     quantity,
+                    instructions,
                     echo,
                     client_order_id,
                 };
                 self.number_event(&cause, owner.session, kind, &mut log);
             }
             EventKind::Rejected { order, owner, reason } => {
-                let Some(dead) = self.of(owner).orders.remove(owner.client_ref, order) else { return };
+                let session = self.of(owner);
+                session.take_asked(owner.client_ref, order);
+                let Some(dead) = session.orders.remove(owner.client_ref, order) else { return };
                 let kind = ReportKind::Rejected {
                     client_ref: owner.client_ref,
                     reason,
@@ -424,6 +453,7 @@ impl Sessions {
                 let session = self.of(owner);
                 let replaced = session.orders.remove(original, old);
                 session.consumed = session.consumed.max(owner.client_ref);
+                let instructions = session.take_asked(owner.client_ref, order);
                 let Some(mut live) = session.replacing.remove(&(owner.client_ref, order)) else { return };
                 if let Some(replaced) = replaced {
                     // Modified, perhaps, after the replacement was sequenced and before this.
@@ -439,6 +469,7 @@ impl Sessions {
                     time_in_force: live.time_in_force,
                     price,
                     quantity: leaves,
+                    instructions,
                     echo: live.echo,
                     client_order_id: live.client_order_id,
                 };
@@ -446,7 +477,9 @@ impl Sessions {
             }
             // OUCH ignores it in silence: the order is gone, and the client has been told when it went.
             EventKind::ReplaceRejected { order, owner, .. } => {
-                self.of(owner).replacing.remove(&(owner.client_ref, order));
+                let session = self.of(owner);
+                session.replacing.remove(&(owner.client_ref, order));
+                session.take_asked(owner.client_ref, order);
             }
             EventKind::CancelRejected { order, owner, reason } => {
                 let kind = ReportKind::CancelRejected { client_ref: owner.client_ref, order, reason };

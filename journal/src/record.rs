@@ -75,6 +75,10 @@ pub enum RecordKind {
     ReportCancelRejected = 76,
     /// `ReportKind::MassCanceled`.
     ReportMassCanceled = 77,
+    /// `ReportKind::Accepted` of an order with instructions.
+    ReportAcceptedSpecial = 78,
+    /// `ReportKind::Replaced` of an order with instructions.
+    ReportReplacedSpecial = 79,
     /// `ReportKind::Order`.
     ReportOrder = 80,
     /// `ReportKind::Refused`.
@@ -119,6 +123,8 @@ impl RecordKind {
             75 => Self::ReportDecremented,
             76 => Self::ReportCancelRejected,
             77 => Self::ReportMassCanceled,
+            78 => Self::ReportAcceptedSpecial,
+            79 => Self::ReportReplacedSpecial,
             80 => Self::ReportOrder,
             81 => Self::ReportRefused,
             82 => Self::ReportSaid,
@@ -375,7 +381,7 @@ mod tests {
     #[test]
     fn kinds_and_numbers_agree() {
         let known: Vec<u8> = (0..=255).filter(|n| RecordKind::from_u8(*n).is_some()).collect();
-        assert_eq!(known.len(), 32);
+        assert_eq!(known.len(), 34);
         for n in known {
             let kind = RecordKind::from_u8(n).expect("known");
             assert_eq!(kind as u8, n);

@@ -324,7 +324,9 @@ impl Session {
                 let answer = AccountQueryResponse { timestamp: 1, next_user_ref: self.last_ref + 1 };
                 self.say(&Outbound::AccountQueryResponse(answer));
             }
-            Inbound::ModifyOrder(_) => panic!("the load generator modifies nothing"),
+            Inbound::ModifyOrder(_) | Inbound::MassCancel(_) => {
+                panic!("the load generator modifies nothing, and cancels one by one")
+            }
         }
     }
 

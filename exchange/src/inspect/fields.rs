@@ -392,6 +392,7 @@ impl Row {
                 time_in_force,
                 price,
                 quantity,
+                instructions,
                 echo,
                 client_order_id,
             } => {
@@ -400,6 +401,9 @@ impl Row {
                 self.name(Column::TimeInForce, time_in_force);
                 self.price(Column::Price, price);
                 self.number(Column::Quantity, quantity.0);
+                if let Some(instructions) = &instructions {
+                    self.instructions(instructions);
+                }
                 self.echo(&echo);
                 self.text(Column::ClientOrderId, &client_order_id.0);
             }
@@ -411,6 +415,7 @@ impl Row {
                 time_in_force,
                 price,
                 quantity,
+                instructions,
                 echo,
                 client_order_id,
             } => {
@@ -420,6 +425,9 @@ impl Row {
                 self.name(Column::TimeInForce, time_in_force);
                 self.price(Column::Price, price);
                 self.number(Column::Quantity, quantity.0);
+                if let Some(instructions) = &instructions {
+                    self.instructions(instructions);
+                }
                 self.echo(&echo);
                 self.text(Column::ClientOrderId, &client_order_id.0);
             }

@@ -530,7 +530,7 @@ conversations! {
         ALICE< C 4 100 Z
         ALICE> O 5 B 100 AAPL 100.00 0
         ALICE< A 5 B 100 AAPL 100.0000 0 YPNN L 0-5
-        ALICE> U 5 6 100 100.00 0 echo=N-N-
+        ALICE> U 5 6 100 100.00 0 echo=X-N-
         ALICE< C 5 100 Z
         ALICE> O 6 B 100 AAPL 100.00 0
         ALICE< A 6 B 100 AAPL 100.0000 0 YPNN L 0-6
@@ -731,12 +731,12 @@ conversations! {
         ALICE< J 8 0x24 id=option
         ALICE> O 9 B 100 AAPL 100.00 5 id=tif
         ALICE< J 9 0x0f id=tif
-        ALICE> O 10 B 100 AAPL 100.00 3 min=50 id=minimum
-        ALICE< J 10 0x24 id=minimum
-        ALICE> O 11 B 100 AAPL 100.00 0 min=100 id=resting-min
-        ALICE< J 11 0x24 id=resting-min
-        ALICE> O 12 B 100 AAPL 100.00 0 echo=NPNN id=hidden
-        ALICE< J 12 0x03 id=hidden
+        ALICE> O 10 B 100 AAPL 100.00 3 min=101 id=minimum
+        ALICE< J 10 0x0d id=minimum
+        ALICE> O 11 B 100 AAPL 100.00 0 min=10 aon=Y id=two
+        ALICE< J 11 0x0d id=two
+        ALICE> O 12 B 100 AAPL 100.00 0 echo=XPNN id=display
+        ALICE< J 12 0x03 id=display
         ALICE> O 13 B 100 AAPL 100.00 0 echo=YPNO id=cross
         ALICE< J 13 0x24 id=cross
         ALICE> Q
@@ -756,9 +756,23 @@ conversations! {
         ALICE< J 5 0x24
         ALICE> O 6 B 1 AAPL 1.00 5 echo=NPNO
         ALICE< J 6 0x0f
-        ALICE> O 7 B 1 AAPL 1.00 0 echo=NPNO
+        ALICE> O 7 B 1 AAPL 1.00 0 echo=XPNO
         ALICE< J 7 0x03
-        ALICE> O 8 B 1 AAPL 1.00 0 echo=YPNO
+        ALICE> O 8 B 1 AAPL 1.00 0 echo=NPNO
         ALICE< J 8 0x24
+        ALICE> O 9 B 0 AAPL 0 5 tag=77 large=0 echo=XPNO
+        ALICE< J 9 0x13
+        ALICE> O 10 B 1 AAPL 1.00 6 stop=0.001 mtl=Y aon=Y min=2 policy=N echo=XPNO
+        ALICE< J 10 0x0d
+        ALICE> O 11 B 1 AAPL 1.00 6 stop=0.001 aon=Y min=2 policy=N echo=XPNO
+        ALICE< J 11 0x1d
+        ALICE> O 12 B 1 AAPL 1.00 6 aon=Y min=2 policy=N echo=XPNO
+        ALICE< J 12 0x0f
+        ALICE> O 13 B 1 AAPL 1.00 0 aon=Y min=2 policy=N echo=XPNO
+        ALICE< J 13 0x0d
+        ALICE> O 14 B 1 AAPL 1.00 0 aon=Y policy=N echo=XPNO
+        ALICE< J 14 0x0d
+        ALICE> O 15 B 1 AAPL 1.00 0 aon=Y echo=XPNO
+        ALICE< J 15 0x03
     "
 }

@@ -36,6 +36,7 @@ mod hostile;
 mod journals;
 mod keeping;
 mod lobster;
+mod options;
 mod pair;
 mod pairs;
 mod party;

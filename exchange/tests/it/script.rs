@@ -11,9 +11,12 @@
 //! | `U original ref quantity price tif` | Replace Order |
 //! | `X ref quantity` | Cancel Order |
 //! | `M ref side quantity` | Modify Order |
+//! | `L ref symbol side` | Mass Cancel; `-` for every one |
 //! | `Q` | Account Query |
 //!
 //! Options of `O` and `U`: `id=` ClOrdID, `min=` MinQty, `firm=`, `customer=`, `tag=` any tag with an empty value,
+//! `peak=` MaxFloor, `spread=` RandomReserves, `post=` PostOnly, `expire=` ExpireTime, `group=` GroupID, `policy=`
+//! SelfTradePolicy, `stop=` StopPrice, `trail=` TrailingDistance, `aon=`, `mtl=`, `large=` LargeQuantity, `now=` TradeNow,
 //! `echo=` display, capacity, sweep, cross (`YPNN`). A price is in currency units or `market`.
 //!
 //! An answer is written with all its fields but its time:
@@ -41,7 +44,7 @@ use std::collections::BTreeMap;
 use domain::BookScopedId;
 use wire::ouch::{
     Appendage, Inbound, Outbound, TagValue, codes,
-    inbound::{EnterOrder, ModifyOrder, ReplaceOrder},
+    inbound::{EnterOrder, MassCancel, ModifyOrder, ReplaceOrder},
 };
 
 use crate::{
@@ -167,6 +170,26 @@ fn put(client: &mut Client, text: &str) {
     if let Some(min) = option("min") {
         TagValue::MinQuantity(min.parse().unwrap_or_else(|_| bad())).encode(&mut options);
     }
+    let units = |text: &str| text.parse().unwrap_or_else(|_| bad());
+    let code = |text: &str| text.as_bytes()[0];
+    for (name, value) in words.iter().filter_map(|word| word.split_once('=')) {
+        let option = match name {
+            "peak" => TagValue::MaxFloor(units(value)),
+            "spread" => TagValue::RandomReserves(units(value)),
+            "post" => TagValue::PostOnly(code(value)),
+            "expire" => TagValue::ExpireTime(units(value)),
+            "group" => TagValue::GroupId(value.parse().unwrap_or_else(|_| bad())),
+            "policy" => TagValue::SelfTradePolicy(code(value)),
+            "stop" => TagValue::StopPrice(price(value)),
+            "trail" => TagValue::TrailingDistance(price(value)),
+            "aon" => TagValue::AllOrNone(code(value)),
+            "mtl" => TagValue::MarketToLimit(code(value)),
+            "large" => TagValue::LargeQuantity(value.parse().unwrap_or_else(|_| bad())),
+            "now" => TagValue::TradeNow(code(value)),
+            _ => continue,
+        };
+        option.encode(&mut options);
+    }
     if let Some(tag) = option("tag") {
         TagValue::Unknown { tag: tag.parse().unwrap_or_else(|_| bad()), value: &[] }.encode(&mut options);
     }
@@ -201,6 +224,11 @@ fn put(client: &mut Client, text: &str) {
         "M" => {
             Inbound::ModifyOrder(ModifyOrder { user_ref: number(1), side: letter(2), quantity: number(3) })
         }
+        "L" => Inbound::MassCancel(MassCancel {
+            user_ref: number(1),
+            symbol: padded(word(2).trim_matches('-')),
+            side: if word(3) == "-" { b' ' } else { letter(3) },
+        }),
         "Q" => Inbound::AccountQuery,
         _ => bad(),
     };
@@ -230,6 +258,15 @@ pub(crate) fn written(said: &Said) -> (String, u64) {
     let options = |appendage: Appendage<'_>| {
         let write = |option| match option {
             TagValue::MinQuantity(min) => format!(" min={min}"),
+            TagValue::MaxFloor(peak) => format!(" peak={peak}"),
+            TagValue::RandomReserves(spread) => format!(" spread={spread}"),
+            TagValue::PostOnly(code) => format!(" post={}", letter(code)),
+            TagValue::ExpireTime(seconds) => format!(" expire={seconds}"),
+            TagValue::GroupId(group) => format!(" group={group}"),
+            TagValue::SelfTradePolicy(code) => format!(" policy={}", letter(code)),
+            TagValue::TrailingDistance(distance) => format!(" trail={}", money(distance)),
+            TagValue::AllOrNone(code) => format!(" aon={}", letter(code)),
+            TagValue::MarketToLimit(code) => format!(" mtl={}", letter(code)),
             TagValue::DisplayQuantity(shown) => format!(" shown={shown}"),
             TagValue::DisplayPrice(price) => format!(" limit={}", money(price)),
             TagValue::StopPrice(price) => format!(" stop={}", money(price)),

@@ -126,9 +126,9 @@ fn an_order_ends_at_its_date_though_nobody_asks_for_anything() {
         format!("A {user_ref} B 10 {symbol} 100.0000 {tif} YPNN L {order}")
     };
     let mut expected = vec![
-        accepted(1, "AAPL", '6', "0-1"),
-        accepted(2, "AAPL", '6', "0-2"),
-        accepted(3, "MSFT", '6', "1-1"),
+        accepted(1, "AAPL", '6', "0-1 expire=2"),
+        accepted(2, "AAPL", '6', "0-2 expire=2"),
+        accepted(3, "MSFT", '6', "1-1 expire=4"),
         accepted(4, "MSFT", 'G', "1-2"),
     ];
     expected.extend(["C 1 10 T", "C 2 10 T"].map(ToOwned::to_owned));
@@ -295,8 +295,8 @@ fn limits_that_books_choose_are_told_and_kept() {
     desk.close();
     let venue = home.start();
     let expected = [
-        "A 1 B 10 AAPL 99.9900 G YPNN L 0-2",
-        "A 2 B 30 AAPL market G YPNN L 0-3",
+        "A 1 B 10 AAPL 99.9900 G YPNN L 0-2 post=S",
+        "A 2 B 30 AAPL market G YPNN L 0-3 mtl=Y",
         "E 2 10 100.0000 R 0-1",
         "R 2 P limit=100.0000",
     ];

@@ -4,7 +4,9 @@
 //! its turn comes, against the session and the venue as they are then. What must be known of it before that is known
 //! here alone: its number counts as used, and what names its order finds it.
 
-use domain::{CancelReason, ClientRef, Command, InstrumentId, PreRejected, RejectReason, SessionId, Symbol};
+use domain::{
+    CancelReason, ClientRef, Command, InstrumentId, Nanos, PreRejected, RejectReason, SessionId, Symbol,
+};
 use journal::Position;
 use wire::{
     ouch::{
@@ -49,6 +51,7 @@ impl<'a> Request<'a> {
             Inbound::ReplaceOrder(replace) => Inbound::ReplaceOrder(ReplaceOrder { appendage, ..replace }),
             Inbound::CancelOrder(cancel) => Inbound::CancelOrder(cancel),
             Inbound::ModifyOrder(modify) => Inbound::ModifyOrder(modify),
+            Inbound::MassCancel(cancel) => Inbound::MassCancel(cancel),
             Inbound::AccountQuery => Inbound::AccountQuery,
         };
         Request { message, options: self.options, by_nothing: self.by_nothing }
@@ -78,6 +81,9 @@ enum Class {
     Order(Option<InstrumentId>),
     /// It only makes the book smaller: before all orders.
     Cancel(InstrumentId),
+    /// It only makes books smaller, and uses up a number: what its session sends after it stays behind it, unread while it
+    /// waits.
+    MassCancel(Option<InstrumentId>),
 }
 
 impl Class {
@@ -85,6 +91,7 @@ impl Class {
     fn of(message: &Inbound<'_>, command: &Command) -> Self {
         match (message, command.instrument()) {
             (Inbound::CancelOrder(_) | Inbound::ModifyOrder(_), Some(book)) => Self::Cancel(book),
+            (Inbound::MassCancel(_), book) => Self::MassCancel(book),
             (_, book) => Self::Order(book),
         }
     }
@@ -134,6 +141,10 @@ impl Gateway {
                     Class::Cancel(book) => self
                         .admission
                         .admits_cancel(book, || outstanding(venue, &mut self.unpublished, book, window)),
+                    Class::MassCancel(None) => true,
+                    Class::MassCancel(Some(book)) => self
+                        .admission
+                        .admits_cancel(book, || outstanding(venue, &mut self.unpublished, book, window)),
                 };
                 if !goes {
                     return Ok(self.hold(token, id, class, request, venue));
@@ -160,6 +171,10 @@ impl Gateway {
         request: &Request<'_>,
         venue: &mut V,
     ) -> Result<bool, Close> {
+        // It takes what was sent before it, so it comes after that.
+        if let Inbound::MassCancel(_) = request.message {
+            return Ok(false);
+        }
         let last = self.admission.last_number(id).unwrap_or_default();
         let number = match request.message {
             Inbound::EnterOrder(enter) => Some(enter.user_ref),
@@ -174,7 +189,7 @@ impl Gateway {
             Inbound::ReplaceOrder(replace) => Some(replace.original),
             Inbound::CancelOrder(cancel) => Some(cancel.user_ref),
             Inbound::ModifyOrder(modify) => Some(modify.user_ref),
-            Inbound::EnterOrder(_) | Inbound::AccountQuery => None,
+            Inbound::EnterOrder(_) | Inbound::MassCancel(_) | Inbound::AccountQuery => None,
         };
         let held = named.map(ClientRef).and_then(|named| {
             let (book, _) = self.admission.find(id, named)?;
@@ -324,6 +339,8 @@ impl Gateway {
                 return held;
             }
             Class::Order(book) => book,
+            // It stays unread.
+            Class::MassCancel(_) => return false,
         };
         let (Some((number, _)), Some(connection)) = (waiting.numbered(), &self.connections[token]) else {
             return true;
@@ -396,12 +413,16 @@ impl Gateway {
             here: self.here.as_ref(),
             takes_orders: venue.takes_orders(),
             open_orders_max: self.limits.open_orders_max,
+            now: Nanos(0),
         })
     }
 
     #[inline]
-    fn judge<V: Venue>(&self, id: SessionId, request: &Request<'_>, venue: &V) -> Result<Action, Close> {
-        let checks = self.checks(id, venue)?;
+    fn judge<V: Venue>(&self, id: SessionId, request: &Request<'_>, venue: &mut V) -> Result<Action, Close> {
+        // Telling the time is not free.
+        let is_dated = matches!(&request.options, Ok(Some(asked)) if asked.is_dated());
+        let now = if is_dated { venue.now() } else { Nanos(0) };
+        let checks = Checks { now, ..self.checks(id, venue)? };
         let mut action = checks.action(&request.message, request.options, |book| venue.next_order(book));
         if request.by_nothing
             && let Action::Sequence(Command::Cancel(cancel)) = &mut action

@@ -62,7 +62,7 @@ impl Sessions {
     pub fn images(&self) -> Result<Vec<SessionImage<'_>>, ImageError> {
         self.iter()
             .map(|(id, session)| {
-                if !session.replacing.is_empty() || self.caught_up().is_err() {
+                if !session.replacing.is_empty() || !session.asked.is_empty() || self.caught_up().is_err() {
                     return Err(ImageError::InFlight(id));
                 }
                 let fix = match session.fix.as_deref().map(FixState::image) {

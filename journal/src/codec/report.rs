@@ -18,20 +18,24 @@
 //! | Decremented | liquidity | order 8, quantity 8, leaves 8, price 8 | 56 |
 //! | CancelRejected | reason | order 8 | 32 |
 //! | MassCanceled | | canceled 4, zero 4 | 32 |
+//! | AcceptedSpecial | | Accepted's 80, [instructions](super::instructions) 48 | 128 |
+//! | ReplacedSpecial | | Replaced's 80, instructions 48 | 128 |
 //!
 //! Those of FIX sessions are in [`fix`](super::fix).
 
 use domain::{
-    BookScopedId, CancelReason, ClientOrderId, ClientRef, InstrumentId, Liquidity, Nanos, Quantity,
-    RejectReason, Report, ReportKind, Sequence, SessionId, SystemCode,
+    BookScopedId, CancelReason, ClientOrderId, ClientRef, Echo, Instructions, InstrumentId, Liquidity, Nanos,
+    OrderType, Price, Quantity, RejectReason, Report, ReportKind, Sequence, SessionId, SystemCode,
+    TimeInForce,
 };
 
-use super::{Put, Take, echo, fix, unused, value};
+use super::{Put, Take, echo, fix, instructions, unused, value};
 use crate::error::DecodeError;
 use crate::record::{Header, RecordKind};
 
 pub(super) const COMMON: usize = 24;
 const ORDER: usize = 80;
+const SPECIAL_ORDER: usize = ORDER + instructions::BYTES;
 const AMOUNT: usize = 40;
 const EXECUTED: usize = 64;
 const REJECTED: usize = 48;
@@ -86,8 +90,10 @@ impl PackedReport {
 pub(crate) const fn shape(kind: &ReportKind) -> (RecordKind, usize) {
     match kind {
         ReportKind::System(_) => (RecordKind::ReportSystem, COMMON),
-        ReportKind::Accepted { .. } => (RecordKind::ReportAccepted, ORDER),
-        ReportKind::Replaced { .. } => (RecordKind::ReportReplaced, ORDER),
+        ReportKind::Accepted { instructions: None, .. } => (RecordKind::ReportAccepted, ORDER),
+        ReportKind::Replaced { instructions: None, .. } => (RecordKind::ReportReplaced, ORDER),
+        ReportKind::Accepted { .. } => (RecordKind::ReportAcceptedSpecial, SPECIAL_ORDER),
+        ReportKind::Replaced { .. } => (RecordKind::ReportReplacedSpecial, SPECIAL_ORDER),
         ReportKind::Canceled { .. } => (RecordKind::ReportCanceled, AMOUNT),
         ReportKind::Executed { .. } => (RecordKind::ReportExecuted, EXECUTED),
         ReportKind::Rejected { .. } => (RecordKind::ReportRejected, REJECTED),
@@ -123,18 +129,21 @@ pub(crate) fn encode(report: &Report, payload: &mut [u8]) -> [u8; 3] {
             time_in_force,
             price,
             quantity,
-            echo: codes,
+            instructions,
+            echo,
             client_order_id,
         } => {
-            common::<ORDER>(report, client_ref, payload)
-                .u64(order.0)
-                .u64(price.ticks() as u64)
-                .u64(quantity.0)
-                .u32(0)
-                .bytes([order_type as u8, time_in_force as u8])
-                .bytes(echo(&codes))
-                .bytes(client_order_id.0)
-                .end();
+            let terms = Terms {
+                original: ClientRef(0),
+                order,
+                order_type,
+                time_in_force,
+                price,
+                quantity,
+                echo,
+                client_order_id,
+            };
+            put_terms(report, client_ref, &terms, instructions.as_ref(), payload);
             [0; 3]
         }
         ReportKind::Replaced {
@@ -145,18 +154,13 @@ pub(crate) fn encode(report: &Report, payload: &mut [u8]) -> [u8; 3] {
             time_in_force,
             price,
             quantity,
-            echo: codes,
+            instructions,
+            echo,
             client_order_id,
         } => {
-            common::<ORDER>(report, client_ref, payload)
-                .u64(order.0)
-                .u64(price.ticks() as u64)
-                .u64(quantity.0)
-                .u32(original.0)
-                .bytes([order_type as u8, time_in_force as u8])
-                .bytes(echo(&codes))
-                .bytes(client_order_id.0)
-                .end();
+            let terms =
+                Terms { original, order, order_type, time_in_force, price, quantity, echo, client_order_id };
+            put_terms(report, client_ref, &terms, instructions.as_ref(), payload);
             [0; 3]
         }
         ReportKind::Canceled { client_ref, order, quantity, reason } => {
@@ -263,42 +267,21 @@ pub(crate) fn decode(header: &Header, payload: &[u8]) -> Result<Report, DecodeEr
             unused(&detail)?;
             let mut t = Take::<ORDER>::new(number, payload)?;
             let (report, client_ref) = said(header, &mut t)?;
-            let order = BookScopedId(t.u64());
-            let price = t.price()?;
-            let quantity = Quantity(t.u64());
-            let original = ClientRef(t.u32());
-            let order_type = t.order_type()?;
-            let time_in_force = t.time_in_force()?;
-            let echo = t.echo();
-            let client_order_id = ClientOrderId(t.bytes());
+            let terms = take_terms(&mut t)?;
             t.end()?;
-            let kind = if header.kind == RecordKind::ReportReplaced {
-                ReportKind::Replaced {
-                    original,
-                    client_ref,
-                    order,
-                    order_type,
-                    time_in_force,
-                    price,
-                    quantity,
-                    echo,
-                    client_order_id,
-                }
-            } else if original.0 == 0 {
-                ReportKind::Accepted {
-                    client_ref,
-                    order,
-                    order_type,
-                    time_in_force,
-                    price,
-                    quantity,
-                    echo,
-                    client_order_id,
-                }
-            } else {
-                return Err(DecodeError::Value { field: "original", value: u64::from(original.0) });
-            };
-            Ok(Report { kind, ..report })
+            let is_replaced = header.kind == RecordKind::ReportReplaced;
+            Ok(Report { kind: terms.kind(is_replaced, client_ref, None)?, ..report })
+        }
+        RecordKind::ReportAcceptedSpecial | RecordKind::ReportReplacedSpecial => {
+            unused(&detail)?;
+            let mut t = Take::<SPECIAL_ORDER>::new(number, payload)?;
+            let (report, client_ref) = said(header, &mut t)?;
+            let terms = take_terms(&mut t)?;
+            t.zeros::<1>()?;
+            let instructions = instructions::take(&mut t)?;
+            t.end()?;
+            let is_replaced = header.kind == RecordKind::ReportReplacedSpecial;
+            Ok(Report { kind: terms.kind(is_replaced, client_ref, Some(instructions))?, ..report })
         }
         RecordKind::ReportCanceled => {
             unused(&detail[1..])?;
@@ -400,6 +383,98 @@ pub(crate) fn decode(header: &Header, payload: &[u8]) -> Result<Report, DecodeEr
         RecordKind::ReportSaid => fix::take_said(header, payload),
         _ => Err(DecodeError::Kind(number)),
     }
+}
+
+/// What an order that is in has been accepted with; `original` is 0 for one that replaces none.
+struct Terms {
+    original: ClientRef,
+    order: BookScopedId,
+    order_type: OrderType,
+    time_in_force: TimeInForce,
+    price: Price,
+    quantity: Quantity,
+    echo: Echo,
+    client_order_id: ClientOrderId,
+}
+
+impl Terms {
+    fn kind(
+        self,
+        is_replaced: bool,
+        client_ref: ClientRef,
+        instructions: Option<Instructions>,
+    ) -> Result<ReportKind, DecodeError> {
+        let Self { original, order, order_type, time_in_force, price, quantity, echo, client_order_id } =
+            self;
+        if is_replaced {
+            return Ok(ReportKind::Replaced {
+                original,
+                client_ref,
+                order,
+                order_type,
+                time_in_force,
+                price,
+                quantity,
+                instructions,
+                echo,
+                client_order_id,
+            });
+        }
+        if original.0 != 0 {
+            return Err(DecodeError::Value { field: "original", value: u64::from(original.0) });
+        }
+        Ok(ReportKind::Accepted {
+            client_ref,
+            order,
+            order_type,
+            time_in_force,
+            price,
+            quantity,
+            instructions,
+            echo,
+            client_order_id,
+        })
+    }
+}
+
+#[inline(always)]
+fn put_terms(
+    report: &Report,
+    client_ref: ClientRef,
+    terms: &Terms,
+    instructions: Option<&Instructions>,
+    payload: &mut [u8],
+) {
+    #[inline(always)]
+    fn put<'a, const N: usize>(to: Put<'a, N>, terms: &Terms) -> Put<'a, N> {
+        to.u64(terms.order.0)
+            .u64(terms.price.ticks() as u64)
+            .u64(terms.quantity.0)
+            .u32(terms.original.0)
+            .bytes([terms.order_type as u8, terms.time_in_force as u8])
+            .bytes(echo(&terms.echo))
+            .bytes(terms.client_order_id.0)
+    }
+    match instructions {
+        None => put(common::<ORDER>(report, client_ref, payload), terms).end(),
+        Some(instructions) => {
+            let to = put(common::<SPECIAL_ORDER>(report, client_ref, payload), terms).bytes([0]);
+            instructions::put(to, instructions).end();
+        }
+    }
+}
+
+#[inline(always)]
+fn take_terms<const N: usize>(t: &mut Take<'_, N>) -> Result<Terms, DecodeError> {
+    let order = BookScopedId(t.u64());
+    let price = t.price()?;
+    let quantity = Quantity(t.u64());
+    let original = ClientRef(t.u32());
+    let order_type = t.order_type()?;
+    let time_in_force = t.time_in_force()?;
+    let echo = t.echo();
+    let client_order_id = ClientOrderId(t.bytes());
+    Ok(Terms { original, order, order_type, time_in_force, price, quantity, echo, client_order_id })
 }
 
 /// The common part; the kind is put in by the caller.

@@ -2,12 +2,18 @@
 //!
 //! Codes of Fulcrum's own, and choices where OUCH leaves one:
 //!
+//! * Time in force `6` counts the seconds of ExpireTime (tag 15) from when the order gets its place.
 //! * Time in force `G` is good till cancel, which OUCH 5.0 does not have.
 //! * Fill or kill is immediate or cancel (`3`) with a MinQty (tag 3) of the whole quantity.
 //! * Each [`RejectReason`] has a code of its own, so that a client can tell them apart; where OUCH has no code that
 //!   says the same, the nearest one is used: see [`reject_reason`].
 
-use domain::{CancelReason, Liquidity, OrderType, RejectReason, Side, SystemCode, TimeInForce};
+use core::num::NonZeroU32;
+
+use domain::{
+    CancelReason, Liquidity, OrderType, PostOnly, RejectReason, SelfTradePolicy, SessionId, Side, SystemCode,
+    TimeInForce,
+};
 
 /// The price that says "market" in what Fulcrum sends.
 pub const PRICE_MARKET: u64 = 0x7FFF_FFFF;
@@ -24,7 +30,7 @@ pub const DAY: u8 = b'0';
 pub const IMMEDIATE_OR_CANCEL: u8 = b'3';
 /// Time in force: across days, until it is canceled. Fulcrum's own.
 pub const GOOD_TILL_CANCEL: u8 = b'G';
-/// Time in force: until a time. Only said: no request may ask for it yet.
+/// Time in force: until its ExpireTime has passed.
 pub const GOOD_TILL_TIME: u8 = b'6';
 
 /// Why an order was restated: the next part of it is shown.
@@ -57,29 +63,84 @@ pub const fn side(code: u8) -> Option<Side> {
     }
 }
 
-/// How long an order of `quantity` units lives, from its code and its MinQty, if any. A MinQty of 0 asks for
-/// nothing. Fulcrum takes all or nothing of the quantity as a minimum, and only of an immediate order.
-///
-/// # Errors
-/// `InvalidTimeInForce` for a code that is not offered, `Unsupported` for another minimum.
+/// How long an order lives, from its code; `None` for one that is not offered. An immediate order whose MinQty is its
+/// quantity is a fill-or-kill order.
 #[inline]
-pub const fn time_in_force(
-    code: u8,
-    min_quantity: Option<u32>,
-    quantity: u32,
-) -> Result<TimeInForce, RejectReason> {
-    let minimum = match min_quantity {
-        Some(minimum) => minimum,
-        None => 0,
-    };
+#[must_use]
+pub const fn time_in_force(code: u8) -> Option<TimeInForce> {
     match code {
-        IMMEDIATE_OR_CANCEL if minimum != 0 && minimum == quantity => Ok(TimeInForce::FillOrKill),
-        DAY | IMMEDIATE_OR_CANCEL | GOOD_TILL_CANCEL if minimum != 0 => Err(RejectReason::Unsupported),
-        DAY => Ok(TimeInForce::Day),
-        IMMEDIATE_OR_CANCEL => Ok(TimeInForce::ImmediateOrCancel),
-        GOOD_TILL_CANCEL => Ok(TimeInForce::GoodTillCancel),
-        _ => Err(RejectReason::InvalidTimeInForce),
+        DAY => Some(TimeInForce::Day),
+        IMMEDIATE_OR_CANCEL => Some(TimeInForce::ImmediateOrCancel),
+        GOOD_TILL_CANCEL => Some(TimeInForce::GoodTillCancel),
+        GOOD_TILL_TIME => Some(TimeInForce::GoodTillDate),
+        _ => None,
     }
+}
+
+/// An option's yes.
+pub const YES: u8 = b'Y';
+/// An option's no.
+pub const NO: u8 = b'N';
+
+/// Post only: `None` for a letter that is none, `Some(None)` for `N`. `P` is refused rather than trades, `S` (Fulcrum's
+/// own) slides to where it does not.
+#[must_use]
+pub const fn post_only(code: u8) -> Option<Option<PostOnly>> {
+    match code {
+        NO => Some(None),
+        b'P' => Some(Some(PostOnly::Reject)),
+        b'S' => Some(Some(PostOnly::Slide)),
+        _ => None,
+    }
+}
+
+/// The code of a post-only order.
+#[must_use]
+pub const fn post_only_code(post_only: PostOnly) -> u8 {
+    match post_only {
+        PostOnly::Reject => b'P',
+        PostOnly::Slide => b'S',
+    }
+}
+
+/// What happens instead of a trade within a group; `None` for a letter that is none. Fulcrum's own.
+#[must_use]
+pub const fn self_trade_policy(code: u8) -> Option<SelfTradePolicy> {
+    match code {
+        b'N' => Some(SelfTradePolicy::CancelNewest),
+        b'O' => Some(SelfTradePolicy::CancelOldest),
+        b'B' => Some(SelfTradePolicy::CancelBoth),
+        STRATEGY_DECREMENT => Some(SelfTradePolicy::Decrement),
+        _ => None,
+    }
+}
+
+/// The code of a policy.
+#[must_use]
+pub const fn self_trade_policy_code(policy: SelfTradePolicy) -> u8 {
+    match policy {
+        SelfTradePolicy::CancelNewest => b'N',
+        SelfTradePolicy::CancelOldest => b'O',
+        SelfTradePolicy::CancelBoth => b'B',
+        SelfTradePolicy::Decrement => STRATEGY_DECREMENT,
+    }
+}
+
+/// The exchange's number of a session's own group: no two sessions share one, so that nobody can keep another's orders
+/// from trading by naming a group. `None` for group 0, which is none, and for a session beyond 65,535.
+#[must_use]
+pub fn group(session: SessionId, own: u16) -> Option<NonZeroU32> {
+    let session = u16::try_from(session.0).ok()?;
+    if own == 0 {
+        return None;
+    }
+    NonZeroU32::new(u32::from(session) << 16 | u32::from(own))
+}
+
+/// The session's own number of a group.
+#[must_use]
+pub const fn own_group(group: NonZeroU32) -> u16 {
+    group.get() as u16
 }
 
 /// The code of a time in force. Fill or kill also needs a MinQty of the whole quantity.

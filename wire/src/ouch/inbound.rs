@@ -76,6 +76,18 @@ message! {
 }
 
 message! {
+    /// Mass Cancel, `L`: 14 bytes. Fulcrum's own.
+    MassCancel: b'L', 14 {
+        /// The client's number of the request, from the same line as those of orders.
+        user_ref: u32 = 1,
+        /// The instrument, padded with spaces; all blank: every instrument.
+        symbol: [u8; 8] = 5,
+        /// Orders of which side, as in [`EnterOrder`]; blank: of both.
+        side: u8 = 13,
+    }
+}
+
+message! {
     /// Account Query, `Q`: 1 byte.
     AccountQuery: b'Q', 1 {}
 }
@@ -91,6 +103,8 @@ pub enum Inbound<'a> {
     CancelOrder(CancelOrder),
     /// Make an order smaller or mark its side otherwise.
     ModifyOrder(ModifyOrder),
+    /// Cancel many orders at once.
+    MassCancel(MassCancel),
     /// Which number may the next order use?
     AccountQuery,
 }
@@ -108,6 +122,7 @@ impl<'a> Inbound<'a> {
             Some(&ReplaceOrder::TYPE) => ReplaceOrder::decode(message).map(Self::ReplaceOrder),
             Some(&CancelOrder::TYPE) => CancelOrder::decode(message).map(Self::CancelOrder),
             Some(&ModifyOrder::TYPE) => ModifyOrder::decode(message).map(Self::ModifyOrder),
+            Some(&MassCancel::TYPE) => MassCancel::decode(message).map(Self::MassCancel),
             Some(&AccountQuery::TYPE) => AccountQuery::decode(message).map(|_| Self::AccountQuery),
             Some(&found) => Err(DecodeError::UnknownType { found }),
             None => Err(DecodeError::Empty),
@@ -122,6 +137,7 @@ impl<'a> Inbound<'a> {
             Self::ReplaceOrder(m) => m.encode(out),
             Self::CancelOrder(m) => m.encode(out),
             Self::ModifyOrder(m) => m.encode(out),
+            Self::MassCancel(m) => m.encode(out),
             Self::AccountQuery => AccountQuery {}.encode(out),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | [`inbound`] | the five requests of a client, [`Inbound`] |
+//! | [`inbound`] | the six requests of a client, [`Inbound`] |
 //! | [`outbound`] | the fifteen answers of a venue, [`Outbound`] |
 //! | [`Appendage`] | the optional fields behind a message |
 //! | [`codes`] | which letter and number stands for which word of the domain |

@@ -28,6 +28,11 @@ pub enum EncodeError {
     Price(Price),
     /// The quantity does not fit in 32 bits of units.
     Quantity(Quantity),
+    /// The distance does not fit in 64 bits of ten-thousandths.
+    Distance {
+        /// In ticks.
+        ticks: u64,
+    },
     /// A code or text of the client's that is not printable ASCII.
     Text {
         /// The field.
@@ -48,6 +53,7 @@ impl fmt::Display for EncodeError {
             Self::Price(price) => write!(f, "OUCH cannot say a price of {price} ticks"),
             Self::Quantity(quantity) => write!(f, "OUCH cannot say a quantity of {quantity} lots"),
             Self::Fix => f.write_str("a report of a FIX session"),
+            Self::Distance { ticks } => write!(f, "OUCH cannot say a distance of {ticks} ticks"),
             Self::Text { field, found } => write!(f, "{field} cannot hold byte {found:#04x}"),
         }
     }
@@ -81,12 +87,19 @@ pub fn encode_report(
             time_in_force,
             price,
             quantity,
+            instructions,
             echo,
             client_order_id,
         } => {
             let units = Units::of(report, instrument)?;
             let quantity = units.quantity(quantity)?;
             let minimum = min_quantity(quantity);
+            let mut options = Vec::new();
+            let appendage = if order_type == OrderType::MarketToLimit || instructions.is_some() {
+                special::options(report, &units, &mut options)?
+            } else {
+                appendage(time_in_force, &minimum)
+            };
             Accepted {
                 timestamp,
                 user_ref: client_ref.0,
@@ -102,7 +115,7 @@ pub fn encode_report(
                 cross: echo.cross,
                 state: codes::STATE_LIVE,
                 client_order_id: first_14(client_order_id),
-                appendage: appendage(time_in_force, &minimum),
+                appendage,
             }
             .encode_checked(out)
             .map_err(text_error)?;
@@ -115,12 +128,19 @@ pub fn encode_report(
             time_in_force,
             price,
             quantity,
+            instructions,
             echo,
             client_order_id,
         } => {
             let units = Units::of(report, instrument)?;
             let quantity = units.quantity(quantity)?;
             let minimum = min_quantity(quantity);
+            let mut options = Vec::new();
+            let appendage = if order_type == OrderType::MarketToLimit || instructions.is_some() {
+                special::options(report, &units, &mut options)?
+            } else {
+                appendage(time_in_force, &minimum)
+            };
             Replaced {
                 timestamp,
                 original: original.0,
@@ -137,7 +157,7 @@ pub fn encode_report(
                 cross: echo.cross,
                 state: codes::STATE_LIVE,
                 client_order_id: first_14(client_order_id),
-                appendage: appendage(time_in_force, &minimum),
+                appendage,
             }
             .encode_checked(out)
             .map_err(text_error)?;
@@ -237,7 +257,7 @@ impl<'a> Units<'a> {
     }
 }
 
-/// Fill or kill is said by a MinQty of the whole quantity; nothing else needs an appendage.
+/// Fill or kill is said by a MinQty of the whole quantity; no other plain order needs an appendage.
 #[inline]
 fn appendage(time_in_force: TimeInForce, minimum: &[u8; 6]) -> Appendage<'_> {
     match time_in_force {

@@ -52,7 +52,7 @@ fn messages(heading: &str) -> BTreeSet<(u8, usize)> {
 
 #[test]
 fn layouts_are_those_of_the_codecs() {
-    use inbound::{AccountQuery, CancelOrder, EnterOrder, ModifyOrder, ReplaceOrder};
+    use inbound::{AccountQuery, CancelOrder, EnterOrder, MassCancel, ModifyOrder, ReplaceOrder};
     use outbound::{
         Accepted, AccountQueryResponse, AiqCanceled, Canceled, Executed, MassCanceled, Modified, Rejected,
         Replaced, Restated, SystemEvent,
@@ -62,6 +62,7 @@ fn layouts_are_those_of_the_codecs() {
         (ReplaceOrder::TYPE, ReplaceOrder::LEN),
         (CancelOrder::TYPE, CancelOrder::LEN),
         (ModifyOrder::TYPE, ModifyOrder::LEN),
+        (MassCancel::TYPE, MassCancel::LEN),
         (AccountQuery::TYPE, AccountQuery::LEN),
     ];
     assert_eq!(messages("## Requests"), BTreeSet::from(requests));

@@ -43,6 +43,13 @@ const INBOUND: &[Shape] = &[
     },
     Shape { kind: b'X', name: "CancelOrder", len: 9, appendage: false, text: &[] },
     Shape { kind: b'M', name: "ModifyOrder", len: 10, appendage: false, text: &[("side", 5, 1)] },
+    Shape {
+        kind: b'L',
+        name: "MassCancel",
+        len: 14,
+        appendage: false,
+        text: &[("symbol", 5, 8), ("side", 13, 1)],
+    },
     Shape { kind: b'Q', name: "AccountQuery", len: 1, appendage: false, text: &[] },
 ];
 

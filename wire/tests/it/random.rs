@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use wire::ouch::inbound::{CancelOrder, EnterOrder, ModifyOrder, ReplaceOrder};
+use wire::ouch::inbound::{CancelOrder, EnterOrder, MassCancel, ModifyOrder, ReplaceOrder};
 use wire::ouch::outbound::{
     Accepted, AccountQueryResponse, AiqCanceled, BrokenTrade, CancelPending, CancelReject, Canceled,
     Executed, MassCanceled, Modified, PriorityUpdate, Rejected, Replaced, Restated, SystemEvent,
@@ -96,7 +96,7 @@ pub(crate) fn appendage_bytes(rng: &mut impl Rng) -> Vec<u8> {
 /// A random message of a client, every type as likely.
 pub(crate) fn inbound<'a>(rng: &mut impl Rng, appendage: &'a [u8]) -> Inbound<'a> {
     let appendage = Appendage::decode(appendage).expect("a valid appendage");
-    match rng.random_range(0..5) {
+    match rng.random_range(0..6) {
         0 => Inbound::EnterOrder(EnterOrder {
             user_ref: edgy!(rng),
             side: letter(rng),
@@ -128,6 +128,7 @@ pub(crate) fn inbound<'a>(rng: &mut impl Rng, appendage: &'a [u8]) -> Inbound<'a
             side: letter(rng),
             quantity: edgy!(rng),
         }),
+        4 => Inbound::MassCancel(MassCancel { user_ref: edgy!(rng), symbol: text(rng), side: letter(rng) }),
         _ => Inbound::AccountQuery,
     }
 }

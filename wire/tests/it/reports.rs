@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use domain::{
-    CancelReason, ClientOrderId, ClientRef, Echo, Instrument, InstrumentId, Liquidity, Nanos, OrderId,
-    OrderType, Price, Quantity, RejectReason, Report, ReportKind, Sequence, SessionId, Side, Symbol,
-    SystemCode, TimeInForce, TradeId,
+    CancelReason, ClientOrderId, ClientRef, Display, Echo, Execution, Instructions, Instrument, InstrumentId,
+    Liquidity, Nanos, OrderId, OrderType, PostOnly, Price, Quantity, RejectReason, Report, ReportKind,
+    SelfTrade, SelfTradePolicy, Sequence, SessionId, Side, Symbol, SystemCode, TimeInForce, TradeId, Trigger,
 };
 use wire::ouch::outbound::{
     Accepted, AccountQueryResponse, AiqCanceled, CancelReject, Canceled, Executed, MassCanceled, Modified,
@@ -60,6 +60,7 @@ fn accepted(order_type: OrderType, time_in_force: TimeInForce, ticks: i64, lots:
         time_in_force,
         price: price(ticks),
         quantity: Quantity(lots),
+        instructions: None,
         echo: ECHO,
         client_order_id: ClientOrderId::new(b"ABCDEFGHIJKLMNOPQRST").expect("valid"),
     }
@@ -74,6 +75,7 @@ fn replaced(time_in_force: TimeInForce, ticks: i64, lots: u64) -> ReportKind {
         time_in_force,
         price: price(ticks),
         quantity: Quantity(lots),
+        instructions: None,
         echo: ECHO,
         client_order_id: ClientOrderId::new(b"NEW").expect("valid"),
     }
@@ -295,6 +297,125 @@ fn a_restated_order_says_what_is_new() {
 }
 
 #[test]
+fn an_order_that_is_in_says_what_it_asked_for() {
+    let group = |own| codes::group(SessionId(3), own).expect("a group");
+    let self_trade = |policy| Some(SelfTrade { group: group(9), policy });
+    let none = Instructions::NONE;
+    // Seconds are counted from before the order got its place, and are whole all the same.
+    let expires = Nanos(TIME.0 + 90_000_000_000 - 7);
+    let table: Vec<(OrderType, TimeInForce, Instructions, Vec<TagValue<'_>>)> = vec![
+        (OrderType::Limit, TimeInForce::Day, none, vec![]),
+        (OrderType::Limit, TimeInForce::FillOrKill, none, vec![TagValue::MinQuantity(30)]),
+        (OrderType::MarketToLimit, TimeInForce::Day, none, vec![TagValue::MarketToLimit(b'Y')]),
+        (
+            OrderType::Limit,
+            TimeInForce::GoodTillDate,
+            Instructions {
+                trigger: Trigger::Stop(price(12_346)),
+                execution: Execution::Minimum(Quantity(2)),
+                self_trade: self_trade(SelfTradePolicy::Decrement),
+                expires,
+                ..none
+            },
+            vec![
+                TagValue::MinQuantity(20),
+                TagValue::ExpireTime(90),
+                TagValue::GroupId(9),
+                TagValue::SelfTradePolicy(b'D'),
+                TagValue::StopPrice(1_234_600),
+            ],
+        ),
+        (
+            OrderType::Limit,
+            TimeInForce::Day,
+            Instructions {
+                display: Display::Iceberg { peak: Quantity(2), spread: 1, seed: 77 },
+                execution: Execution::PostOnly(PostOnly::Slide),
+                self_trade: self_trade(SelfTradePolicy::CancelNewest),
+                ..none
+            },
+            vec![
+                TagValue::PostOnly(b'S'),
+                TagValue::MaxFloor(20),
+                TagValue::RandomReserves(10),
+                TagValue::GroupId(9),
+                TagValue::SelfTradePolicy(b'N'),
+            ],
+        ),
+        (
+            OrderType::Market,
+            TimeInForce::Day,
+            Instructions {
+                trigger: Trigger::Trailing { ticks: 3 },
+                display: Display::Hidden,
+                execution: Execution::AllOrNone,
+                ..none
+            },
+            vec![TagValue::AllOrNone(b'Y'), TagValue::TrailingDistance(300)],
+        ),
+    ];
+    for (of_type, tif, what, options) in table {
+        let (mut entered, mut new) = (accepted(of_type, tif, 12_345, 3), replaced(tif, 12_345, 3));
+        if let (
+            ReportKind::Accepted { instructions, .. },
+            ReportKind::Replaced { instructions: others, order_type, .. },
+        ) = (&mut entered, &mut new)
+        {
+            let given = (what != none).then_some(what);
+            (*instructions, *others, *order_type) = (given, given, of_type);
+        }
+        for kind in [entered, new] {
+            let bytes = bytes(kind);
+            let appendage = match Outbound::decode(&bytes) {
+                Ok(Outbound::Accepted(message)) => message.appendage,
+                Ok(Outbound::Replaced(message)) => message.appendage,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(appendage.iter().collect::<Vec<_>>(), options, "{kind:?}");
+        }
+    }
+    // What has no room on the wire.
+    let with = |what| {
+        let mut kind = accepted(OrderType::Limit, TimeInForce::Day, 12_345, 3);
+        if let ReportKind::Accepted { instructions, .. } = &mut kind {
+            *instructions = Some(what);
+        }
+        error(kind, Some(&instrument()))
+    };
+    let ticks = u64::MAX / 100 + 1;
+    assert_eq!(
+        with(Instructions { trigger: Trigger::Trailing { ticks }, ..none }),
+        EncodeError::Distance { ticks }
+    );
+    let peak = Quantity(u64::from(u32::MAX));
+    assert_eq!(
+        with(Instructions { display: Display::Iceberg { peak, spread: 0, seed: 0 }, ..none }),
+        EncodeError::Quantity(peak)
+    );
+}
+
+#[test]
+fn options_letters_and_groups_go_both_ways() {
+    for code in 0..=u8::MAX {
+        match codes::post_only(code) {
+            Some(Some(what)) => assert_eq!(codes::post_only_code(what), code),
+            Some(None) => assert_eq!(code, b'N'),
+            None => assert!(!b"NPS".contains(&code)),
+        }
+        match codes::self_trade_policy(code) {
+            Some(policy) => assert_eq!(codes::self_trade_policy_code(policy), code),
+            None => assert!(!b"NOBD".contains(&code)),
+        }
+    }
+    assert_eq!((codes::group(SessionId(7), 0), codes::group(SessionId(65_536), 1)), (None, None));
+    let groups: Vec<_> = [(0, 1), (0, 2), (1, 1), (65_535, 65_535)]
+        .map(|(session, own)| codes::group(SessionId(session), own).expect("a group"))
+        .into();
+    assert_eq!(groups.iter().collect::<BTreeSet<_>>().len(), 4);
+    assert_eq!(groups.iter().map(|group| codes::own_group(*group)).collect::<Vec<_>>(), [1, 2, 1, 65_535]);
+}
+
+#[test]
 fn some_reports_need_no_instrument() {
     let table = [
         ReportKind::System(SystemCode::StartOfDay),
@@ -373,6 +494,7 @@ fn text_that_is_none_is_an_error() {
         time_in_force,
         price,
         quantity,
+        instructions: None,
         echo,
         client_order_id,
     };
@@ -399,30 +521,20 @@ fn cancel_reasons_have_their_letters() {
 
 #[test]
 fn times_in_force_and_sides_go_both_ways() {
-    use RejectReason::{InvalidTimeInForce, Unsupported};
-    let table = [
-        (b'0', None, Ok(TimeInForce::Day)),
-        (b'0', Some(0), Ok(TimeInForce::Day)),
-        (b'0', Some(100), Err(Unsupported)),
-        (b'3', None, Ok(TimeInForce::ImmediateOrCancel)),
-        (b'3', Some(0), Ok(TimeInForce::ImmediateOrCancel)),
-        (b'3', Some(100), Ok(TimeInForce::FillOrKill)),
-        (b'3', Some(99), Err(Unsupported)),
-        (b'3', Some(101), Err(Unsupported)),
-        (b'G', None, Ok(TimeInForce::GoodTillCancel)),
-        (b'G', Some(100), Err(Unsupported)),
-        (b'5', None, Err(InvalidTimeInForce)),
-        (b'6', None, Err(InvalidTimeInForce)),
-        (b'E', Some(100), Err(InvalidTimeInForce)),
-    ];
-    for (code, minimum, wanted) in table {
-        assert_eq!(codes::time_in_force(code, minimum, 100), wanted, "{code:#x} {minimum:?}");
-        if let Ok(time_in_force) = wanted {
+    for code in 0..=u8::MAX {
+        let wanted = match code {
+            b'0' => Some(TimeInForce::Day),
+            b'3' => Some(TimeInForce::ImmediateOrCancel),
+            b'6' => Some(TimeInForce::GoodTillDate),
+            b'G' => Some(TimeInForce::GoodTillCancel),
+            _ => None,
+        };
+        assert_eq!(codes::time_in_force(code), wanted, "{code:#x}");
+        if let Some(time_in_force) = wanted {
             assert_eq!(codes::time_in_force_code(time_in_force), code);
         }
     }
-    // An order of nothing is no fill or kill; its quantity is refused elsewhere.
-    assert_eq!(codes::time_in_force(b'3', Some(0), 0), Ok(TimeInForce::ImmediateOrCancel));
+    assert_eq!(codes::time_in_force_code(TimeInForce::FillOrKill), b'3');
     for code in 0..=u8::MAX {
         let wanted = match code {
             b'B' => Some(Side::Buy),

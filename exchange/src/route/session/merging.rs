@@ -125,6 +125,7 @@ impl Session {
             Ok(Outbound::Accepted(accepted)) => account.numbers.used(slot, accepted.user_ref),
             Ok(Outbound::Replaced(replaced)) => account.numbers.used(slot, replaced.user_ref),
             Ok(Outbound::Rejected(rejected)) => account.numbers.used(slot, rejected.user_ref),
+            Ok(Outbound::MassCanceled(done)) => account.numbers.used(slot, done.user_ref),
             _ => {}
         }
         account.record.append(&Entry::Passed(slot), &mut self.cursor);

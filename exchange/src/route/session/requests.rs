@@ -80,11 +80,22 @@ impl Session {
                 let order = (replace.user_ref, replace.client_order_id);
                 match account.numbers.home(replace.original) {
                     Some(slot) => self.order(slot, order, bytes, account),
-                    None => self.replace_anywhere(order, bytes, account),
+                    None => self.everywhere(order, bytes, account),
                 }
             }
             Inbound::CancelOrder(cancel) => self.reduce(cancel.user_ref, bytes, account),
             Inbound::ModifyOrder(modify) => self.reduce(modify.user_ref, bytes, account),
+            Inbound::MassCancel(cancel) => {
+                let request = (cancel.user_ref, [b' '; 14]);
+                if cancel.symbol == [b' '; 8] {
+                    return Ok(self.everywhere(request, bytes, account));
+                }
+                match self.destination(cancel.symbol, around) {
+                    Ok(slot) => self.order(slot, request, bytes, account),
+                    Err(_) if account.numbers.is_repetition(usize::MAX, cancel.user_ref) => true,
+                    Err(reason) => self.refuse(request, reason, account),
+                }
+            }
             Inbound::AccountQuery => self.query(account),
         })
     }
@@ -126,8 +137,9 @@ impl Session {
         true
     }
 
-    /// A replacement of an order whose pair is not remembered: the pair that has it will know it.
-    fn replace_anywhere(&mut self, order: (u32, [u8; 14]), bytes: &[u8], account: &mut Account) -> bool {
+    /// A replacement of an order whose pair is not remembered: the pair that has it will know it. And a mass cancel of
+    /// every instrument.
+    fn everywhere(&mut self, order: (u32, [u8; 14]), bytes: &[u8], account: &mut Account) -> bool {
         if account.numbers.is_repetition(usize::MAX, order.0) {
             return true;
         }
