@@ -650,7 +650,9 @@ fn instruments(defaults: &InstrumentDefaults, list: &[InstrumentFile]) -> Result
             };
             let units = instrument.quantity_to_units(instrument.quantity_max);
             if units.is_none_or(|units| units > u64::from(u32::MAX)) {
-                return Err(say("quantity_max times lot must be at most 4294967295, what OUCH can say".into()));
+                return Err(say(
+                    "quantity_max times lot must be at most 4294967295, what OUCH can say".into()
+                ));
             }
             if instrument.price_to_e4(price_max).is_none_or(|e4| e4 >= 2_000_000_000) {
                 return Err(say("price_max must stay below 200000, from where OUCH says market".into()));

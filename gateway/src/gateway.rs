@@ -11,10 +11,11 @@
 //! connection is not read until it fits: back-pressure reaches the client through TCP, and no other connection waits.
 
 mod fix;
+mod mass_cancel;
 mod requests;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io::{self, ErrorKind},
     net::SocketAddr,
     sync::Arc,
@@ -102,6 +103,8 @@ pub struct Gateway {
     admitting: bool,
     /// Something has been sequenced that books may not see yet.
     unpublished: bool,
+    /// From when on a session that has had a mass cancel may have another one.
+    mass_cancel_next: BTreeMap<SessionId, Nanos>,
     /// The connection of each session that has one.
     by_session: Vec<Option<usize>>,
     /// Connections with something to read or to use, in turn.
@@ -162,6 +165,7 @@ impl Gateway {
             admission,
             admitting: false,
             unpublished: false,
+            mass_cancel_next: BTreeMap::new(),
             by_session,
             to_serve: VecDeque::new(),
             dirty: Vec::new(),

@@ -7,10 +7,13 @@ mod flow;
 
 use gateway::AdmissionLimits;
 use serde_json::Value;
-use wire::ouch::{Inbound, Outbound, codes, inbound::ModifyOrder};
+use wire::ouch::{
+    Inbound, Outbound, codes,
+    inbound::{self, ModifyOrder},
+};
 
 use crate::{
-    client::{cancel, enter, replace},
+    client::{cancel, enter, padded, replace},
     paused::{SYMBOLS, Stage},
     venue::{Home, Settings, USERS},
 };
@@ -390,4 +393,45 @@ fn an_exchange_that_refuses_much_answers_everyone_once() {
     while !settled(&venue.line("status")) {}
     let state = venue.stop_state();
     assert_eq!(state, home.replay(1)["state"].as_str().expect("a state"));
+}
+
+/// It comes after what its session sent before it, when its book has room, and each session has one in a while.
+#[test]
+fn a_mass_cancel_stays_unread_until_it_can_go() {
+    let mass_cancel = |user_ref: u32, symbol: &str, side: u8| {
+        Inbound::MassCancel(inbound::MassCancel { user_ref, symbol: padded(symbol), side })
+    };
+    let mut stage = busy();
+    stage.say("ALICE", &[bid(1, HOT), mass_cancel(2, "HOT", b' '), bid(3, HOT)]);
+    assert_eq!((stage.stats().admission.held_orders, stage.venue.commands.len()), (1, USERS.len() + 2));
+    // The order goes, then the book is full again; then all of it goes in turn.
+    stage.execute(HOT, 1);
+    assert_eq!(stage.venue.commands.len(), USERS.len() + 3);
+    stage.settle();
+    assert_eq!(stage.hears("ALICE"), [&accepted(1, HOT, 3), "C 1 10 U", "L 2 HOT 1", &accepted(3, HOT, 4)]);
+    // Another one too soon is refused, in time it is not; another session's own is its own.
+    stage.say("ALICE", &[mass_cancel(4, "HOT", b'B')]);
+    stage.say("BOB", &[mass_cancel(9, "HOT", b'S')]);
+    stage.settle();
+    assert_eq!(stage.hears("ALICE"), ["J 4 0x28"]);
+    assert_eq!(stage.hears("BOB").last().expect("an answer"), "L 9 HOT 0");
+    stage.wait(100_000_000);
+    stage.say("ALICE", &[mass_cancel(4, "HOT", b'B'), mass_cancel(5, "HOT", b'B')]);
+    stage.settle();
+    assert_eq!(stage.hears("ALICE"), ["C 3 10 U", "L 5 HOT 1"]);
+    // A ring that is full stalls one of every book, and nobody else.
+    stage.say("ALICE", &[bid(6, HOT)]);
+    stage.settle();
+    stage.hears("ALICE");
+    stage.wait(100_000_000);
+    stage.venue.full[COLD] = true;
+    let before = stage.venue.commands.len();
+    stage.say("ALICE", &[mass_cancel(7, "", b' ')]);
+    assert_eq!(stage.venue.commands.len(), before);
+    stage.say("BOB", &[bid(10, HOT)]);
+    assert_eq!(stage.venue.commands.len(), before + 1);
+    stage.venue.full[COLD] = false;
+    stage.turn();
+    let last = stage.venue.commands.last().expect("a command").command;
+    assert!(last.is_market_wide(), "{last:?}");
 }

@@ -1,4 +1,4 @@
-//! Commands that no client could send yet, put into the journal of a stopped exchange, and a random flow of them.
+//! Commands, among them such as no client can send, put into the journal of a stopped exchange, and a random flow of them.
 
 use std::{
     num::NonZeroU32,

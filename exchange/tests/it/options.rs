@@ -315,6 +315,12 @@ conversations! {
         ALICE< A 4 B 10 MSFT 99.0000 0 YPNN L 1-1
         BOB> O 1 B 10 AAPL 100.00 0
         BOB< A 1 B 10 AAPL 100.0000 0 YPNN L 0-4
+        BOB> O 2 S 10 AAPL 101.00 0 stop=90.00
+        BOB< A 2 S 10 AAPL 101.0000 0 YPNN L 0-5 stop=90.0000
+        CAROL> O 1 B 10 AAPL 98.00 0
+        CAROL< A 1 B 10 AAPL 98.0000 0 YPNN L 0-6
+        CAROL> O 2 B 10 MSFT 98.00 0
+        CAROL< A 2 B 10 MSFT 98.0000 0 YPNN L 1-2
         ALICE> L 5 AAPL B
         ALICE< C 1 10 U
         ALICE< C 3 10 U
@@ -322,31 +328,33 @@ conversations! {
         # It has used up its number: what says it again is ignored.
         ALICE> L 5 AAPL S
         ALICE> O 5 B 10 AAPL 100.00 0
-        ALICE> L 6 AAPL B
-        ALICE< L 6 AAPL 0
-        ALICE> L 7 AAPL -
+        ALICE> X 2 0
         ALICE< C 2 10 U
-        ALICE< L 7 AAPL 1
-        ALICE> L 8 - -
-        ALICE< C 4 10 U
-        ALICE< L 8 MSFT 1
-        # Nothing is left: nobody has anything to say.
-        ALICE> L 9 - -
-        ALICE> Q
-        ALICE< Q 10
-        ALICE> L 10 NONE -
-        ALICE< J 10 0x17
-        ALICE> L 11 AAPL X
-        ALICE< J 11 0x09
-        BOB> X 1 0
+        BOB> L 3 AAPL -
         BOB< C 1 10 U
+        BOB< C 2 10 U
+        BOB< L 3 AAPL 2
+        CAROL> X 1 0
+        CAROL< C 1 10 U
+        CAROL> L 3 - -
+        CAROL< C 2 10 U
+        CAROL< L 3 MSFT 1
+        # Nothing is left that it could take.
+        CAROL> L 4 - -
+        CAROL< J 4 0x15
+        CAROL> L 5 NONE -
+        CAROL< J 5 0x17
+        CAROL> L 6 AAPL X
+        CAROL< J 6 0x09
+        CAROL> Q
+        CAROL< Q 7
     "
 }
 
 /// A size above what the field takes, up to what fits in 32 bits.
 #[test]
 fn large_quantities_have_an_option() {
-    let settings = Settings { nvda: ", quantity_max = 5000000000", ..Settings::default() };
+    let settings = Settings { nvda: ", quantity_max = 4294967295", ..Settings::default() };
     play(
         settings,
         "

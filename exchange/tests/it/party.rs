@@ -2,10 +2,13 @@
 
 use rand::RngExt;
 use rand_xoshiro::Xoshiro256StarStar;
-use wire::ouch::codes;
+use wire::ouch::{
+    Appendage, Inbound, TagValue, codes,
+    inbound::{EnterOrder, MassCancel, ReplaceOrder},
+};
 
 use crate::{
-    client::{Client, Said, cancel, enter, replace},
+    client::{Client, Said, cancel, enter, padded, replace},
     venue::{INSTRUMENTS, Venue},
 };
 
@@ -32,6 +35,7 @@ impl Party {
         let mut client = venue.client_from(self.user, self.told.len() as u64 + 1);
         for _ in 0..requests {
             let price = random.random_range(9_980..10_020) * 100;
+            let options = any_options(random);
             let request = match random.random_range(0..10) {
                 0..2 if !self.open.is_empty() => {
                     cancel(self.open[random.random_range(0..self.open.len())], random.random_range(0..50))
@@ -47,7 +51,13 @@ impl Party {
                     enter(self.next(), side, random.random_range(1..150), symbol, price, tif)
                 }
             };
-            client.put(&request);
+            client.put(&with_options(&request, &options, random));
+            if random.random_bool(0.01) {
+                let side = [b' ', b'B', b'S'][random.random_range(0..3)];
+                let symbol = padded(["", INSTRUMENTS[random.random_range(0..4)]][random.random_range(0..2)]);
+                self.next_ref += 1;
+                client.put(&Inbound::MassCancel(MassCancel { user_ref: self.next_ref - 1, symbol, side }));
+            }
             if random.random_bool(0.1) {
                 client.flush();
             }
@@ -111,6 +121,62 @@ impl Party {
     pub(crate) fn hear_again(&self, venue: &Venue) {
         let again = venue.client_from(self.user, 1).up_to(self.told.len() as u64);
         assert_eq!(again, self.told, "{}", self.user);
+    }
+}
+
+/// Options that somebody might send with an order, most of them such as make sense; half of the time none.
+fn any_options(random: &mut Random) -> Vec<u8> {
+    let mut options = Vec::new();
+    if random.random_bool(0.5) {
+        return options;
+    }
+    let e4 = u64::from(random.random_range(9_980..10_020_u32)) * 100;
+    match random.random_range(0..7) {
+        0 => TagValue::StopPrice(e4).encode(&mut options),
+        1 => TagValue::TrailingDistance(e4 % 2_000 + 100).encode(&mut options),
+        2 => TagValue::MaxFloor(random.random_range(1..40)).encode(&mut options),
+        3 => {
+            TagValue::MaxFloor(random.random_range(4..40)).encode(&mut options);
+            TagValue::RandomReserves(random.random_range(1..4)).encode(&mut options);
+        }
+        _ => {}
+    }
+    match random.random_range(0..7) {
+        0 => TagValue::MinQuantity(random.random_range(1..60)).encode(&mut options),
+        1 => TagValue::AllOrNone(codes::YES).encode(&mut options),
+        2 => TagValue::PostOnly(b"PSN"[random.random_range(0..3)]).encode(&mut options),
+        _ => {}
+    }
+    if random.random_bool(0.3) {
+        TagValue::GroupId(random.random_range(1..3)).encode(&mut options);
+        TagValue::SelfTradePolicy(b"NOBD"[random.random_range(0..4)]).encode(&mut options);
+    }
+    if random.random_bool(0.1) {
+        TagValue::ExpireTime(random.random_range(1..3)).encode(&mut options);
+    }
+    options
+}
+
+/// The same request with these options, and what has to go with them.
+fn with_options<'a>(request: &Inbound<'_>, options: &'a [u8], random: &mut Random) -> Inbound<'a> {
+    let appendage = Appendage::decode(options).expect("options");
+    let is_dated = appendage.iter().any(|option| matches!(option, TagValue::ExpireTime(_)));
+    let is_hidden = !options.is_empty() && random.random_bool(0.1);
+    match *request {
+        Inbound::EnterOrder(mut enter) => {
+            enter.time_in_force = if is_dated { codes::GOOD_TILL_TIME } else { enter.time_in_force };
+            enter.display = if is_hidden { b'N' } else { enter.display };
+            Inbound::EnterOrder(EnterOrder { appendage, ..enter })
+        }
+        Inbound::ReplaceOrder(mut replace) => {
+            replace.time_in_force = if is_dated { codes::GOOD_TILL_TIME } else { replace.time_in_force };
+            replace.display = if is_hidden { b'N' } else { replace.display };
+            Inbound::ReplaceOrder(ReplaceOrder { appendage, ..replace })
+        }
+        Inbound::CancelOrder(cancel) => Inbound::CancelOrder(cancel),
+        Inbound::ModifyOrder(modify) => Inbound::ModifyOrder(modify),
+        Inbound::MassCancel(cancel) => Inbound::MassCancel(cancel),
+        Inbound::AccountQuery => Inbound::AccountQuery,
     }
 }
 

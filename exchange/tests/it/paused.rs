@@ -96,7 +96,7 @@ impl Venue for Paused {
     }
 
     fn accepts(&mut self, command: &Command) -> bool {
-        self.has_room(command.instrument())
+        self.has_room(command.instrument()) && !(command.is_market_wide() && self.full.contains(&true))
     }
 
     fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
@@ -114,7 +114,7 @@ impl Venue for Paused {
     }
 
     fn sequence(&mut self, command: Command) -> Sequenced<Command> {
-        assert!(self.has_room(command.instrument()), "room was asked for");
+        assert!(self.accepts(&command), "room was asked for");
         let sequence = Sequence(self.commands.len() as u64 + 1);
         let sequenced = Sequenced { sequence, nanos: self.now, command };
         self.commands.push(sequenced);

@@ -1,6 +1,6 @@
-//! Special orders through journal, recovery, snapshots and the running exchange. No protocol reaches them yet, so they
-//! are put into the journal of a stopped exchange as commands that it died over: the next start executes and reports
-//! them, and goes on with what time makes due.
+//! Special orders through journal, recovery, snapshots and the running exchange. They are put into the journal of a
+//! stopped exchange as commands that it died over: the next start executes and reports them, and goes on with what time
+//! makes due. (How clients enter them is in `options`.)
 
 use std::{num::NonZeroU32, time::Duration};
 

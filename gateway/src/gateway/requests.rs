@@ -5,7 +5,8 @@
 //! here alone: its number counts as used, and what names its order finds it.
 
 use domain::{
-    CancelReason, ClientRef, Command, InstrumentId, Nanos, PreRejected, RejectReason, SessionId, Symbol,
+    CancelReason, ClientRef, Command, InstrumentId, MassCancel, Nanos, PreRejected, RejectReason, SessionId,
+    Symbol,
 };
 use journal::Position;
 use wire::{
@@ -81,9 +82,8 @@ enum Class {
     Order(Option<InstrumentId>),
     /// It only makes the book smaller: before all orders.
     Cancel(InstrumentId),
-    /// It only makes books smaller, and uses up a number: what its session sends after it stays behind it, unread while it
-    /// waits.
-    MassCancel(Option<InstrumentId>),
+    /// It only makes books smaller, and uses up a number.
+    MassCancel(MassCancel),
 }
 
 impl Class {
@@ -91,8 +91,10 @@ impl Class {
     fn of(message: &Inbound<'_>, command: &Command) -> Self {
         match (message, command.instrument()) {
             (Inbound::CancelOrder(_) | Inbound::ModifyOrder(_), Some(book)) => Self::Cancel(book),
-            (Inbound::MassCancel(_), book) => Self::MassCancel(book),
-            (_, book) => Self::Order(book),
+            (_, book) => match command {
+                Command::MassCancel(cancel) => Self::MassCancel(*cancel),
+                _ => Self::Order(book),
+            },
         }
     }
 }
@@ -141,10 +143,7 @@ impl Gateway {
                     Class::Cancel(book) => self
                         .admission
                         .admits_cancel(book, || outstanding(venue, &mut self.unpublished, book, window)),
-                    Class::MassCancel(None) => true,
-                    Class::MassCancel(Some(book)) => self
-                        .admission
-                        .admits_cancel(book, || outstanding(venue, &mut self.unpublished, book, window)),
+                    Class::MassCancel(cancel) => return Ok(self.mass_cancel(id, cancel, venue)),
                 };
                 if !goes {
                     return Ok(self.hold(token, id, class, request, venue));

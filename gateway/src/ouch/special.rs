@@ -239,3 +239,75 @@ pub(super) fn seeded(mut instructions: Instructions, order: OrderId) -> Instruct
     }
     instructions
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::{InstrumentId, PostOnly};
+
+    use super::*;
+
+    fn read(options: &[TagValue<'_>]) -> Result<Asked, RejectReason> {
+        let mut bytes = Vec::new();
+        options.iter().for_each(|option| option.encode(&mut bytes));
+        Asked::read(Appendage::decode(&bytes).unwrap())
+    }
+
+    #[test]
+    fn parts_of_random_size_have_a_seed_of_their_own() {
+        let seed = |spread, number| {
+            let display = Display::Iceberg { peak: Quantity(9), spread, seed: 0 };
+            let order = OrderId::new(InstrumentId(3), number);
+            match seeded(Instructions { display, ..Instructions::NONE }, order).display {
+                Display::Iceberg { peak: Quantity(9), seed, .. } => seed,
+                other => panic!("{other:?}"),
+            }
+        };
+        let seeds: BTreeSet<u32> = (1..=64).map(|number| seed(2, number)).collect();
+        // Sixty-four draws of 32 bits: that even two are the same is unlikely, that four are is not to be expected.
+        assert!(seeds.len() > 61, "{seeds:?}");
+        // Parts that are all the same need none.
+        assert_eq!(seed(0, 1), 0);
+        assert_eq!(seeded(Instructions::NONE, OrderId::default()), Instructions::NONE);
+    }
+
+    #[test]
+    fn what_is_not_offered_is_refused_when_it_is_read() {
+        assert_eq!(read(&[]), Ok(Asked::default()));
+        for (option, asked) in [
+            (TagValue::PostOnly(b'P'), Asked { post_only: Some(PostOnly::Reject), ..Asked::default() }),
+            (TagValue::PostOnly(b'N'), Asked::default()),
+            (TagValue::PriceType(b'L'), Asked::default()),
+            (TagValue::TradeNow(b'N'), Asked::default()),
+            (TagValue::HandleInstruction(b'?'), Asked::default()),
+            (TagValue::SharesLocated(b'Y'), Asked::default()),
+            (TagValue::AllOrNone(b'N'), Asked::default()),
+            (TagValue::ExpireTime(0), Asked { expire: Some(0), ..Asked::default() }),
+        ] {
+            let read = read(&[option]);
+            assert_eq!(read, Ok(asked), "{option:?}");
+            assert_eq!(asked.is_dated(), matches!(option, TagValue::ExpireTime(_)));
+        }
+        for option in [
+            TagValue::PostOnly(b'Y'),
+            TagValue::PriceType(b'P'),
+            TagValue::PegOffset(1),
+            TagValue::DiscretionPrice(1),
+            TagValue::DiscretionPriceType(b'L'),
+            TagValue::DiscretionPegOffset(1),
+            TagValue::Route(*b"SCAN"),
+            TagValue::TradeNow(b'Y'),
+            TagValue::BboWeight(b'0'),
+            TagValue::DisplayQuantity(1),
+            TagValue::DisplayPrice(1),
+            TagValue::SecondaryOrderReference(1),
+            TagValue::AllOrNone(b'1'),
+            TagValue::MarketToLimit(b'1'),
+            TagValue::SelfTradePolicy(b'1'),
+            TagValue::Unknown { tag: 135, value: b"" },
+        ] {
+            assert_eq!(read(&[option]), Err(RejectReason::Unsupported), "{option:?}");
+        }
+    }
+}

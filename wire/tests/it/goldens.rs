@@ -1,10 +1,10 @@
 //! Golden bytes. Those marked "judged" were read by an independent dissector; the others were written by hand from
 //! the specification's offsets.
 
-use wire::ouch::inbound::{CancelOrder, EnterOrder, ModifyOrder, ReplaceOrder};
+use wire::ouch::inbound::{CancelOrder, EnterOrder, MassCancel, ModifyOrder, ReplaceOrder};
 use wire::ouch::outbound::{
     Accepted, AccountQueryResponse, AiqCanceled, BrokenTrade, CancelPending, CancelReject, Canceled,
-    Executed, Modified, PriorityUpdate, Rejected, Replaced, Restated, SystemEvent,
+    Executed, MassCanceled, Modified, PriorityUpdate, Rejected, Replaced, Restated, SystemEvent,
 };
 use wire::ouch::{Appendage, Inbound, Outbound, TagValue, min_quantity};
 use wire::soup::{
@@ -32,6 +32,11 @@ pub(crate) const FROM_CLIENT: &[(&str, &str)] = &[
     // judged
     ("cancel order", "000a55580000000200000000"),
     ("modify order", "000b554d000000025400000032"),
+    ("mass cancel", "000f554c00000005414243202020202042"),
+    (
+        "enter order with options of our own",
+        "004a554f0000000442000000004142432020202020000000007fffffff3059504e4e4334202020202020202020202020001a0981000000000012d838028359098500000000001e8480028644",
+    ),
     ("account query", "00025551"),
     ("heartbeat", "000152"),
     ("logout request", "00014f"),
@@ -71,6 +76,7 @@ pub(crate) const FROM_SERVER: &[(&str, &str)] = &[
     ("priority update", "001f535400001f1aced9f00600000002000000000012d64459000000000000004e"),
     ("modified", "0013534d00001f1aced9f006000000025400000032"),
     ("restated", "0017535200001f1aced9f0060000000252000605160000000a"),
+    ("mass canceled", "001a534c00001f1aced9f00600000005414243202020202000000003"),
     ("account query response", "000e535100001f1aced9f00600000004"),
     ("unsequenced", "00025551"),
     ("heartbeat", "000148"),
@@ -202,6 +208,7 @@ fn requests_mean_what_they_say() {
         ),
         ("cancel order", Inbound::CancelOrder(CancelOrder { user_ref: 2, quantity: 0 })),
         ("modify order", Inbound::ModifyOrder(ModifyOrder { user_ref: 2, side: b'T', quantity: 50 })),
+        ("mass cancel", Inbound::MassCancel(MassCancel { user_ref: 5, symbol: padded("ABC"), side: b'B' })),
         ("account query", Inbound::AccountQuery),
     ];
     for (name, message) in table {
@@ -210,6 +217,15 @@ fn requests_mean_what_they_say() {
             assert_eq!(order.appendage.min_quantity(), Some(10));
         }
     }
+    let ours = payload(FROM_CLIENT, "enter order with options of our own");
+    let Ok(Inbound::EnterOrder(order)) = Inbound::decode(&ours) else { panic!("an order") };
+    let options = [
+        TagValue::StopPrice(1_235_000),
+        TagValue::AllOrNone(b'Y'),
+        TagValue::LargeQuantity(2_000_000),
+        TagValue::SelfTradePolicy(b'D'),
+    ];
+    assert_eq!((order.quantity, order.appendage.iter().collect::<Vec<_>>()), (0, options.to_vec()));
 }
 
 #[test]
@@ -330,6 +346,15 @@ fn answers_mean_what_they_say() {
                 user_ref: 2,
                 reason: b'R',
                 appendage: Appendage::decode(&refresh).expect("valid"),
+            }),
+        ),
+        (
+            "mass canceled",
+            Outbound::MassCanceled(MassCanceled {
+                timestamp: T + 6,
+                user_ref: 5,
+                symbol: padded("ABC"),
+                canceled: 3,
             }),
         ),
         (
