@@ -124,7 +124,8 @@ impl Party {
     }
 }
 
-/// Options that somebody might send with an order, most of them such as make sense; half of the time none.
+/// Options that somebody might send with an order, most of them such as make sense; half of the time none. No order ends at
+/// a date: an exchange that is compared with its journal, perhaps years later, must not go on by itself.
 fn any_options(random: &mut Random) -> Vec<u8> {
     let mut options = Vec::new();
     if random.random_bool(0.5) {
@@ -151,27 +152,21 @@ fn any_options(random: &mut Random) -> Vec<u8> {
         TagValue::GroupId(random.random_range(1..3)).encode(&mut options);
         TagValue::SelfTradePolicy(b"NOBD"[random.random_range(0..4)]).encode(&mut options);
     }
-    if random.random_bool(0.1) {
-        TagValue::ExpireTime(random.random_range(1..3)).encode(&mut options);
-    }
     options
 }
 
-/// The same request with these options, and what has to go with them.
+/// The same request with these options, hidden now and then.
 fn with_options<'a>(request: &Inbound<'_>, options: &'a [u8], random: &mut Random) -> Inbound<'a> {
     let appendage = Appendage::decode(options).expect("options");
-    let is_dated = appendage.iter().any(|option| matches!(option, TagValue::ExpireTime(_)));
     let is_hidden = !options.is_empty() && random.random_bool(0.1);
     match *request {
-        Inbound::EnterOrder(mut enter) => {
-            enter.time_in_force = if is_dated { codes::GOOD_TILL_TIME } else { enter.time_in_force };
-            enter.display = if is_hidden { b'N' } else { enter.display };
-            Inbound::EnterOrder(EnterOrder { appendage, ..enter })
+        Inbound::EnterOrder(enter) => {
+            let display = if is_hidden { b'N' } else { enter.display };
+            Inbound::EnterOrder(EnterOrder { appendage, display, ..enter })
         }
-        Inbound::ReplaceOrder(mut replace) => {
-            replace.time_in_force = if is_dated { codes::GOOD_TILL_TIME } else { replace.time_in_force };
-            replace.display = if is_hidden { b'N' } else { replace.display };
-            Inbound::ReplaceOrder(ReplaceOrder { appendage, ..replace })
+        Inbound::ReplaceOrder(replace) => {
+            let display = if is_hidden { b'N' } else { replace.display };
+            Inbound::ReplaceOrder(ReplaceOrder { appendage, display, ..replace })
         }
         Inbound::CancelOrder(cancel) => Inbound::CancelOrder(cancel),
         Inbound::ModifyOrder(modify) => Inbound::ModifyOrder(modify),
