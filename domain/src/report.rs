@@ -1,8 +1,8 @@
 //! Reports: one session's view of what happened, with that session's outbound number.
 
 use crate::{
-    CancelReason, ClientOrderId, ClientRef, Instructions, InstrumentId, Nanos, OrderId, OrderReport, OrderType,
-    Price, Quantity, Refused, RejectReason, Sequence, SessionId, TimeInForce, TradeId,
+    CancelReason, ClientOrderId, ClientRef, Instructions, InstrumentId, Nanos, OrderId, OrderReport,
+    OrderType, Price, Quantity, Refused, RejectReason, Sequence, SessionId, TimeInForce, TradeId,
 };
 
 /// What a client said of an order that the engine does not read and the client's reports repeat, as the wire's

@@ -17,7 +17,9 @@ use std::{
 };
 
 use cluster::gate::Policy;
-use domain::{Command, Epoch, Instrument, InstrumentId, OrderBounds, Sequence, SessionDefinition, SessionId};
+use domain::{
+    Command, Epoch, Instrument, InstrumentId, OrderBounds, Protocol, Sequence, SessionDefinition, SessionId,
+};
 use engine::hash::StateHash;
 use gateway::{Instruments, Sessions, Venue};
 use journal::{Appender, Journal, Mark, Position, Reader, Records, Recovery};
@@ -329,7 +331,8 @@ fn define_sessions(
     for user in &config.users {
         let protocol = user.login.protocol();
         if let Some((_, session)) = sessions.iter().find(|(_, session)| session.user == user.name) {
-            if session.protocol != protocol {
+            // A session from before special orders speaks OUCH as well, without what is told of those.
+            if (session.protocol == Protocol::Fix) != (protocol == Protocol::Fix) {
                 return Err(format!(
                     "user {} has a session that speaks {:?}, and the configuration says {protocol:?}: a session keeps its \
                      protocol, so give another name",
