@@ -1,6 +1,7 @@
 //! Tests of the whole exchange: the real binary as a child process, real sockets, real files.
 //!
 //! * `conversations` and `hostile`: what clients say, rightly and wrongly, and what they are answered.
+//! * `fix`: conversations of FIX clients, as scripts.
 //! * `security`: TLS, users and their passwords, those who must not come in and those who come too often.
 //! * `resume`, `crash` and `faults`: what must survive the death of the process and the whims of a disk.
 //! * `disks`: a disk that is slow, or fails, as the kernel would say it.
@@ -31,6 +32,7 @@ mod drill;
 #[cfg(feature = "etcd-tests")]
 mod elected;
 mod faults;
+mod fix;
 mod golden;
 mod hostile;
 mod journals;

@@ -227,6 +227,7 @@ impl Home {
             lines,
             recovered: Value::Null,
             address,
+            fix: None,
             sessions: Mutex::default(),
             log: self.file("log"),
         }
@@ -310,6 +311,8 @@ pub(crate) struct Venue {
     /// What it said when it had recovered.
     pub(crate) recovered: Value,
     pub(crate) address: SocketAddr,
+    /// Where it listens for FIX, if it does.
+    pub(crate) fix: Option<SocketAddr>,
     /// The session that each user was in.
     pub(crate) sessions: Mutex<BTreeMap<&'static str, String>>,
     log: PathBuf,
@@ -348,6 +351,7 @@ impl Venue {
     pub(crate) fn listens(&mut self) {
         let ready = self.line("ready");
         self.address = ready["soup"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        self.fix = ready["fix"].as_str().and_then(|text| text.parse().ok());
     }
 
     fn any_line(&mut self, event: &str) -> Value {

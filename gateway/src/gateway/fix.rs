@@ -320,7 +320,7 @@ impl Gateway {
         let Some(id) = self.session_of(token) else {
             return heard.map_err(|close| Close::Refused(said_of(&close)));
         };
-        self.say(token, id, (said, numbering), out, venue);
+        self.say(token, id, (said, numbering, next_in), out, venue);
         self.sessions.fix_heard(id, next_in);
         match heard {
             Ok(Some(Verdict::Resend(first, last))) => {
@@ -412,7 +412,7 @@ impl Gateway {
         &mut self,
         token: usize,
         id: SessionId,
-        (said, numbering): (u64, Numbering),
+        (said, numbering, next_in): (u64, Numbering, u64),
         out: &[u8],
         venue: &mut V,
     ) {
@@ -423,7 +423,7 @@ impl Gateway {
         let mut first = None;
         for at in 0..said {
             let numbering = if at == 0 { numbering } else { Numbering::GoesOn };
-            let number = self.sessions.fix_said(id, numbering, now, |report| venue.log(report));
+            let number = self.sessions.fix_said(id, (numbering, next_in), now, |report| venue.log(report));
             first.get_or_insert(number);
         }
         let first = first.unwrap_or(0);
@@ -459,7 +459,7 @@ impl Gateway {
         if let Some(session) = self.session_mut(token) {
             session.go_on_at(next);
             session.send(msg_type, now, &mut out, body);
-            self.say(token, id, (1, Numbering::GoesOn), &out, venue);
+            self.say(token, id, (1, Numbering::GoesOn, 1), &out, venue);
         }
         self.fix_out = out;
     }
@@ -800,7 +800,7 @@ impl Gateway {
             session.go_on_at(next);
             session.leave(text, now, &mut out);
             let said = session.next().1 - next;
-            self.say(token, id, (said, Numbering::GoesOn), &out, venue);
+            self.say(token, id, (said, Numbering::GoesOn, 1), &out, venue);
         }
         self.fix_out = out;
     }

@@ -338,11 +338,12 @@ impl Sessions {
         }
     }
 
-    /// A message has been said that is not said again, or a numbering begins. Gives its report's number.
+    /// A message has been said that is not said again, or a numbering begins. `next_in`: the number that is expected from the client
+    /// then. Gives its report's number.
     pub(crate) fn fix_said(
         &mut self,
         id: SessionId,
-        numbering: Numbering,
+        (numbering, next_in): (Numbering, u64),
         nanos: Nanos,
         mut log: impl FnMut(&Report) -> Position,
     ) -> u64 {
@@ -351,8 +352,8 @@ impl Sessions {
         let number = session.next_number();
         let Some(fix) = &session.fix else { return number };
         let (next_in, ref_base) = match numbering {
-            Numbering::GoesOn => (fix.next_in, fix.ref_base),
-            Numbering::Resets | Numbering::RollsOver => (1, last_ref),
+            Numbering::GoesOn => (fix.next_in.max(next_in), fix.ref_base),
+            Numbering::Resets | Numbering::RollsOver => (next_in, last_ref),
         };
         let said = Said { numbering, next_in, ref_base };
         let report = Report {
