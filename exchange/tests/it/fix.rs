@@ -2,7 +2,7 @@
 
 mod player;
 
-use crate::venue::{Home, Settings, Venue};
+use crate::venue::{Home, Settings};
 
 use self::player::{Player, mutated};
 
