@@ -4,7 +4,9 @@
 //! It runs in a process of its own, as the exchange does, on a mio loop that blocks or spins. It speaks just enough of
 //! SoupBinTCP and OUCH for the same client to drive both: a new order is answered by 64 bytes that say it is accepted,
 //! a cancel by 18, a replacement by 68, each in its frame, copied from a template with the request's own number written
-//! into it. No book, no journal, no session, no checks.
+//! into it. No book, no journal, no session, no checks. A client whose first byte is FIX's gets the same in FIX ([`fix`]).
+
+mod fix;
 
 use std::{
     collections::BTreeMap,
@@ -60,7 +62,7 @@ pub fn serve(spin: bool, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
                         Interest::READABLE | Interest::WRITABLE,
                     )?;
                     let input = vec![0; INPUT].into_boxed_slice();
-                    peers.insert(next, Peer { stream, input, held: 0, output: Vec::new() });
+                    peers.insert(next, Peer { stream, input, held: 0, output: Vec::new(), fix: None });
                     next += 1;
                 }
             } else if let Some(peer) = peers.get_mut(&event.token().0)
@@ -79,6 +81,8 @@ struct Peer {
     held: usize,
     /// Not yet with the kernel.
     output: Vec<u8>,
+    /// It speaks FIX.
+    fix: Option<fix::Peer>,
 }
 
 impl Peer {
@@ -111,6 +115,16 @@ impl Peer {
 
     /// Answers every whole frame; false after a goodbye.
     fn answer(&mut self, answers: &Answers) -> io::Result<bool> {
+        // SoupBinTCP begins with a length, which is never so long.
+        if self.fix.is_none() && self.input[..self.held].starts_with(b"8=FIX") {
+            self.fix = Some(fix::Peer::new());
+        }
+        if let Some(peer) = &mut self.fix {
+            let (taken, stays) = peer.answer(&self.input[..self.held], &mut self.output)?;
+            self.input.copy_within(taken..self.held, 0);
+            self.held -= taken;
+            return Ok(stays);
+        }
         let mut at = 0;
         while let Some(frame) =
             soup::frame(&self.input[at..self.held], PAYLOAD_MAX).map_err(io::Error::other)?
