@@ -6,7 +6,9 @@
 //!    not; a row of its own (`memory, park`) shows it blocking at once.
 //! 2. **Pipelined**: four sessions with 64 and with 1,024 requests in flight each, from memory and from the disk.
 //! 3. **Open loop**: four sessions at half of what 4 x 64 could do. Latency counts from when a request was due.
-//! 4. **At rest**: processor time and resident memory with 64 books, and memory with 10,000.
+//! 4. **FIX**: one session with one request in flight, blocking, on the echo server and on the exchange that acknowledges from
+//!    memory; then four sessions pipelined, from memory.
+//! 5. **At rest**: processor time and resident memory with 64 books, and memory with 10,000.
 //!
 //! The client is `loadgen` everywhere, the network is loopback, every server is a process of its own, and every exchange
 //! starts on a new data directory. What else the machine did meanwhile is measured and printed with each number.
@@ -25,12 +27,12 @@ use benches::{
     disk, echo,
     process::{MachineTime, nanos, resident, ticks},
     report::Report,
-    servers::{ECHO, Server, Setup, configure, exchange_program},
+    servers::{ECHO, Server, Setup, configure, exchange_program, fix_users},
 };
 use clap::Parser;
 use domain::Instrument;
 use hdrhistogram::Histogram;
-use loadgen::{Mode, Outcome, Stop, Wait};
+use loadgen::{Mode, Outcome, Protocol, Stop, Version, Wait};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -117,6 +119,7 @@ fn run(mut options: Options) -> Result<(), String> {
         report,
         checks: Vec::new(),
         directories: 0,
+        protocol: Protocol::Soup,
     };
     if bench.args.wants("one in flight") {
         bench.one_in_flight(Wait::Block)?;
@@ -127,6 +130,12 @@ fn run(mut options: Options) -> Result<(), String> {
         println!("\nopen loop at half of 4 x 64, from when a request was due");
         bench.open_loop("memory", memory / 2.0)?;
         bench.open_loop("disk", disk / 2.0)?;
+    }
+    if bench.args.wants("fix") {
+        bench.protocol = Protocol::Fix { target: "FULCRUM".into(), version: Version::Fix44 };
+        bench.fix_one_in_flight()?;
+        bench.fix_pipelined()?;
+        bench.protocol = Protocol::Soup;
     }
     if bench.args.wants("at rest") {
         bench.at_rest()?;
@@ -148,6 +157,8 @@ struct Bench {
     checks: Vec<Check>,
     /// Data directories made so far.
     directories: usize,
+    /// What clients speak.
+    protocol: Protocol,
 }
 
 /// What was to be reached, and what was.
@@ -354,7 +365,97 @@ impl Bench {
         Ok(())
     }
 
-    /// Part 4.
+    /// Part 4, one in flight.
+    fn fix_one_in_flight(&mut self) -> Result<(), String> {
+        println!(
+            "\nFIX 4.4, one in flight, everybody blocking; requests of about 160 to 200 bytes, answers of about 240"
+        );
+        println!(
+            "{:>18} {:>10} {:>10} {:>10} {:>8} {:>8}",
+            "server", "p50 us", "p99 us", "requests", "x echo", "others"
+        );
+        let mode = Mode::ClosedLoop { in_flight: 1 };
+        let mut p50 = [Vec::new(), Vec::new()];
+        let mut lines = Vec::new();
+        for round in 0..self.rounds {
+            for (is_exchange, p50) in p50.iter_mut().enumerate() {
+                let server = if is_exchange == 0 {
+                    Server::echo(false)?
+                } else {
+                    self.exchange("memory", DEFAULT_IDLE)?
+                };
+                let measured = self.load(&server, mode, 1, Wait::Block, round as u64)?;
+                let latency = measured.outcome.latency.intended();
+                p50.push(latency.value_at_quantile(0.5) as f64);
+                lines.push((is_exchange, latency, measured.others));
+                if is_exchange == 1 {
+                    server.stop()?;
+                }
+            }
+        }
+        let times = ratio(&p50[1], &p50[0]);
+        for (is_exchange, latency, others) in lines {
+            let (name, ratio) = if is_exchange == 0 { ("echo", 1.0) } else { ("memory", times) };
+            let [p50, p99] = [0.5, 0.99].map(|part| us(latency.value_at_quantile(part)));
+            println!(
+                "{name:>18} {p50:>10.1} {p99:>10.1} {:>10} {ratio:>8.2} {:>7.0}%",
+                latency.len(),
+                others * 100.0
+            );
+            self.report.row(json!({
+                "case": "fix, one in flight", "server": name, "p50_us": p50, "p99_us": p99,
+                "requests": latency.len(), "times_echo": ratio, "others": others,
+            }));
+        }
+        self.checks.push(Check {
+            name: "FIX, one in flight, blocking: memory p50 / echo p50".into(),
+            measured: format!("{times:.2}"),
+            target: "<= 1.7".into(),
+            met: Some(times <= 1.7),
+        });
+        Ok(())
+    }
+
+    /// Part 4, pipelined.
+    fn fix_pipelined(&mut self) -> Result<(), String> {
+        println!("\nFIX 4.4, pipelined, 4 sessions, acknowledged from memory");
+        let mut best = 0.0_f64;
+        for in_flight in [64, 1_024] {
+            let (mut rates, mut client, mut others) = (Vec::new(), 0.0_f64, 0.0_f64);
+            for round in 0..self.rounds {
+                let server = self.exchange("memory", DEFAULT_IDLE)?;
+                let mode = Mode::ClosedLoop { in_flight };
+                let measured = self.load(&server, mode, 4, Wait::Block, round as u64)?;
+                rates.push(measured.outcome.done_rate());
+                client = client.max(measured.outcome.processor_ns_per_order());
+                others = others.max(measured.others);
+                server.stop()?;
+            }
+            let rate = Spread::of(&rates);
+            best = best.max(rate.median);
+            println!(
+                "{:>10} {:.0}/s [{:.0}..{:.0}], the client {client:.0} ns each; others {:.0}%",
+                format!("4 x {in_flight}"),
+                rate.median,
+                rate.low,
+                rate.high,
+                others * 100.0
+            );
+            self.report.row(json!({
+                "case": "fix, pipelined", "sessions": 4, "in_flight": in_flight, "per_second": rates,
+                "client_ns_per_request": client, "others": others,
+            }));
+        }
+        self.checks.push(Check {
+            name: "FIX, pipelined, memory".into(),
+            measured: format!("{best:.0}/s"),
+            target: ">= 200000/s".into(),
+            met: Some(best >= 200_000.0),
+        });
+        Ok(())
+    }
+
+    /// Part 5.
     fn at_rest(&mut self) -> Result<(), String> {
         println!("\nat rest, no client");
         let time = Duration::from_secs(self.args.pick(5, 1));
@@ -436,6 +537,11 @@ impl Bench {
         round: u64,
     ) -> Result<Measured, String> {
         let mut config = loadgen::Config::new(server.address, self.instruments.clone());
+        if self.protocol != Protocol::Soup {
+            config.target = server.fix.ok_or("the server does not listen for FIX")?;
+            config.users = fix_users();
+            config.protocol = self.protocol.clone();
+        }
         config.sessions = sessions;
         config.mode = mode;
         config.wait = wait;

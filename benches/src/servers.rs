@@ -12,6 +12,7 @@ use std::{
 };
 
 use domain::{Instrument, InstrumentId, Price, Quantity, Symbol};
+use loadgen::User;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a server may take to be ready, and to end.
@@ -27,6 +28,8 @@ pub struct Server {
     child: Child,
     /// Where clients connect.
     pub address: SocketAddr,
+    /// Where those connect that speak FIX.
+    pub fix: Option<SocketAddr>,
     /// Until it was ready.
     pub started_in: Duration,
     /// Kept open: a process that writes into a closed pipe dies.
@@ -68,7 +71,8 @@ impl Server {
             .env("RUST_LOG", "error");
         Self::start(command, Some(setup.data.to_owned()), |line| {
             let event: serde_json::Value = serde_json::from_str(line).ok()?;
-            (event["event"] == "ready").then(|| event["soup"].as_str()?.parse().ok()).flatten()
+            let address = |protocol: &str| event[protocol].as_str()?.parse().ok();
+            (event["event"] == "ready").then(|| Some((address("soup")?, address("fix")))).flatten()
         })
         .map_err(|error| format!("the exchange: {error}"))
     }
@@ -81,14 +85,15 @@ impl Server {
         let program = env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
         let mut command = Command::new(program);
         command.args([ECHO, if spin { "spin" } else { "block" }]);
-        Self::start(command, None, |line| line.trim().parse().ok())
+        // It speaks both in one place.
+        Self::start(command, None, |line| line.trim().parse().ok().map(|address| (address, Some(address))))
             .map_err(|error| format!("the echo server: {error}"))
     }
 
     fn start(
         mut command: Command,
         data: Option<PathBuf>,
-        ready: impl Fn(&str) -> Option<SocketAddr> + Send + 'static,
+        ready: impl Fn(&str) -> Option<(SocketAddr, Option<SocketAddr>)> + Send + 'static,
     ) -> Result<Self, String> {
         let before = Instant::now();
         let mut child = command
@@ -103,15 +108,17 @@ impl Server {
             let mut out = out;
             let mut line = String::new();
             while out.read_line(&mut line).unwrap_or(0) > 0 {
-                if let Some(address) = ready(&line) {
-                    let _ = tell.send((address, out));
+                if let Some(addresses) = ready(&line) {
+                    let _ = tell.send((addresses, out));
                     return;
                 }
                 line.clear();
             }
         });
         match told.recv_timeout(PATIENCE) {
-            Ok((address, out)) => Ok(Self { child, address, started_in: before.elapsed(), _out: out, data }),
+            Ok(((address, fix), out)) => {
+                Ok(Self { child, address, fix, started_in: before.elapsed(), _out: out, data })
+            }
             Err(_) => {
                 let _ = child.kill();
                 let status = child.wait();
@@ -229,9 +236,24 @@ pub fn configure(program: &Path, file: &Path, count: u32) -> Result<Vec<Instrume
     defaults.insert("lot".into(), 1.into());
     defaults.insert("quantity_max".into(), 999_999.into());
     defaults.insert("price_max".into(), "199999.99".into());
+    let listener = [("address".to_owned(), "127.0.0.1:0".into())].into_iter().collect();
+    table.insert("fix".into(), toml::Value::Table(listener));
+    let users = table.get_mut("users").and_then(toml::Value::as_array_mut);
+    let users = users.ok_or("`exchange config` has no [[users]]")?;
+    for User { name, password } in fix_users() {
+        let fields = [("name", name), ("password", password), ("protocol", "fix".to_owned())];
+        let user = fields.into_iter().map(|(key, value)| (key.to_owned(), value.into()));
+        users.push(toml::Value::Table(user.collect()));
+    }
     fs::write(file, table.to_string())
         .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     Ok(instruments)
+}
+
+/// Users of that configuration who speak FIX.
+#[must_use]
+pub fn fix_users() -> Vec<User> {
+    (1..=4).map(|number| User { name: format!("FIX{number}"), password: "benchmark".into() }).collect()
 }
 
 /// A share in cents, as the configuration above says.

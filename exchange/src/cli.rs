@@ -405,9 +405,9 @@ pub(crate) struct Load {
     /// For fix: which version of it.
     #[arg(long, value_name = "VERSION", default_value = "4.4", value_parser = ["4.4", "5.0SP2"])]
     pub(crate) fix_version: String,
-    /// For fix: the exchange's CompID.
-    #[arg(long, value_name = "ID", default_value = "FULCRUM")]
-    pub(crate) target_comp_id: String,
+    /// For fix: the exchange's CompID. Default: the configuration's, or FULCRUM.
+    #[arg(long, value_name = "ID")]
+    pub(crate) target_comp_id: Option<String>,
     /// Speak TLS, and trust the CAs in this file, in PEM.
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,

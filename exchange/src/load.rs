@@ -43,7 +43,7 @@ pub(crate) fn micros(nanos: u64) -> String {
     format!("{:.1} us", nanos as f64 / 1e3)
 }
 
-/// Users of a configuration, as the load generator wants them.
+/// Users of a configuration who speak SoupBinTCP, as the load generator wants them.
 pub(crate) fn users(config: &Config) -> Vec<User> {
     config
         .users
@@ -58,14 +58,38 @@ pub(crate) fn users(config: &Config) -> Vec<User> {
         .collect()
 }
 
+/// Those who speak FIX.
+fn fix_users(config: &Config) -> Vec<User> {
+    config
+        .users
+        .iter()
+        .filter_map(|user| match &user.login {
+            Login::Fix { password } => {
+                let name = String::from_utf8_lossy(user.name.trimmed()).into_owned();
+                Some(User { name, password: password.clone() })
+            }
+            Login::Soup { .. } => None,
+        })
+        .collect()
+}
+
 /// The configuration of a load run.
 pub(crate) fn load_config(args: &cli::Load, cancel: Arc<AtomicBool>) -> Result<loadgen::Config, String> {
     let exchange = Config::load(args.config.as_deref())?;
     let mut config = loadgen::Config::new(args.target, exchange.instruments.clone());
-    config.users = users(&exchange);
+    config.users = if args.protocol == "fix" { fix_users(&exchange) } else { users(&exchange) };
+    if config.users.is_empty() {
+        return Err(format!(
+            "the exchange's configuration has no user who speaks {}: give users a protocol = \"{}\" there, and name the \
+             file with --config",
+            args.protocol, args.protocol
+        ));
+    }
     if args.protocol == "fix" {
         let version = if args.fix_version == "4.4" { Version::Fix44 } else { Version::Fix50Sp2 };
-        config.protocol = Protocol::Fix { target: args.target_comp_id.clone(), version };
+        let configured = exchange.fix.as_ref().map(|fix| fix.comp_id.clone());
+        let target = args.target_comp_id.clone().or(configured).unwrap_or_else(|| "FULCRUM".to_owned());
+        config.protocol = Protocol::Fix { target, version };
     }
     if let Some(file) = &args.tls_ca {
         let tls = Tls::from_ca_file(file, args.tls_name.as_deref());
