@@ -1,11 +1,15 @@
 //! Who is trusted at the other end of a TLS connection.
 
-use std::{fmt, fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
-    pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem, pem::PemObject},
+    pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName, pem, pem::PemObject},
 };
 
 /// TLS 1.3 with a server whose certificate one of some CAs has signed. Cheap to clone.
@@ -19,15 +23,15 @@ pub struct Tls {
 /// Why no TLS connection can be made with what was given.
 #[derive(Debug)]
 pub enum TlsError {
-    /// The file of the CAs cannot be read.
+    /// A file cannot be read.
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
         error: io::Error,
     },
-    /// It holds something that is no certificate.
-    Certificate {
+    /// A file holds something else than it must.
+    Content {
         /// The file.
         path: PathBuf,
         /// What is wrong.
@@ -50,19 +54,24 @@ impl Tls {
     ///
     /// # Errors
     /// [`TlsError`].
-    pub fn from_ca_file(path: impl Into<PathBuf>, name: Option<&str>) -> Result<Self, TlsError> {
-        let path = path.into();
-        let wrong = |problem: String| TlsError::Certificate { path: path.clone(), problem };
-        let text = fs::read(&path).map_err(|error| TlsError::Read { path: path.clone(), error })?;
-        let found = CertificateDer::pem_slice_iter(&text)
-            .collect::<Result<Vec<_>, pem::Error>>()
-            .map_err(|error| wrong(error.to_string()))?;
-        if found.is_empty() {
-            return Err(wrong("there is no certificate in it".to_owned()));
-        }
+    pub fn from_ca_file(path: impl AsRef<Path>, name: Option<&str>) -> Result<Self, TlsError> {
+        Self::from_files(path, name, None)
+    }
+
+    /// The same, and shows a certificate of our own to a server that asks for one (mutual TLS): files of the certificate, with
+    /// those between it and the CA, and of its key.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn from_files(
+        ca: impl AsRef<Path>,
+        name: Option<&str>,
+        own: Option<(&Path, &Path)>,
+    ) -> Result<Self, TlsError> {
+        let ca = ca.as_ref();
         let mut roots = RootCertStore::empty();
-        for certificate in found {
-            roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+        for certificate in certificates(ca)? {
+            roots.add(certificate).map_err(|error| wrong(ca, &error))?;
         }
         let name = name
             .map(|name| {
@@ -73,20 +82,53 @@ impl Tls {
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Versions)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let config = match own {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = certificates(certificate)?;
+                let key_of = |key_bytes: &[u8]| {
+                    PrivateKeyDer::from_pem_slice(key_bytes).map_err(|error| wrong(key, &error))
+                };
+                config
+                    .with_client_auth_cert(chain, key_of(&read(key)?)?)
+                    .map_err(|error| wrong(certificate, &error))?
+            }
+        };
         Ok(Self { config: Arc::new(config), name })
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|error| TlsError::Read { path: path.to_owned(), error })
+}
+
+fn wrong(path: &Path, problem: &dyn fmt::Display) -> TlsError {
+    TlsError::Content { path: path.to_owned(), problem: problem.to_string() }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = CertificateDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<Vec<_>, pem::Error>>()
+        .map_err(|error| wrong(path, &error))?;
+    if found.is_empty() {
+        return Err(wrong(path, &"there is no certificate in it"));
+    }
+    Ok(found)
 }
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { path, error } => {
-                write!(f, "{}: cannot read it: {error}; it must hold the CA's certificate", path.display())
+                write!(f, "{}: cannot read it: {error}", path.display())
             }
-            Self::Certificate { path, problem } => {
-                write!(f, "{}: {problem}; it must hold certificates in PEM", path.display())
+            Self::Content { path, problem } => {
+                write!(
+                    f,
+                    "{}: {problem}; certificates and keys are in PEM, and a key is its certificate's",
+                    path.display()
+                )
             }
             Self::Name { name, error } => {
                 write!(f, "\"{name}\" is no name of a server: {error}; give a DNS name or an address")
@@ -102,7 +144,7 @@ impl std::error::Error for TlsError {
             Self::Read { error, .. } => Some(error),
             Self::Name { error, .. } => Some(error),
             Self::Versions(error) => Some(error),
-            Self::Certificate { .. } => None,
+            Self::Content { .. } => None,
         }
     }
 }

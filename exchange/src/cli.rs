@@ -411,6 +411,12 @@ pub(crate) struct Load {
     /// Speak TLS, and trust the CAs in this file, in PEM.
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
+    /// A certificate of our own, in PEM, for an exchange that asks its clients for one.
+    #[arg(long, value_name = "FILE", requires = "tls_ca", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// What the exchange's certificate must be for: a DNS name or an address. Default: the target's address.
     #[arg(long, value_name = "NAME", requires = "tls_ca")]
     pub(crate) tls_name: Option<String>,

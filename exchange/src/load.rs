@@ -92,8 +92,9 @@ pub(crate) fn load_config(args: &cli::Load, cancel: Arc<AtomicBool>) -> Result<l
         config.protocol = Protocol::Fix { target, version };
     }
     if let Some(file) = &args.tls_ca {
-        let tls = Tls::from_ca_file(file, args.tls_name.as_deref());
-        config.tls = Some(tls.map_err(|error| format!("--tls-ca: {error}"))?);
+        let own = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
+        let tls = Tls::from_files(file, args.tls_name.as_deref(), own);
+        config.tls = Some(tls.map_err(|error| format!("TLS: {error}"))?);
     }
     config.sessions = args.sessions;
     config.seed = args.seed;

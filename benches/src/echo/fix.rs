@@ -10,7 +10,7 @@ use wire::fix::{Fields, Frame, Message, TimePrecision, Writer, checksum, frame};
 /// The longest message taken.
 const MESSAGE_MAX: usize = 8_192;
 /// Digits of a number that is filled in.
-const NUMBER: usize = 10;
+const NUMBER: usize = 8;
 /// Bytes of a ClOrdID that is filled in: the client's have as many.
 const ID: usize = 14;
 /// Digits of a quantity that is filled in.
@@ -102,7 +102,7 @@ impl Answers {
                     }
                 }
                 Some((exec_type, status)) => {
-                    message.number(37, 123_456_789_012).number(17, 123_456_789_012).text(11, &[b'0'; ID]);
+                    message.number(37, 1_234_567).number(17, 1_234_567).text(11, &[b'0'; ID]);
                     if exec_type != b'0' {
                         message.text(41, &[b'0'; ID]);
                     }
@@ -198,10 +198,10 @@ mod tests {
         assert_eq!(
             said,
             [
-                "0000000001 FULCRUM    ",
-                "0000000002 FULCRUM RUNRUNR0000100  0 000500",
-                "0000000003 FULCRUM RUNRUNR0000101 RUNRUNR0000100 5 000400",
-                "0000000004 FULCRUM RUNRUNR000010z RUNRUNR0000101 4 000000",
+                "00000001 FULCRUM    ",
+                "00000002 FULCRUM RUNRUNR0000100  0 000500",
+                "00000003 FULCRUM RUNRUNR0000101 RUNRUNR0000100 5 000400",
+                "00000004 FULCRUM RUNRUNR000010z RUNRUNR0000101 4 000000",
             ]
         );
     }

@@ -13,10 +13,11 @@ use std::{
 };
 
 use client::{ClientError, Tls, User, soup::Connection};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ServerConfig, ServerConnection,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::WebPkiClientVerifier,
 };
 use wire::ouch::Inbound;
 
@@ -35,16 +36,30 @@ impl Drop for CaFile {
     }
 }
 
-/// A CA, and what a server needs that is called so.
-pub(crate) fn certified(names: &[&str], test: &str) -> (CaFile, Arc<ServerConfig>) {
+fn file(test: &str, text: &str) -> CaFile {
+    let path = std::env::temp_dir().join(format!("client-{test}-{}.pem", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    CaFile { path }
+}
+
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A certificate for these names, and its key.
+fn issued(names: &[&str], ca: &CertifiedIssuer<'static, KeyPair>) -> (Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &ca).unwrap();
-    let path = std::env::temp_dir().join(format!("client-{test}-{}.pem", std::process::id()));
-    std::fs::write(&path, ca.pem()).unwrap();
+    (CertificateParams::new(names).unwrap().signed_by(&key, ca).unwrap(), key)
+}
+
+/// A CA, and what a server needs that is called so.
+pub(crate) fn certified(names: &[&str], test: &str) -> (CaFile, Arc<ServerConfig>) {
+    let ca = authority();
+    let (certificate, key) = issued(names, &ca);
+    let file = file(test, &ca.pem());
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -52,7 +67,7 @@ pub(crate) fn certified(names: &[&str], test: &str) -> (CaFile, Arc<ServerConfig
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();
-    (CaFile { path }, Arc::new(config))
+    (file, Arc::new(config))
 }
 
 /// Takes TLS connections, one after the other, and passes on what is in them.
@@ -166,6 +181,42 @@ fn a_server_of_another_ca_or_another_name_is_not_talked_to() {
     }
     drop(terminator);
     assert!(server.stop().keys().all(String::is_empty), "nobody logged in");
+}
+
+#[test]
+fn a_server_that_asks_for_a_certificate_is_shown_one() {
+    let server = Server::start(Manner::Good);
+    let ca = authority();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ca.der().clone()).unwrap();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().unwrap();
+    let (certificate, key) = issued(&["127.0.0.1"], &ca);
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        )
+        .unwrap();
+    let terminator = Terminator::start(Arc::new(config), server.address);
+    let ca_file = file("mutual", &ca.pem());
+    let (own, own_key) = issued(&["DEV1"], &ca);
+    let (certificate, key) = (file("own", &own.pem()), file("own-key", &own_key.serialize_pem()));
+    let log_in = |own| {
+        let tls = Tls::from_files(&ca_file.path, None, own).unwrap();
+        let mut connection = Connection::open_with(terminator.address, Some(&tls), PATIENCE)?;
+        connection.login(&user(), "", 1, PATIENCE)
+    };
+    assert!(log_in(None).is_err(), "who shows none is not let in");
+    log_in(Some((&certificate.path, &key.path))).unwrap();
+    // A key of another certificate is found before anything is connected.
+    let other = file("other-key", &KeyPair::generate().unwrap().serialize_pem());
+    let error = Tls::from_files(&ca_file.path, None, Some((&certificate.path, &other.path))).unwrap_err();
+    assert!(error.to_string().contains("client-own-"), "{error}");
 }
 
 #[test]

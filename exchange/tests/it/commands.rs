@@ -104,7 +104,7 @@ fn what_fails_exits_with_1_and_says_what_and_where() {
         (&["load", "--target", "127.0.0.1:1", "--count", "1"], "is the exchange running there?"),
         (&["load", "--target", "127.0.0.1:1", "--duration", "soon"], "\"soon\" is no duration"),
         (&["load", "--target", "127.0.0.1:1", "--protocol", "fix"], "no user who speaks fix"),
-        (&["load", "--target", "127.0.0.1:1", "--tls-ca", &nothing], "it must hold the CA's certificate"),
+        (&["load", "--target", "127.0.0.1:1", "--tls-ca", &nothing], "cannot read it"),
         (&["load", "--target", "127.0.0.1:1", "--profile", "lumpy"], "lumpy"),
         (
             &["load", "--target", "127.0.0.1:1", "--profile", "hot:80%,calm"],
