@@ -242,6 +242,15 @@ fn old_orders_are_passed_over_and_young_ones_sent_again() {
 }
 
 #[test]
+fn who_wants_no_order_again_sends_none() {
+    let mut talk = Talk::open(|settings| settings.resend_within = Duration::ZERO);
+    talk.order("A").unwrap();
+    talk.said();
+    talk.hears("2", "7=1|16=0|").unwrap();
+    assert_eq!(talk.said(), ["4 1' 36=3|123=Y|"]);
+}
+
+#[test]
 fn a_long_resend_goes_out_in_pieces_and_nothing_between_them() {
     let mut talk = Talk::open(|_| {});
     for number in 0..1_000 {
