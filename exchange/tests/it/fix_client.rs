@@ -123,13 +123,13 @@ fn a_load_run_over_fix_leaves_nothing_unanswered() {
             .arg(venue.fix.expect("it listens for FIX").to_string())
             .arg("--config")
             .arg(home.file("config.toml"))
-            .args(["--count", "20000", "--closed-loop", "32", "--json"])
+            .args(["--count", "5000", "--closed-loop", "32", "--json"])
             .output()
             .expect("it runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let summary: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let requests = &summary["requests"];
-        assert_eq!(requests["sent"], 20_000, "{summary}");
+        assert_eq!(requests["sent"], 5_000, "{summary}");
         assert_eq!(requests["unanswered"], 0, "{requests}");
         assert_eq!(requests["unexpected_messages"], 0, "{requests}");
         assert_eq!(requests["rejected"], 0, "{}", summary["rejects_by_reason"]);
