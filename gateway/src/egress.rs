@@ -89,12 +89,13 @@ pub(crate) fn encode_fix(
     let instrument = report.instrument.and_then(|id| instruments.get(id));
     let start = out.len();
     let mut encoded = Ok(());
+    let trade_id = session.dictionary().trade_id;
     let msg_type = match &report.kind {
         ReportKind::Refused(refused) => report::refused_type(refused),
         _ => b"8",
     };
     let body = |message: &mut wire::fix::MessageWriter<'_>| match &report.kind {
-        ReportKind::Order(order) => encoded = report::order_report(report, order, instrument, false, message),
+        ReportKind::Order(order) => encoded = report::order_report(report, order, instrument, (false, trade_id), message),
         ReportKind::Refused(refused) => report::refused(report, refused, message),
         _ => encoded = Err(report::EncodeError::Amount),
     };

@@ -189,6 +189,12 @@ impl Session {
         }
     }
 
+    /// The dictionary of the version that is spoken.
+    #[must_use]
+    pub const fn dictionary(&self) -> &'static Dictionary {
+        self.dictionary
+    }
+
     /// The next number to come, and the next to be sent.
     #[must_use]
     pub const fn next(&self) -> (u64, u64) {

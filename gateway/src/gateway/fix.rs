@@ -556,11 +556,12 @@ impl Gateway {
         let instrument =
             asked.order.and_then(|order| self.instruments.get(order.order.instrument())).copied();
         let session = self.session_of(token).unwrap_or_default();
+        let trade_id = self.session_mut(token).map_or(0, |session| session.dictionary().trade_id);
         self.tell(token, b"8", venue, |message| {
             let answer = answer(session, asked.order.as_ref(), now);
             let told = match (&asked.order, &answer) {
                 (Some(order), Some(answer)) => {
-                    report::order_report(answer, order, instrument.as_ref(), true, message).is_ok()
+                    report::order_report(answer, order, instrument.as_ref(), (true, trade_id), message).is_ok()
                 }
                 _ => false,
             };

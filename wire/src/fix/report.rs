@@ -175,7 +175,8 @@ fn text(message: &mut MessageWriter<'_>, tag: u32, text: &[u8]) {
     }
 }
 
-/// What a report of an order says, behind the header. `is_answer`: to a question; then nothing has happened.
+/// What a report of an order says, behind the header. `is_answer`: to a question; then nothing has happened. `trade_id`: the
+/// [field](super::dictionary::Dictionary::trade_id) of a trade's number.
 ///
 /// # Errors
 /// What FIX cannot say. The message is to be given up then: amounts are looked at before anything is written.
@@ -184,7 +185,7 @@ pub fn order_report(
     report: &Report,
     order: &OrderReport,
     instrument: Option<&Instrument>,
-    is_answer: bool,
+    (is_answer, trade_id): (bool, u32),
     message: &mut MessageWriter<'_>,
 ) -> Result<(), EncodeError> {
     let units = Units::of(report, instrument)?;
@@ -218,7 +219,7 @@ pub fn order_report(
             Liquidity::Added => b'1',
             Liquidity::Removed => b'2',
         };
-        message.number(32, quantity).decimal(31, price).number(1003, trade.0).letter(851, liquidity);
+        message.number(32, quantity).decimal(31, price).number(trade_id, trade.0).letter(851, liquidity);
     }
     message.number(151, leaves).number(14, cumulative).decimal(6, average).time(60, report.nanos);
     why(order, message);

@@ -188,6 +188,7 @@ fields! {
     464 TestMessageIndicator Boolean;
     523 PartySubID String;
     526 SecondaryClOrdID String;
+    527 SecondaryExecID String;
     528 OrderCapacity Char ["A" AGENCY, "P" PRINCIPAL];
     529 OrderRestrictions MultipleValueString;
     530 MassCancelRequestType Char ["1" CANCEL_ORDERS_FOR_A_SECURITY, "7" CANCEL_ALL_ORDERS];

@@ -176,7 +176,7 @@ static COMMON: [MessageDef; 26] = [
 /// What an execution report may say besides what it must.
 const REPORT: &[u16] = &[
     526, 583, 11, 41, 790, 584, 911, 912, 19, 103, 378, 38, 40, 32, 31, 30, 336, 625, 60, 75, 851, 880, 797,
-    1003, 1057,
+    527, 1057,
 ];
 const REPORT_GROUPS: &[&Group] = &[&PARTIES, &SECURITY_ALT_IDS];
 const CANCEL: &[u16] = &[526, 583, 37, 586, 1, 660, 376, 38];
@@ -210,7 +210,7 @@ static ONLY_50SP2: [MessageDef; 4] = [
     message(
         ("8", "ExecutionReport", From::Venue),
         &[37, 17, 150, 39, 55, 54, 151, 14],
-        &[&[6], REPORT, INSTRUMENT, TERMS, TEXT],
+        &[&[6, 1003], REPORT, INSTRUMENT, TERMS, TEXT],
         REPORT_GROUPS,
     ),
     message(("B", "News", From::Venue), &[148], &[&[42, 61]], &[&LINES]),
@@ -231,6 +231,7 @@ pub static FIX44: Dictionary = Dictionary {
     begin_string: "FIX.4.4",
     header: part(HEADER_REQUIRED, &[HEADER], &[&HOPS]),
     trailer: TRAILER,
+    trade_id: 527,
     messages: [&COMMON, &ONLY_44],
 };
 
@@ -239,5 +240,6 @@ pub static FIX50SP2: Dictionary = Dictionary {
     begin_string: "FIXT.1.1",
     header: part(HEADER_REQUIRED, &[HEADER, &[1128, 1129, 1156]], &[&HOPS]),
     trailer: TRAILER,
+    trade_id: 1003,
     messages: [&COMMON, &ONLY_50SP2],
 };

@@ -112,6 +112,8 @@ pub struct Dictionary {
     pub header: MessageDef,
     /// The trailer's fields.
     pub trailer: MessageDef,
+    /// The field that holds a trade's number in an execution report: TradeID where there is one, else SecondaryExecID.
+    pub trade_id: u32,
     /// What all versions have, and what only this one has.
     pub messages: [&'static [MessageDef]; 2],
 }
