@@ -53,6 +53,13 @@ pub fn commands(data: &[u8]) {
     }
 }
 
+/// The commands that `data` is, for whoever tests what listens to a book: of one instrument, all above 0 in price when
+/// `data` begins with 0. Each item is what comes before the next look at the book.
+pub fn command_stream(data: &[u8]) -> (InstrumentId, impl Iterator<Item = Vec<Sequenced<Command>>>) {
+    let mut stream = Stream::new(data);
+    (INSTRUMENT, core::iter::from_fn(move || stream.next()))
+}
+
 /// Bytes as commands.
 struct Stream<'a> {
     bytes: &'a [u8],

@@ -33,7 +33,7 @@ use std::{
     },
 };
 
-use crossbeam_channel::{bounded, unbounded};
+use crossbeam_channel::{Sender, bounded, unbounded};
 use domain::{Command, Event, InstrumentId, Sequenced, ShardId};
 
 use crate::balance::{BalanceMode, Hints, Tuning};
@@ -55,7 +55,7 @@ pub use self::{
     worker::{BookState, Wake},
 };
 use crate::{
-    book::Book,
+    book::{Book, BookImage},
     schedule::{Glance, Item, Queue, Slots, Tags, lock::Lock},
 };
 
@@ -440,20 +440,35 @@ impl Runtime {
     /// When not everything routed has been executed: call it when the runtime [is quiescent](Self::is_quiescent).
     #[must_use]
     pub fn hashes(&self) -> Vec<BookState> {
-        assert!(self.is_settled(), "hashes are of one moment: when everything has been executed");
+        let mut all = self.ask_all(Control::Hash);
+        all.sort_by_key(|book| book.instrument);
+        all
+    }
+
+    /// Shows every book, by instrument index.
+    ///
+    /// # Panics
+    /// As [`hashes`](Self::hashes).
+    #[must_use]
+    pub fn images(&self) -> Vec<BookImage> {
+        let mut all = self.ask_all(Control::Show);
+        all.sort_by_key(|book| book.header.instrument);
+        all
+    }
+
+    /// Asks every worker, and waits for the answers.
+    fn ask_all<T>(&self, question: impl Fn(Sender<Vec<T>>) -> Control) -> Vec<T> {
+        assert!(self.is_settled(), "books are shown of one moment: when everything has been executed");
         let replies: Vec<_> = self
             .lanes
             .iter()
             .map(|lane| {
                 let (reply, answer) = bounded(1);
-                lane.ask(Control::Hash(reply));
+                lane.ask(question(reply));
                 answer
             })
             .collect();
-        let mut all: Vec<_> =
-            replies.into_iter().flat_map(|answer| answer.recv().expect("a worker answers")).collect();
-        all.sort_by_key(|book| book.instrument);
-        all
+        replies.into_iter().flat_map(|answer| answer.recv().expect("a worker answers")).collect()
     }
 
     /// Stops the workers and gives up the books, by instrument index. Commands not yet executed stay undone.

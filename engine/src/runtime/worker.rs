@@ -22,6 +22,7 @@ use domain::{Command, InstrumentId, Sequenced, ShardId};
 
 use crate::{
     balance::{Backlog, BalanceEvent, Why},
+    book::{Book, BookImage},
     hash::{StateHash, book_hash},
     runtime::{
         floor::Floor,
@@ -43,6 +44,8 @@ pub trait Wake: Send + Sync {
 pub(crate) enum Control {
     /// Hash every book of the shard; nobody has one in hand.
     Hash(Sender<Vec<BookState>>),
+    /// Show every book of the shard; nobody has one in hand.
+    Show(Sender<Vec<BookImage>>),
     /// Stop between two commands.
     Stop,
 }
@@ -401,21 +404,26 @@ impl Worker {
     }
 
     /// The hash of every book of the shard.
+    fn hashes(&self, floor: &Floor) -> Vec<BookState> {
+        self.of_each(floor, |book| BookState {
+            instrument: book.instrument(),
+            commands: book.counters().commands,
+            state: book_hash(book),
+        })
+    }
+
+    /// What can be said of every book of the shard.
     ///
     /// # Panics
     /// When somebody has one in hand: the front asks when everything is done.
-    fn hashes(&self, floor: &Floor) -> Vec<BookState> {
+    fn of_each<T>(&self, floor: &Floor, say: impl Fn(&Book) -> T) -> Vec<T> {
         floor.shards[usize::from(self.me.0)].queue.with(|queue| {
             let books: Vec<u32> = queue.members().collect();
-            let hashes = |book: &u32| {
-                let hashes = queue.look(&floor.slots, *book, |book| BookState {
-                    instrument: book.instrument(),
-                    commands: book.counters().commands,
-                    state: book_hash(book),
-                });
-                hashes.expect("hashes are asked for when nobody has a book in hand")
+            let of = |book: &u32| {
+                let said = queue.look(&floor.slots, *book, &say);
+                said.expect("books are asked for when nobody has one in hand")
             };
-            books.iter().map(hashes).collect()
+            books.iter().map(of).collect()
         })
     }
 }
@@ -478,6 +486,9 @@ fn run(setup: &WorkerSetup, floor: &Floor, wake: &dyn Wake) {
                 Ok(Control::Hash(reply)) => {
                     // The asker may have given up.
                     let _ = reply.send(worker.hashes(floor));
+                }
+                Ok(Control::Show(reply)) => {
+                    let _ = reply.send(worker.of_each(floor, |book| BookImage::of(book)));
                 }
                 Ok(Control::Stop) => return,
                 Err(_) => {}

@@ -1,0 +1,80 @@
+//! What the feed counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that one thread writes.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters that the feed's thread writes and anyone may read.
+#[derive(Debug, Default)]
+pub struct Stats {
+    pub(crate) messages: Count,
+    pub(crate) packets: Count,
+    pub(crate) unsent: Count,
+    pub(crate) unfit: Count,
+    pub(crate) requests: Count,
+    pub(crate) requests_ignored: Count,
+    pub(crate) requests_limited: Count,
+    pub(crate) snapshots: Count,
+    pub(crate) snapshots_cut: Count,
+    pub(crate) snapshot_clients: Count,
+}
+
+/// What they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedStats {
+    /// Messages of this session.
+    pub messages: u64,
+    /// Packets sent, each destination's counted.
+    pub packets: u64,
+    /// Packets that the system did not take, which are lost.
+    pub unsent: u64,
+    /// Changes that do not fit in a message.
+    pub unfit: u64,
+    /// Requests for lost messages that were answered.
+    pub requests: u64,
+    /// Requests that ask for nothing that there is.
+    pub requests_ignored: u64,
+    /// Requests beyond what an address may ask for.
+    pub requests_limited: u64,
+    /// Snapshots given.
+    pub snapshots: u64,
+    /// Clients cut off before they had their snapshot.
+    pub snapshots_cut: u64,
+    /// Clients that are being served.
+    pub snapshot_clients: u64,
+}
+
+impl Stats {
+    /// What they are now.
+    #[must_use]
+    pub fn read(&self) -> FeedStats {
+        FeedStats {
+            messages: self.messages.get(),
+            packets: self.packets.get(),
+            unsent: self.unsent.get(),
+            unfit: self.unfit.get(),
+            requests: self.requests.get(),
+            requests_ignored: self.requests_ignored.get(),
+            requests_limited: self.requests_limited.get(),
+            snapshots: self.snapshots.get(),
+            snapshots_cut: self.snapshots_cut.get(),
+            snapshot_clients: self.snapshot_clients.get(),
+        }
+    }
+}
