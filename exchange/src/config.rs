@@ -1,5 +1,7 @@
 //! The configuration file: TOML, every key documented in `config/default.toml`, unknown keys refused.
 
+mod feed;
+
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
@@ -23,6 +25,7 @@ use wire::{
     soup::{Password, Username},
 };
 
+use self::feed::FeedFile;
 use crate::hints::{ConfiguredHints, Wish};
 
 /// The commented default, as `exchange config` prints it.
@@ -54,6 +57,8 @@ struct File {
     limits: LimitsFile,
     #[serde(default)]
     admission: AdmissionFile,
+    #[serde(default)]
+    feed: FeedFile,
     #[serde(default)]
     tls: TlsFile,
     users: Vec<UserFile>,
@@ -316,6 +321,8 @@ pub(crate) struct Config {
     pub(crate) window_given: bool,
     /// What the SoupBinTCP listener shows its clients; `None`: they come without TLS.
     pub(crate) tls: Option<ServerFiles>,
+    /// Where market data goes.
+    pub(crate) feed: ::feed::Settings,
     pub(crate) users: Vec<User>,
     /// Their ids are their places in the file; what counts is what the journal has defined.
     pub(crate) instruments: Vec<Instrument>,
@@ -380,6 +387,7 @@ impl Config {
                 ..gateway::Limits::default()
             },
             tls: tls("tls", &file.tls)?,
+            feed: file.feed.settings()?,
             users: users(&file.users)?,
             instruments,
             embedded: false,

@@ -149,6 +149,8 @@ pub(crate) struct Front {
     /// Until when only cancels are taken: this node has just taken over.
     pub(crate) cancel_only_until: Option<Instant>,
     pub(crate) input: Input,
+    /// What the feed counts, where there is one.
+    pub(crate) feed_stats: Option<Arc<feed::Stats>>,
 }
 
 impl Front {
@@ -314,6 +316,7 @@ impl Front {
         worked |= self.drain() > 0;
         let committed = self.sequencer.commit();
         self.gateway.send(&mut self.sequencer, committed);
+        self.sequencer.end_turn(committed);
         Ok(worked)
     }
 
@@ -333,10 +336,15 @@ impl Front {
         sequencer.drain(DRAIN_MAX, |event, log| gateway.on_event(event, log))
     }
 
+    /// Whether reports or market data wait for the log to get safer.
+    fn is_gated(&self) -> bool {
+        self.gateway.is_gated() || self.sequencer.feed_is_gated()
+    }
+
     fn must_look_again(&self) -> bool {
         self.gateway.has_work()
             || self.gateway.is_holding()
-            || self.gateway.is_gated()
+            || self.is_gated()
             || self.sequencer.books.runtime.has_events()
             || !self.sequencer.books.runtime.is_quiescent()
             || self.sequencer.books.has_due()
@@ -362,9 +370,9 @@ impl Front {
         let gate = self.sequencer.gate();
         let stalled = self.gateway.has_work()
             || self.gateway.is_holding()
-            || (self.sequencer.books.runtime.has_events() && !self.sequencer.log_has_room());
-        self.wake.announce(self.gateway.is_gated() || stalled);
-        let must_not = (self.sequencer.books.runtime.has_events() && self.sequencer.log_has_room())
+            || (self.sequencer.books.runtime.has_events() && !self.sequencer.has_room_for_events());
+        self.wake.announce(self.is_gated() || stalled);
+        let must_not = (self.sequencer.books.runtime.has_events() && self.sequencer.has_room_for_events())
             || self.sequencer.gate() != gate
             || self.is_called()
             || self.requests.stop.load(Ordering::Acquire)
@@ -402,6 +410,8 @@ impl Front {
             sync_nanos_max: log.sync_nanos_max,
             cancel_only,
             pair: self.replica.as_ref().map(|replica| replica.status()),
+            feed: self.feed_stats.as_ref().map(|stats| stats.read()),
+            feed_held_back: self.sequencer.held_back_by_feed().unwrap_or_default(),
         };
         // No room: the last answer came too late to be taken, and whoever asks next clears it away.
         let _ = self.outside.counters.try_send(counters);
@@ -409,6 +419,9 @@ impl Front {
 
     fn end(mut self) -> Result<Ended, String> {
         self.gateway.shut_down(&self.sequencer);
+        // The log has become as safe as asked since the last turn.
+        let committed = self.sequencer.appender().committed();
+        self.sequencer.end_turn(committed);
         let last_sequence = self.sequencer.last_sequence();
         let sequenced = self.sequencer.sequenced;
         let (books, appender) = self.sequencer.into_parts();

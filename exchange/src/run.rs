@@ -2,6 +2,7 @@
 
 mod choices;
 mod disk_alarm;
+mod feeding;
 mod follows;
 mod found;
 mod leader;
@@ -34,6 +35,7 @@ use wire::soup::SessionName;
 use self::{
     choices::Choices,
     disk_alarm::DiskAlarm,
+    feeding::Feeding,
     leader::{Leader, Leads},
     voice::Voice,
     watch::Watch,
@@ -131,7 +133,9 @@ impl<'a> Process<'a> {
     fn new(args: &'a cli::Run, node: Option<Node>) -> Result<Self, String> {
         let choices = Arc::new(Choices::new(args)?);
         let connections = choices.config.limits.connections_max;
-        reserve_descriptors(connections as u64, &format!("limits.connections is {connections}"))?;
+        let feed = &choices.config.feed;
+        let beside = if feed.is_on() { feed.descriptors() } else { 0 };
+        reserve_descriptors(connections as u64 + beside, &format!("limits.connections is {connections}"))?;
         if choices.config.embedded {
             warn!(
                 "the embedded configuration: users DEV1 to DEV8 with password \"dev\", for development only"
@@ -293,10 +297,13 @@ impl<'a> Process<'a> {
             _ => None,
         };
         let replica = pair.as_ref().map(|(pair, ..)| Arc::clone(&pair.replica));
+        let epoch = pair.as_ref().map(|(_, _, epoch)| *epoch);
+        let feeding = Feeding::start(&choices.config.feed, epoch, &mut recovered, voice)?;
         let requests = Arc::new(Requests { stop: Arc::clone(&self.stop), ..Requests::default() });
         let (mut front, Addresses { soup: address, fix }) =
             assemble(choices, recovered, &wake, outside, requests)?;
         front.replica = replica;
+        front.feed_stats = feeding.as_ref().map(|feeding| Arc::clone(&feeding.stats));
         if let Some(placed) = &self.placed {
             front.gateway.place(Arc::clone(&placed.feed));
         }
@@ -358,6 +365,8 @@ impl<'a> Process<'a> {
         let keeper_ended = keeper.end();
         let link_ended = pair.is_none_or(|(pair, ..)| pair.end());
         let joined = thread.join().is_ok() && keeper_ended && link_ended;
+        // Its other end went with the front.
+        let joined = feeding.is_none_or(Feeding::end) && joined;
         let ended = result.ok_or("the front died")??;
         if !joined {
             return Err("a thread died".into());
@@ -510,6 +519,7 @@ fn assemble(
         replica: None,
         cancel_only_until: None,
         input: Input::Taken,
+        feed_stats: None,
     };
     Ok((front, Addresses { soup: address, fix }))
 }

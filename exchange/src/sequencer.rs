@@ -12,6 +12,7 @@ use std::{
 
 use cluster::gate::{Gate, Local, Mode, Policy};
 use domain::{Command, Epoch, Event, InstrumentId, Nanos, OrderId, Report, Sequence, Sequenced};
+use feed::Tap;
 use gateway::Venue;
 use journal::{Appender, Position, ReadError, StorageState};
 
@@ -39,6 +40,8 @@ pub(crate) struct Sequencer {
     pub(crate) sequenced: u64,
     /// Something has been appended since the last commit.
     appended: bool,
+    /// Market data, where it is published.
+    feed: Option<Box<Tap>>,
 }
 
 impl Sequencer {
@@ -54,7 +57,13 @@ impl Sequencer {
             last_nanos,
             sequenced: 0,
             appended: false,
+            feed: None,
         }
+    }
+
+    /// What books say is published from here on.
+    pub(crate) fn publish_through(&mut self, tap: Tap) {
+        self.feed = Some(Box::new(tap));
     }
 
     /// A standby gets what is committed from here on.
@@ -79,6 +88,9 @@ impl Sequencer {
         let position = self.appender.append_command(&sequenced).expect("room was asked for");
         self.appended = true;
         self.books.route(&sequenced);
+        if let Some(feed) = &mut self.feed {
+            feed.on_command(&sequenced);
+        }
         self.sequenced += 1;
         (sequenced, position)
     }
@@ -110,10 +122,36 @@ impl Sequencer {
         self.books.due_in(now)
     }
 
-    /// Whether the log has room for the reports of an event.
+    /// Whether the log has room for the reports of an event, and the feed for the event.
     #[inline]
-    pub(crate) fn log_has_room(&mut self) -> bool {
-        self.appender.room() >= ROOM_MIN / 2
+    pub(crate) fn has_room_for_events(&mut self) -> bool {
+        self.appender.room() >= ROOM_MIN / 2 && self.feed.as_ref().is_none_or(|feed| feed.has_room())
+    }
+
+    /// The turn has ended, with the log committed up to `committed`: what it brought may be published when that is safe.
+    #[inline]
+    pub(crate) fn end_turn(&mut self, committed: Position) {
+        if self.feed.is_some() {
+            self.end_published_turn(committed);
+        }
+    }
+
+    fn end_published_turn(&mut self, committed: Position) {
+        let gate = self.gate();
+        let runtime = &self.books.runtime;
+        if let Some(feed) = &mut self.feed {
+            feed.turn(committed, gate, !runtime.has_events(), || runtime.is_quiescent());
+        }
+    }
+
+    /// Whether market data waits for the gate.
+    pub(crate) fn feed_is_gated(&self) -> bool {
+        self.feed.as_ref().is_some_and(|feed| feed.is_gated())
+    }
+
+    /// Turns in which events waited for room in the feed; `None` without one.
+    pub(crate) fn held_back_by_feed(&self) -> Option<u64> {
+        self.feed.as_ref().map(|feed| feed.held_back())
     }
 
     /// Closes the batch: what has been appended becomes visible to the disk thread and, by the ack policy, sendable.
@@ -131,11 +169,20 @@ impl Sequencer {
         max: usize,
         mut take: impl FnMut(&Event, &mut dyn FnMut(&Report) -> Position),
     ) -> usize {
-        let Self { books, appender, appended, .. } = self;
+        let Self { books, appender, appended, feed, .. } = self;
         if appender.room() < ROOM_MIN / 2 {
             return 0;
         }
+        if let Some(feed) = feed
+            && !feed.has_room()
+        {
+            feed.hold_back();
+            return 0;
+        }
         books.drain(max, |event| {
+            if let Some(feed) = feed {
+                feed.on_event(event);
+            }
             take(event, &mut |report| {
                 *appended = true;
                 append_report(appender, report)

@@ -2,6 +2,7 @@
 //!
 //! One structure serves the status line, `run --json` and `exchange top`, which reads it from the exchange's socket.
 
+mod feed;
 pub(crate) mod pair;
 pub(crate) mod socket;
 
@@ -10,12 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ::feed::FeedStats;
 use domain::{InstrumentId, Sequence, Symbol};
 use engine::runtime::{BalanceStats, ShardStats};
 use gateway::{AdmissionStats, GatewayStats};
 use serde::{Deserialize, Serialize};
 
-use self::pair::PairStatus;
+use self::{feed::FeedStatus, pair::PairStatus};
 
 /// Shares that differ by less are shown as one.
 const DIFFERENT: f64 = 0.02;
@@ -45,6 +47,10 @@ pub(crate) struct Counters {
     pub(crate) cancel_only: bool,
     /// In a pair, how that is.
     pub(crate) pair: Option<PairStatus>,
+    /// Market data, where it is published.
+    pub(crate) feed: Option<FeedStats>,
+    /// Turns of the front in which events waited for room in the feed.
+    pub(crate) feed_held_back: u64,
 }
 
 /// What does not change while an exchange runs.
@@ -88,6 +94,8 @@ pub(crate) struct Status {
     pub(crate) cancel_only: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pair: Option<PairStatus>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) feed: Option<FeedStatus>,
     pub(crate) shards: Vec<ShardStatus>,
     pub(crate) balance: BalanceStatus,
     /// What balancing did lately, as the event stream has it; on the socket only.
@@ -232,6 +240,7 @@ impl Status {
             sync_us_max: now.sync_nanos_max / 1_000,
             cancel_only: now.cancel_only,
             pair: now.pair.clone(),
+            feed: now.feed.map(|feed| FeedStatus::between(before, &feed, now, seconds)),
             shards,
             balance: BalanceStatus {
                 mode: fixed.balance.into(),
@@ -288,6 +297,9 @@ impl Status {
             if let Some(trouble) = pair.trouble() {
                 let _ = write!(text, " | {trouble}");
             }
+        }
+        if let Some(feed) = &self.feed {
+            let _ = write!(text, " | {}", feed.text());
         }
         text
     }
@@ -442,6 +454,8 @@ pub(crate) mod tests {
             sync_nanos_max: 0,
             cancel_only: false,
             pair: None,
+            feed: None,
+            feed_held_back: 0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Changes as ITCH messages.
 
 use core::fmt;
+use std::collections::HashSet;
 
 use domain::{Instrument, Nanos, OrderId, Price, Quantity, Side};
 use wire::itch::{
@@ -155,6 +156,60 @@ impl Directory {
     }
 }
 
+/// Changes that come one after the other, as messages: an order that does not fit is withheld, and with it everything that
+/// becomes of it.
+#[derive(Debug)]
+pub struct Scribe {
+    directory: Directory,
+    withheld: HashSet<OrderId>,
+}
+
+impl Scribe {
+    /// Writes what this directory publishes.
+    #[must_use]
+    pub fn new(directory: Directory) -> Self {
+        Self { directory, withheld: HashSet::new() }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// A change, if it is published.
+    ///
+    /// # Errors
+    /// When it should be, and a number in it does not fit: never, as long as orders keep to their instrument's bounds.
+    pub fn message(&mut self, change: &Change) -> Result<Option<Message>, Unfit> {
+        if !self.withheld.is_empty() && self.withholds(change) {
+            return Ok(None);
+        }
+        let message = self.directory.message(change);
+        if message.is_err()
+            && let ChangeKind::Added { order, .. } = change.kind
+        {
+            self.withheld.insert(order);
+        }
+        message
+    }
+
+    /// Whether a change is of an order that is withheld.
+    fn withholds(&mut self, change: &Change) -> bool {
+        match change.kind {
+            ChangeKind::Added { .. } | ChangeKind::Traded { .. } => false,
+            ChangeKind::Executed { order, left, .. } => {
+                self.withheld.contains(&order) && (!left.is_zero() || self.withheld.remove(&order))
+            }
+            ChangeKind::Shrunk { order, .. } => self.withheld.contains(&order),
+            ChangeKind::Removed { order, .. } => self.withheld.remove(&order),
+            ChangeKind::Renamed { old, order, .. } => {
+                self.withheld.remove(&old) && self.withheld.insert(order)
+            }
+        }
+    }
+}
+
 /// One published instrument at one time.
 struct Entry<'a> {
     instrument: &'a Instrument,
@@ -306,6 +361,42 @@ mod tests {
         assert_eq!((add.locate, add.order, add.side), (1, 7, b'S'));
         assert_eq!((add.price, add.shares, add.timestamp.nanos()), (1_234_500, 30, 5));
         let negative = Price::new(-1).unwrap();
+        let mut scribe = Scribe::new(directory.clone());
+        let other = OrderId::new(InstrumentId(0), 8);
+        let (side, quantity, left) = (Side::Buy, Quantity(1), Quantity(2));
+        let kinds = [
+            (ChangeKind::Added { order, side, price: negative, quantity: Quantity(4) }, false),
+            (ChangeKind::Added { order: other, side, price, quantity: Quantity(4) }, true),
+            (ChangeKind::Shrunk { order, side, price: negative, quantity, left }, false),
+            (ChangeKind::Shrunk { order: other, side, price, quantity, left }, true),
+            (
+                ChangeKind::Renamed {
+                    old: order,
+                    order: OrderId::new(InstrumentId(0), 9),
+                    side,
+                    price: negative,
+                    before: left,
+                    quantity,
+                },
+                false,
+            ),
+            (
+                ChangeKind::Removed {
+                    order: OrderId::new(InstrumentId(0), 9),
+                    side,
+                    price: negative,
+                    quantity,
+                },
+                false,
+            ),
+            (ChangeKind::Added { order, side, price, quantity }, true),
+            (ChangeKind::Removed { order, side, price, quantity }, true),
+        ];
+        for (kind, is_published) in kinds {
+            let change = Change { instrument: InstrumentId(0), nanos: Nanos(0), kind };
+            assert_eq!(matches!(scribe.message(&change), Ok(Some(_))), is_published, "{kind:?}");
+        }
+        assert!(scribe.withheld.is_empty());
         assert_eq!(directory.add(Nanos(0), order, Side::Buy, negative, Quantity(1)), Err(Unfit::Price));
     }
 }

@@ -22,7 +22,7 @@ mod tap;
 mod terms;
 
 pub use change::{Change, ChangeKind};
-pub use itch::{Directory, KEEPS_PLACE, Unfit};
+pub use itch::{Directory, KEEPS_PLACE, Scribe, Unfit};
 pub use market::{Level, Market, Shown, Standing, Waits, may_be_silent};
 pub use server::{Bound, FeedStats, Server, Settings, Start, Stats};
 pub use store::{PACKET_MAX, Store};

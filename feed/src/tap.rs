@@ -136,12 +136,17 @@ impl Tap {
         self.batch.items.push(Item::Event(*event));
     }
 
-    /// Whether events may be taken; when not, that is counted.
+    /// Whether events may be taken.
     #[inline]
-    pub fn has_room(&mut self) -> bool {
-        let has_room = self.shared.items.load(Ordering::Relaxed) < ITEMS_MAX;
-        self.held_back += u64::from(!has_room);
-        has_room
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.shared.items.load(Ordering::Relaxed) < ITEMS_MAX
+    }
+
+    /// Counts that events were left in the rings for want of room.
+    #[cold]
+    pub const fn hold_back(&mut self) {
+        self.held_back += 1;
     }
 
     /// The front's turn has ended: what it brought is in the log up to `committed`, which is safe up to `gate`.

@@ -488,7 +488,7 @@ fn run(setup: &WorkerSetup, floor: &Floor, wake: &dyn Wake) {
                     let _ = reply.send(worker.hashes(floor));
                 }
                 Ok(Control::Show(reply)) => {
-                    let _ = reply.send(worker.of_each(floor, |book| BookImage::of(book)));
+                    let _ = reply.send(worker.of_each(floor, BookImage::of));
                 }
                 Ok(Control::Stop) => return,
                 Err(_) => {}

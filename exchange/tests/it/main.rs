@@ -11,6 +11,7 @@
 //! * `snapshot`: starts that need not replay everything, and come to the same.
 //! * `keeping`: old segments that go by themselves, and snapshots that a standby takes.
 //! * `journals`: what can be done with data directories: compared, exported, repaired, started without their past.
+//! * `published`: market data, as a subscriber behind a bad network sees it.
 //! * `special`: special orders, put into journals as commands.
 //! * `seeing`: the status, the event stream and `exchange top`; what is asked of placement and balance.
 //! * `shards`, `lobster`, `commands` and `simulate`: the same results on any number of shards, recorded flow, the
@@ -45,6 +46,9 @@ mod pair;
 mod pairs;
 mod party;
 mod paused;
+#[path = "../../../feed/tests/it/proxy.rs"]
+mod proxy;
+mod published;
 mod reference;
 mod resume;
 mod script;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use domain::{
     ClientRef, Command, EnterSpecial, EventKind, Events, Instrument, InstrumentId, Owner, ReduceKind,
-    ReplaceSpecial, Report, ReportKind, Sequence, Sequenced, SessionId,
+    ReplaceSpecial, Report, ReportKind, Sequence, Sequenced, SessionId, Side,
 };
 use engine::{
     book::BookView,
@@ -66,6 +66,20 @@ impl Reference {
     /// The hash of what all books hold.
     pub(crate) fn state(&self) -> String {
         self.books.iter().map(book_hash).fold(StateHash::default(), StateHash::combine).to_string()
+    }
+
+    /// The orders of a side that are shown, in priority, as market data has them: number, price in ten-thousandths, units.
+    pub(crate) fn shown(&self, instrument: usize, side: Side) -> Vec<(u64, u32, u32)> {
+        let Instrument { tick, lot, .. } = self.instruments[instrument];
+        let mut all = Vec::new();
+        self.books[instrument].visit(side, |order| {
+            let shown = order.special.map_or(order.leaves, |special| special.shown).lots() as u32;
+            // What a client could not have asked for has no price that fits.
+            if shown > 0 && order.price.ticks() > 0 {
+                all.push((order.order.0, order.price.ticks() as u32 * tick, shown * lot));
+            }
+        });
+        all
     }
 
     /// Orders that rest, in all books.

@@ -226,6 +226,7 @@ impl Home {
             child,
             lines,
             recovered: Value::Null,
+            feed: Value::Null,
             address,
             fix: None,
             sessions: Mutex::default(),
@@ -310,6 +311,8 @@ pub(crate) struct Venue {
     lines: mpsc::Receiver<String>,
     /// What it said when it had recovered.
     pub(crate) recovered: Value,
+    /// What it said of market data, if it publishes any.
+    pub(crate) feed: Value,
     pub(crate) address: SocketAddr,
     /// Where it listens for FIX, if it does.
     pub(crate) fix: Option<SocketAddr>,
@@ -336,8 +339,12 @@ impl Venue {
                 "resumed",
                 "leading",
                 "following",
+                "feed",
             ];
             assert!(between.iter().any(|between| value["event"] == *between), "{value}");
+            if value["event"] == "feed" {
+                self.feed = value;
+            }
         }
     }
 

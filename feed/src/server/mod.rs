@@ -26,7 +26,7 @@ use wire::mold::Session;
 use self::{publisher::Publisher, requests::Requests, snapshots::Snapshots};
 use crate::{
     change::Change,
-    itch::Directory,
+    itch::{Directory, Scribe},
     market::{Market, Standing},
     store::Store,
     tap::{Batch, Intake, Item},
@@ -80,6 +80,13 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// File descriptors that it takes.
+    #[must_use]
+    pub const fn descriptors(&self) -> u64 {
+        // The poll, its waker, and what listens.
+        8 + (self.mold.len() + self.snapshot_clients) as u64
+    }
+
     /// Whether anything is published at all.
     #[must_use]
     pub const fn is_on(&self) -> bool {
@@ -198,7 +205,7 @@ struct Running {
     server: Server,
     intake: Intake,
     market: Market,
-    directory: Directory,
+    scribe: Scribe,
     store: Store,
     /// What the gate has not let through.
     waiting: VecDeque<Batch>,
@@ -211,7 +218,7 @@ struct Running {
 impl Running {
     fn new(server: Server, start: Start, intake: Intake) -> Self {
         let Start { instruments, standing, position, nanos, session } = start;
-        let directory = Directory::new(&instruments);
+        let scribe = Scribe::new(Directory::new(&instruments));
         let mut market = Market::new(instruments.len());
         standing.iter().for_each(|order| market.stand(order));
         let store = Store::new(session, server.keep_bytes);
@@ -219,7 +226,7 @@ impl Running {
             server,
             intake,
             market,
-            directory,
+            scribe,
             store,
             waiting: VecDeque::new(),
             start: position,
@@ -287,8 +294,8 @@ impl Running {
             }
             self.has_begun = true;
             worked = true;
-            let Self { directory, store, nanos, .. } = self;
-            directory.open(*nanos, |message| store.push(&message));
+            let Self { scribe, store, nanos, .. } = self;
+            scribe.directory().open(*nanos, |message| store.push(&message));
             self.server.stats.messages.set(self.store.next() - 1);
             self.server.publisher.begin(&self.store);
         }
@@ -303,9 +310,9 @@ impl Running {
     }
 
     fn apply(&mut self, batch: &Batch) {
-        let Self { market, directory, store, nanos, unfit_said, server, .. } = self;
+        let Self { market, scribe, store, nanos, unfit_said, server, .. } = self;
         let stats = &server.stats;
-        let mut say = |change: &Change| match directory.message(change) {
+        let mut say = |change: &Change| match scribe.message(change) {
             Ok(Some(message)) => store.push(&message),
             Ok(None) => {}
             Err(unfit) => {
@@ -331,7 +338,8 @@ impl Running {
 
     /// Serves whoever asks. Says whether there is more to do at once.
     fn serve(&mut self, events: &Events, now: Instant) -> bool {
-        let Self { server, store, market, directory, nanos, has_begun, .. } = self;
+        let Self { server, store, market, scribe, nanos, has_begun, .. } = self;
+        let directory = scribe.directory();
         for event in events {
             match event.token() {
                 WAKE | REQUESTS => {}

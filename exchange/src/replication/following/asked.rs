@@ -85,6 +85,8 @@ impl Driver {
             sync_nanos_max: log.sync_nanos_max,
             cancel_only: open.is_some_and(|open| open.appender.state() == StorageState::CancelOnly),
             pair: Some(self.pair_status()),
+            feed: None,
+            feed_held_back: 0,
         }
     }
 

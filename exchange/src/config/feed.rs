@@ -1,0 +1,128 @@
+//! The section `[feed]`: where market data is published and served.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use feed::Settings;
+use serde::Deserialize;
+
+/// What the file says. Nothing is published unless it says where.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct FeedFile {
+    mold: Vec<SocketAddr>,
+    interface: String,
+    ttl: u32,
+    rerequest: String,
+    snapshot: String,
+    keep_mib: usize,
+    requests_per_second: u32,
+    snapshot_clients: usize,
+}
+
+impl Default for FeedFile {
+    fn default() -> Self {
+        let Settings { ttl, keep_bytes, requests_per_second, snapshot_clients, .. } = Settings::default();
+        Self {
+            mold: Vec::new(),
+            interface: String::new(),
+            ttl,
+            rerequest: String::new(),
+            snapshot: String::new(),
+            keep_mib: keep_bytes >> 20,
+            requests_per_second,
+            snapshot_clients,
+        }
+    }
+}
+
+/// Messages for re-requests may take so much memory.
+const KEEP_MIB_MAX: usize = 1 << 16;
+/// Clients that may take a snapshot at once: each costs a socket and, at worst, the sending of a whole snapshot.
+const CLIENTS_MAX: usize = 1_024;
+
+impl FeedFile {
+    pub(super) fn settings(&self) -> Result<Settings, String> {
+        let interface = match self.interface.as_str() {
+            "" => None,
+            text => Some(text.parse::<Ipv4Addr>().map_err(|_| {
+                format!("feed.interface: \"{text}\" is no IPv4 address: give that of an interface of this host, or \"\"")
+            })?),
+        };
+        if !(1..=KEEP_MIB_MAX).contains(&self.keep_mib) {
+            return Err(format!("feed.keep_mib: {} is not between 1 and {KEEP_MIB_MAX}", self.keep_mib));
+        }
+        if !(1..=CLIENTS_MAX).contains(&self.snapshot_clients) {
+            let clients = self.snapshot_clients;
+            return Err(format!("feed.snapshot_clients: {clients} is not between 1 and {CLIENTS_MAX}"));
+        }
+        if self.ttl > 255 {
+            return Err(format!("feed.ttl: {} is more than 255", self.ttl));
+        }
+        let settings = Settings {
+            mold: self.mold.clone(),
+            interface,
+            ttl: self.ttl,
+            rerequest: address("rerequest", &self.rerequest)?,
+            snapshot: address("snapshot", &self.snapshot)?,
+            keep_bytes: self.keep_mib << 20,
+            requests_per_second: self.requests_per_second,
+            snapshot_clients: self.snapshot_clients,
+        };
+        if settings.rerequest.is_some() && settings.mold.is_empty() {
+            return Err("feed.rerequest: without feed.mold there is nothing to ask for again".into());
+        }
+        Ok(settings)
+    }
+}
+
+fn address(name: &str, text: &str) -> Result<Option<SocketAddr>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |_| {
+        format!("feed.{name}: \"{text}\" is no address: write it as \"127.0.0.1:9100\", or \"\" for none")
+    };
+    text.parse().map(Some).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, String> {
+        toml::from_str::<FeedFile>(text).map_err(|error| error.to_string())?.settings()
+    }
+
+    #[test]
+    fn nothing_is_published_unless_the_file_says_where() {
+        assert_eq!(parse(""), Ok(Settings::default()));
+        assert!(!parse("").unwrap().is_on());
+        let default = crate::config::Config::parse(crate::config::DEFAULT).unwrap();
+        assert_eq!(default.feed, Settings::default());
+        let text = "mold = [\"239.1.1.1:30001\", \"10.0.0.7:30001\"]\ninterface = \"10.0.0.1\"\nrerequest = \
+                    \"127.0.0.1:9101\"\nsnapshot = \"127.0.0.1:9102\"\nkeep_mib = 3\n";
+        let settings = parse(text).unwrap();
+        assert!(settings.is_on());
+        assert_eq!((settings.mold.len(), settings.keep_bytes), (2, 3 << 20));
+        assert_eq!(settings.interface, Some(Ipv4Addr::new(10, 0, 0, 1)));
+        assert_eq!(settings.snapshot, Some("127.0.0.1:9102".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, says) in [
+            ("mold = [\"localhost\"]", "mold"),
+            ("interface = \"eth0\"", "feed.interface: \"eth0\" is no IPv4 address"),
+            ("rerequest = \"9101\"", "feed.rerequest: \"9101\" is no address"),
+            ("rerequest = \"127.0.0.1:1\"", "without feed.mold"),
+            ("snapshot = \"here\"", "feed.snapshot: \"here\" is no address"),
+            ("keep_mib = 0", "feed.keep_mib: 0"),
+            ("snapshot_clients = 9999", "feed.snapshot_clients: 9999"),
+            ("ttl = 256", "feed.ttl: 256"),
+            ("multicast = true", "multicast"),
+        ] {
+            let said = parse(text).unwrap_err();
+            assert!(said.contains(says), "{text}: {said}");
+        }
+    }
+}

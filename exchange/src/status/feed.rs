@@ -1,0 +1,86 @@
+//! What the status shows of market data.
+
+use std::fmt::Write as _;
+
+use feed::FeedStats;
+use serde::{Deserialize, Serialize};
+
+use super::Counters;
+
+/// Market data, since the session's start; "lately" is since the line before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FeedStatus {
+    pub(crate) messages: u64,
+    pub(crate) messages_per_second: f64,
+    pub(crate) packets: u64,
+    /// Packets that the system did not take.
+    pub(crate) unsent: u64,
+    /// Changes that do not fit in a message.
+    pub(crate) unfit: u64,
+    pub(crate) requests: u64,
+    pub(crate) requests_ignored: u64,
+    pub(crate) requests_limited: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) snapshots_cut: u64,
+    pub(crate) snapshot_clients: u64,
+    /// Turns of the front in which events waited, because the feed was behind.
+    pub(crate) held_back: u64,
+    pub(crate) held_back_lately: u64,
+}
+
+impl FeedStatus {
+    pub(super) fn between(before: &Counters, feed: &FeedStats, now: &Counters, seconds: f64) -> Self {
+        let earlier = before.feed.unwrap_or_default();
+        let messages = feed.messages.saturating_sub(earlier.messages);
+        Self {
+            messages: feed.messages,
+            messages_per_second: super::rounded(messages as f64 / seconds),
+            packets: feed.packets,
+            unsent: feed.unsent,
+            unfit: feed.unfit,
+            requests: feed.requests,
+            requests_ignored: feed.requests_ignored,
+            requests_limited: feed.requests_limited,
+            snapshots: feed.snapshots,
+            snapshots_cut: feed.snapshots_cut,
+            snapshot_clients: feed.snapshot_clients,
+            held_back: now.feed_held_back,
+            held_back_lately: now.feed_held_back.saturating_sub(before.feed_held_back),
+        }
+    }
+
+    /// In a few words; what is as it should be is left out.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("feed {:.0} messages/s", self.messages_per_second);
+        let mut put = |count: u64, what: &str| {
+            if count > 0 {
+                // Writing to a string cannot fail.
+                let _ = write!(text, ", {count} {what}");
+            }
+        };
+        put(self.unsent, "packets not sent");
+        put(self.unfit, "changes that do not fit");
+        put(self.requests_limited, "requests beyond the bound");
+        put(self.snapshots_cut, "snapshots cut off");
+        if self.held_back_lately > 0 {
+            text += ", BEHIND: the front waits for it";
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_stands_out() {
+        let mut feed = FeedStatus { messages_per_second: 12.0, ..FeedStatus::default() };
+        assert_eq!(feed.text(), "feed 12 messages/s");
+        (feed.unsent, feed.snapshots_cut, feed.held_back_lately) = (3, 1, 2);
+        assert_eq!(
+            feed.text(),
+            "feed 12 messages/s, 3 packets not sent, 1 snapshots cut off, BEHIND: the front waits for it"
+        );
+    }
+}
