@@ -14,6 +14,7 @@
 
 mod change;
 pub mod client;
+mod depth;
 mod itch;
 mod market;
 mod server;
@@ -22,9 +23,10 @@ mod tap;
 mod terms;
 
 pub use change::{Change, ChangeKind};
+pub use depth::{Depth, DepthChange, PublicTrade};
 pub use itch::{Directory, KEEPS_PLACE, Scribe, Unfit};
 pub use market::{Level, Market, Shown, Standing, Waits, may_be_silent};
-pub use server::{Bound, FeedStats, Server, Settings, Start, Stats};
+pub use server::{Bound, FeedStats, Seen, Server, Settings, Start, Stats, Watcher, WebSettings};
 pub use store::{PACKET_MAX, Store};
 pub use tap::{Batch, Intake, Item, Tap, tap};
 pub use terms::{Shows, Terms};

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use feed::Settings;
+use feed::{Settings, WebSettings};
 use serde::Deserialize;
 
 /// What the file says. Nothing is published unless it says where.
@@ -17,6 +17,10 @@ pub(super) struct FeedFile {
     keep_mib: usize,
     requests_per_second: u32,
     snapshot_clients: usize,
+    websocket: String,
+    websocket_clients: usize,
+    origins: Vec<String>,
+    depth: usize,
 }
 
 impl Default for FeedFile {
@@ -31,6 +35,10 @@ impl Default for FeedFile {
             keep_mib: keep_bytes >> 20,
             requests_per_second,
             snapshot_clients,
+            websocket: String::new(),
+            websocket_clients: 64,
+            origins: Vec::new(),
+            depth: 10,
         }
     }
 }
@@ -39,6 +47,10 @@ impl Default for FeedFile {
 const KEEP_MIB_MAX: usize = 1 << 16;
 /// Clients that may take a snapshot at once: each costs a socket and, at worst, the sending of a whole snapshot.
 const CLIENTS_MAX: usize = 1_024;
+/// WebSocket clients at once: each may have a mebibyte waiting.
+const WEBSOCKET_CLIENTS_MAX: usize = 16_384;
+/// Levels: snapshots of all that a client may subscribe to find room in what may wait for it.
+const DEPTH_MAX: usize = 50;
 
 impl FeedFile {
     pub(super) fn settings(&self) -> Result<Settings, String> {
@@ -58,6 +70,21 @@ impl FeedFile {
         if self.ttl > 255 {
             return Err(format!("feed.ttl: {} is more than 255", self.ttl));
         }
+        if !(1..=WEBSOCKET_CLIENTS_MAX).contains(&self.websocket_clients) {
+            let clients = self.websocket_clients;
+            return Err(format!(
+                "feed.websocket_clients: {clients} is not between 1 and {WEBSOCKET_CLIENTS_MAX}"
+            ));
+        }
+        if !(1..=DEPTH_MAX).contains(&self.depth) {
+            return Err(format!("feed.depth: {} is not between 1 and {DEPTH_MAX}", self.depth));
+        }
+        let web = address("websocket", &self.websocket)?.map(|address| WebSettings {
+            address,
+            depth: self.depth,
+            clients: self.websocket_clients,
+            origins: self.origins.clone(),
+        });
         let settings = Settings {
             mold: self.mold.clone(),
             interface,
@@ -67,6 +94,7 @@ impl FeedFile {
             keep_bytes: self.keep_mib << 20,
             requests_per_second: self.requests_per_second,
             snapshot_clients: self.snapshot_clients,
+            web,
         };
         if settings.rerequest.is_some() && settings.mold.is_empty() {
             return Err("feed.rerequest: without feed.mold there is nothing to ask for again".into());
@@ -119,6 +147,9 @@ mod tests {
             ("keep_mib = 0", "feed.keep_mib: 0"),
             ("snapshot_clients = 9999", "feed.snapshot_clients: 9999"),
             ("ttl = 256", "feed.ttl: 256"),
+            ("depth = 51", "feed.depth: 51"),
+            ("websocket = \"x\"", "feed.websocket: \"x\""),
+            ("websocket_clients = 0", "feed.websocket_clients: 0"),
             ("multicast = true", "multicast"),
         ] {
             let said = parse(text).unwrap_err();

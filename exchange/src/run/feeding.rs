@@ -81,6 +81,9 @@ impl Feeding {
         if let Some(address) = bound.snapshot {
             said += &format!(", snapshots at {address}");
         }
+        if let Some(address) = bound.web {
+            said += &format!(", WebSocket at {address}");
+        }
         voice.say(
             &said,
             &json!({
@@ -89,6 +92,7 @@ impl Feeding {
                 "mold": mold,
                 "rerequest": text(bound.rerequest),
                 "snapshot": text(bound.snapshot),
+                "websocket": text(bound.web),
                 "unpublished": unfit.len(),
             }),
         );

@@ -23,6 +23,11 @@ pub(crate) struct FeedStatus {
     pub(crate) snapshots: u64,
     pub(crate) snapshots_cut: u64,
     pub(crate) snapshot_clients: u64,
+    pub(crate) websocket_clients: u64,
+    pub(crate) websocket_refused: u64,
+    /// How often a WebSocket client that was behind was given snapshots instead of what it had missed.
+    pub(crate) websocket_conflated: u64,
+    pub(crate) websocket_cut: u64,
     /// Turns of the front in which events waited, because the feed was behind.
     pub(crate) held_back: u64,
     pub(crate) held_back_lately: u64,
@@ -44,6 +49,10 @@ impl FeedStatus {
             snapshots: feed.snapshots,
             snapshots_cut: feed.snapshots_cut,
             snapshot_clients: feed.snapshot_clients,
+            websocket_clients: feed.web_clients,
+            websocket_refused: feed.web_refused,
+            websocket_conflated: feed.web_conflated,
+            websocket_cut: feed.web_cut,
             held_back: now.feed_held_back,
             held_back_lately: now.feed_held_back.saturating_sub(before.feed_held_back),
         }
@@ -62,6 +71,8 @@ impl FeedStatus {
         put(self.unfit, "changes that do not fit");
         put(self.requests_limited, "requests beyond the bound");
         put(self.snapshots_cut, "snapshots cut off");
+        put(self.websocket_refused, "web clients without a place");
+        put(self.websocket_cut, "web clients cut off");
         if self.held_back_lately > 0 {
             text += ", BEHIND: the front waits for it";
         }

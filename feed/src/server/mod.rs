@@ -8,9 +8,10 @@ mod publisher;
 mod requests;
 mod snapshots;
 mod stats;
+mod web;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     io::ErrorKind,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -18,27 +19,34 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use domain::{Instrument, Nanos, Position};
+use domain::{Instrument, InstrumentId, Nanos, Position, Side};
 use log::{error, warn};
 use mio::{Events, Poll, Token, Waker};
 use wire::mold::Session;
 
-use self::{publisher::Publisher, requests::Requests, snapshots::Snapshots};
+use self::{publisher::Publisher, requests::Requests, snapshots::Snapshots, web::Web};
 use crate::{
-    change::Change,
+    change::{Change, ChangeKind},
+    depth::PublicTrade,
     itch::{Directory, Scribe},
     market::{Market, Standing},
     store::Store,
     tap::{Batch, Intake, Item},
 };
 
-pub use self::stats::{FeedStats, Stats};
+pub use self::{
+    stats::{FeedStats, Stats},
+    web::WebSettings,
+};
 
 const WAKE: Token = Token(0);
 const REQUESTS: Token = Token(1);
 const SNAPSHOTS: Token = Token(2);
+const WEB: Token = Token(3);
 /// Connections for snapshots have tokens from here on.
 const SNAPSHOT_CLIENTS: usize = 1 << 16;
+/// And WebSocket clients from here on.
+const WEB_CLIENTS: usize = 1 << 20;
 
 /// MoldUDP64: a heartbeat is due when nothing was sent for a second.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -62,6 +70,8 @@ pub struct Settings {
     pub requests_per_second: u32,
     /// Clients taking a snapshot at once.
     pub snapshot_clients: usize,
+    /// The feed for web clients.
+    pub web: Option<WebSettings>,
 }
 
 impl Default for Settings {
@@ -75,6 +85,7 @@ impl Default for Settings {
             keep_bytes: 64 << 20,
             requests_per_second: 2_000,
             snapshot_clients: 16,
+            web: None,
         }
     }
 }
@@ -82,15 +93,16 @@ impl Default for Settings {
 impl Settings {
     /// File descriptors that it takes.
     #[must_use]
-    pub const fn descriptors(&self) -> u64 {
+    pub fn descriptors(&self) -> u64 {
+        let web = self.web.as_ref().map_or(0, |web| web.clients);
         // The poll, its waker, and what listens.
-        8 + (self.mold.len() + self.snapshot_clients) as u64
+        8 + (self.mold.len() + self.snapshot_clients + web) as u64
     }
 
     /// Whether anything is published at all.
     #[must_use]
     pub const fn is_on(&self) -> bool {
-        !self.mold.is_empty() || self.rerequest.is_some() || self.snapshot.is_some()
+        !self.mold.is_empty() || self.rerequest.is_some() || self.snapshot.is_some() || self.web.is_some()
     }
 }
 
@@ -115,6 +127,8 @@ pub struct Server {
     publisher: Publisher,
     requests: Option<Requests>,
     snapshots: Option<Snapshots>,
+    web: Option<Web>,
+    watchers: Vec<Box<dyn Watcher>>,
     keep_bytes: usize,
     stats: Arc<Stats>,
 }
@@ -126,6 +140,46 @@ pub struct Bound {
     pub rerequest: Option<SocketAddr>,
     /// For snapshots.
     pub snapshot: Option<SocketAddr>,
+    /// For web clients.
+    pub web: Option<SocketAddr>,
+}
+
+/// What a turn of the thread brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Books of which something else can be seen.
+    pub changed: BTreeSet<InstrumentId>,
+    /// Trades, of each book in their order.
+    pub trades: Vec<PublicTrade>,
+}
+
+impl Seen {
+    fn see(&mut self, change: &Change) {
+        let (instrument, nanos) = (change.instrument, change.nanos);
+        let trade = match change.kind {
+            ChangeKind::Executed { counts: true, side, quantity, trade, at, .. } => {
+                Some((side, quantity, trade, at))
+            }
+            ChangeKind::Traded { side, quantity, trade, price } => Some((side, quantity, trade, price)),
+            _ => None,
+        };
+        if let Some((side, quantity, trade, price)) = trade {
+            let taker_side = Side::opposite(side);
+            self.trades.push(PublicTrade { instrument, nanos, trade, price, quantity, taker_side });
+        }
+        self.changed.insert(instrument);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+    }
+}
+
+/// Somebody else who makes something of what can be seen, on the feed's thread: a gateway of another protocol, for one. It
+/// is told what has been published and nothing before, and must not wait for anyone.
+pub trait Watcher: Send {
+    /// What the last turn brought, and all books behind it.
+    fn on_turn(&mut self, market: &Market, seen: &Seen);
 }
 
 impl Server {
@@ -161,10 +215,15 @@ impl Server {
             )
             .map_err(at("snapshot", address))
         });
+        let web = settings.web.as_ref().map(|web| {
+            Web::bind(web, poll.registry(), WEB, Arc::clone(&stats)).map_err(at("websocket", web.address))
+        });
         Ok(Self {
             publisher,
             requests: requests.transpose()?,
             snapshots: snapshots.transpose()?,
+            web: web.transpose()?,
+            watchers: Vec::new(),
             poll,
             keep_bytes: settings.keep_bytes,
             stats,
@@ -177,7 +236,13 @@ impl Server {
         Bound {
             rerequest: self.requests.as_ref().map(Requests::address),
             snapshot: self.snapshots.as_ref().map(Snapshots::address),
+            web: self.web.as_ref().map(Web::address),
         }
+    }
+
+    /// Lets somebody watch, from the beginning.
+    pub fn watch(&mut self, watcher: Box<dyn Watcher>) {
+        self.watchers.push(watcher);
     }
 
     /// What it counts.
@@ -213,11 +278,18 @@ struct Running {
     nanos: Nanos,
     has_begun: bool,
     unfit_said: bool,
+    /// Of this turn, if anybody wants to know.
+    seen: Seen,
+    /// Web clients that have to be looked at.
+    again: Vec<usize>,
 }
 
 impl Running {
-    fn new(server: Server, start: Start, intake: Intake) -> Self {
+    fn new(mut server: Server, start: Start, intake: Intake) -> Self {
         let Start { instruments, standing, position, nanos, session } = start;
+        if let Some(web) = &mut server.web {
+            web.list(&instruments);
+        }
         let scribe = Scribe::new(Directory::new(&instruments));
         let mut market = Market::new(instruments.len());
         standing.iter().for_each(|order| market.stand(order));
@@ -233,6 +305,8 @@ impl Running {
             nanos,
             has_begun: false,
             unfit_said: false,
+            seen: Seen::default(),
+            again: Vec::new(),
         }
     }
 
@@ -268,7 +342,9 @@ impl Running {
 
     fn patience(&self, now: Instant) -> Duration {
         let heartbeat = self.server.publisher.heartbeat_in(now);
-        self.server.snapshots.as_ref().map_or(heartbeat, |snapshots| heartbeat.min(snapshots.patience(now)))
+        let snapshots = self.server.snapshots.as_ref().map(|snapshots| snapshots.patience(now));
+        let web = self.server.web.as_ref().map(|web| web.patience(now));
+        snapshots.into_iter().chain(web).fold(heartbeat, Duration::min)
     }
 
     /// Whether the gate lets something through that has not been published.
@@ -298,27 +374,52 @@ impl Running {
             scribe.directory().open(*nanos, |message| store.push(&message));
             self.server.stats.messages.set(self.store.next() - 1);
             self.server.publisher.begin(&self.store);
+            self.server.stats.position.set(self.start.0);
         }
         while self.waiting.front().is_some_and(|batch| batch.position <= gate) {
             let Some(batch) = self.waiting.pop_front() else { break };
             self.apply(&batch);
             self.server.publisher.flush(&self.store);
+            self.server.stats.position.set(batch.position.0);
             self.intake.published(batch);
             worked = true;
         }
+        self.tell();
         worked
     }
 
+    /// Tells others than those of the feed itself what was published.
+    fn tell(&mut self) {
+        let Self { server, seen, market, .. } = self;
+        if seen.is_empty() {
+            return;
+        }
+        if let Some(web) = &mut server.web {
+            web.publish(market, seen, Instant::now());
+        }
+        for watcher in &mut server.watchers {
+            watcher.on_turn(market, seen);
+        }
+        seen.changed.clear();
+        seen.trades.clear();
+    }
+
     fn apply(&mut self, batch: &Batch) {
-        let Self { market, scribe, store, nanos, unfit_said, server, .. } = self;
+        let Self { market, scribe, store, nanos, unfit_said, server, seen, .. } = self;
+        let is_watched = server.web.is_some() || !server.watchers.is_empty();
         let stats = &server.stats;
-        let mut say = |change: &Change| match scribe.message(change) {
-            Ok(Some(message)) => store.push(&message),
-            Ok(None) => {}
-            Err(unfit) => {
-                stats.unfit.add(1);
-                if !core::mem::replace(unfit_said, true) {
-                    error!("a change of instrument {} is not published: {unfit}", change.instrument);
+        let mut say = |change: &Change| {
+            if is_watched {
+                seen.see(change);
+            }
+            match scribe.message(change) {
+                Ok(Some(message)) => store.push(&message),
+                Ok(None) => {}
+                Err(unfit) => {
+                    stats.unfit.add(1);
+                    if !core::mem::replace(unfit_said, true) {
+                        error!("a change of instrument {} is not published: {unfit}", change.instrument);
+                    }
                 }
             }
         };
@@ -338,8 +439,9 @@ impl Running {
 
     /// Serves whoever asks. Says whether there is more to do at once.
     fn serve(&mut self, events: &Events, now: Instant) -> bool {
-        let Self { server, store, market, scribe, nanos, has_begun, .. } = self;
+        let Self { server, store, market, scribe, nanos, has_begun, again, .. } = self;
         let directory = scribe.directory();
+        let mut owes = false;
         for event in events {
             match event.token() {
                 WAKE | REQUESTS => {}
@@ -348,6 +450,12 @@ impl Running {
                         snapshots.accept(server.poll.registry(), now);
                     }
                 }
+                WEB => {
+                    if let Some(web) = &mut server.web {
+                        web.accept(server.poll.registry(), now);
+                    }
+                }
+                Token(token) if token >= WEB_CLIENTS => again.push(token),
                 Token(token) if token >= SNAPSHOT_CLIENTS => {
                     if let Some(snapshots) = &mut server.snapshots {
                         snapshots.on_ready(Token(token), store.session(), now);
@@ -356,7 +464,6 @@ impl Running {
                 _ => {}
             }
         }
-        let mut owes = false;
         if let Some(requests) = &mut server.requests {
             owes |= requests.serve(store, now);
         }
@@ -382,6 +489,15 @@ impl Running {
             }
             owes |= snapshots.flush(server.poll.registry(), now);
         }
+        if let Some(web) = &mut server.web {
+            if *has_begun {
+                again.sort_unstable();
+                again.dedup();
+                again.retain(|token| web.on_ready(Token(*token), market, now));
+                owes |= !again.is_empty();
+            }
+            web.look(now);
+        }
         owes
     }
 
@@ -400,5 +516,8 @@ impl Running {
         Directory::close(now, |message| store.push(&message));
         server.publisher.flush(store);
         server.publisher.end(store);
+        if let Some(web) = &mut server.web {
+            web.end();
+        }
     }
 }

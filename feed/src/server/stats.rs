@@ -8,21 +8,22 @@ pub(crate) struct Count(AtomicU64);
 
 impl Count {
     pub(crate) fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
+        self.0.fetch_add(n, Ordering::Release);
     }
 
     pub(crate) fn set(&self, n: u64) {
-        self.0.store(n, Ordering::Relaxed);
+        self.0.store(n, Ordering::Release);
     }
 
     fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Acquire)
     }
 }
 
 /// Counters that the feed's thread writes and anyone may read.
 #[derive(Debug, Default)]
 pub struct Stats {
+    pub(crate) position: Count,
     pub(crate) messages: Count,
     pub(crate) packets: Count,
     pub(crate) unsent: Count,
@@ -33,11 +34,17 @@ pub struct Stats {
     pub(crate) snapshots: Count,
     pub(crate) snapshots_cut: Count,
     pub(crate) snapshot_clients: Count,
+    pub(crate) web_clients: Count,
+    pub(crate) web_refused: Count,
+    pub(crate) web_conflated: Count,
+    pub(crate) web_cut: Count,
 }
 
 /// What they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeedStats {
+    /// What lies below this in the log has been published.
+    pub position: u64,
     /// Messages of this session.
     pub messages: u64,
     /// Packets sent, each destination's counted.
@@ -58,6 +65,14 @@ pub struct FeedStats {
     pub snapshots_cut: u64,
     /// Clients that are being served.
     pub snapshot_clients: u64,
+    /// WebSocket clients that are there.
+    pub web_clients: u64,
+    /// Those who found no place.
+    pub web_refused: u64,
+    /// How often one that was behind was given snapshots instead.
+    pub web_conflated: u64,
+    /// Those cut off because they said, or took, nothing.
+    pub web_cut: u64,
 }
 
 impl Stats {
@@ -65,6 +80,8 @@ impl Stats {
     #[must_use]
     pub fn read(&self) -> FeedStats {
         FeedStats {
+            // First: what is counted below has been counted when this was set.
+            position: self.position.get(),
             messages: self.messages.get(),
             packets: self.packets.get(),
             unsent: self.unsent.get(),
@@ -75,6 +92,10 @@ impl Stats {
             snapshots: self.snapshots.get(),
             snapshots_cut: self.snapshots_cut.get(),
             snapshot_clients: self.snapshot_clients.get(),
+            web_clients: self.web_clients.get(),
+            web_refused: self.web_refused.get(),
+            web_conflated: self.web_conflated.get(),
+            web_cut: self.web_cut.get(),
         }
     }
 }

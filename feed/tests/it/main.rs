@@ -5,3 +5,4 @@ mod proxy;
 mod published;
 mod served;
 mod support;
+mod web;

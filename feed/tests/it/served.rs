@@ -28,22 +28,28 @@ use crate::{
 };
 
 /// Longer than anything takes that has not hung.
-const HUNG: Duration = Duration::from_secs(60);
+pub(crate) const HUNG: Duration = Duration::from_secs(60);
 
 /// A venue of one book with a feed.
-struct Venue {
-    book: Book,
+pub(crate) struct Venue {
+    pub(crate) book: Book,
     tap: Option<Tap>,
     thread: Option<JoinHandle<()>>,
-    stats: Arc<Stats>,
-    bound: Bound,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) bound: Bound,
     position: u64,
+    /// The position of the last turn in which something was said.
+    said: u64,
 }
 
 impl Venue {
     /// Starts the feed of a book; all that the log has is safe.
-    fn start(book: Book, session: [u8; 10], settings: &Settings) -> Self {
-        let server = Server::bind(settings).unwrap();
+    pub(crate) fn start(book: Book, session: [u8; 10], settings: &Settings) -> Self {
+        Self::start_with(book, session, Server::bind(settings).unwrap())
+    }
+
+    /// The same with sockets that have been bound.
+    pub(crate) fn start_with(book: Book, session: [u8; 10], server: Server) -> Self {
         let (bound, stats) = (server.bound(), server.stats());
         let (mut tap, intake) = tap();
         let start = Start {
@@ -55,37 +61,50 @@ impl Venue {
         };
         let thread = server.spawn(start, intake).unwrap();
         tap.turn(Position(1), Position(1), true, || true);
-        Self { book, tap: Some(tap), thread: Some(thread), stats, bound, position: 1 }
+        Self { book, tap: Some(tap), thread: Some(thread), stats, bound, position: 1, said: 1 }
     }
 
     /// One turn of a front.
-    fn turn(&mut self, group: &[domain::Sequenced<domain::Command>], rng: &mut impl Rng) {
+    pub(crate) fn turn(&mut self, group: &[domain::Sequenced<domain::Command>], rng: &mut impl Rng) {
         let tap = self.tap.as_mut().unwrap();
+        let mut is_silent = true;
         for command in group {
             tap.on_command(command);
+            is_silent &=
+                feed::Terms::of(&command.command).is_none() && !feed::may_be_silent(&command.command);
             for event in apply(&mut self.book, command) {
                 tap.on_event(&event);
+                is_silent = false;
             }
         }
         self.position += 8;
+        if !is_silent {
+            self.said = self.position;
+        }
         let gate = self.position - 8 * rng.random_range(0..3_u64).min((self.position - 1) / 8);
         tap.turn(Position(self.position), Position(gate), true, || true);
     }
 
+    /// The number of the last message, once all that was said has been published.
+    pub(crate) fn published(&self) -> Option<u64> {
+        let stats = self.stats.read();
+        (stats.position == self.said).then_some(stats.messages)
+    }
+
     /// All that was said is safe.
-    fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.tap.as_mut().unwrap().turn(Position(self.position), Position(self.position), true, || true);
     }
 
     /// Ends the session. Gives the book.
-    fn end(mut self) -> Book {
+    pub(crate) fn end(mut self) -> Book {
         drop(self.tap.take());
         self.thread.take().unwrap().join().unwrap();
         self.book
     }
 }
 
-fn local(port: u16) -> std::net::SocketAddr {
+pub(crate) fn local(port: u16) -> std::net::SocketAddr {
     ([127, 0, 0, 1], port).into()
 }
 
@@ -102,20 +121,15 @@ fn settings(mold: std::net::SocketAddr) -> Settings {
 /// Lets the subscriber catch up with all that has been published.
 fn catch_up(subscriber: &mut Subscriber, venue: &Venue, session: [u8; 10]) {
     let begun = Instant::now();
-    let mut last = (0, Instant::now());
     loop {
         let came = subscriber.turn().unwrap();
-        let published = venue.stats.read().messages;
-        if last.0 != published {
-            last = (published, Instant::now());
-        }
-        let is_there =
-            subscriber.whole_up_to() == Some(published + 1) && subscriber.session() == Some(session);
-        // What is published is known a moment after it is.
-        if is_there && last.1.elapsed() > Duration::from_millis(20) {
+        let published = venue.published();
+        if subscriber.session() == Some(session)
+            && published.is_some_and(|published| subscriber.whole_up_to() == Some(published + 1))
+        {
             return;
         }
-        assert!(begun.elapsed() < HUNG, "{published} published, {:?}", subscriber.stats());
+        assert!(begun.elapsed() < HUNG, "{published:?} published, {:?}", subscriber.stats());
         if !came {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -194,7 +208,9 @@ fn a_subscriber_has_the_exchanges_book_through_losses_and_restarts() {
 }
 
 /// Commands to which a book says much.
-fn much(rng: &mut impl Rng) -> (domain::InstrumentId, Vec<Vec<domain::Sequenced<domain::Command>>>) {
+pub(crate) fn much(
+    rng: &mut impl Rng,
+) -> (domain::InstrumentId, Vec<Vec<domain::Sequenced<domain::Command>>>) {
     loop {
         let (instrument, groups) = commands(rng);
         let mut book = Book::new(instrument);
