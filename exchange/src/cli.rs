@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Route(Route),
     /// Watch an exchange on this machine: its shards, the hottest books, and what balancing does.
     Top(Top),
+    /// Build the books of a market data feed, as any client of it would, and print the best prices as they change.
+    ///
+    /// It listens for MoldUDP64 packets, takes a snapshot, and asks again for what is lost; docs/market-data.md says how.
+    Watch(Watch),
     /// Drive an exchange with orders and measure it.
     Load(Load),
     /// Run a journal through new books, from its start and without snapshots, and print what they hash to.
@@ -381,6 +385,38 @@ fn balance_modes() -> impl TypedValueParser<Value = BalanceMode> {
     let shown = BalanceMode::ALL.map(|mode| PossibleValue::new(mode.name()));
     let hidden = PossibleValue::new(BalanceMode::Drill.name()).hide(true);
     PossibleValuesParser::new(shown.into_iter().chain([hidden])).try_map(|name| name.parse())
+}
+
+/// A feed, and what is to be seen of it.
+#[derive(Args, Debug)]
+pub(crate) struct Watch {
+    /// Where packets come: a group to join, or an address of this machine, as in feed.mold.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mold: SocketAddr,
+    /// The address of the interface on which a group is joined; without it the system's choice.
+    #[arg(long, value_name = "IP")]
+    pub(crate) interface: Option<std::net::Ipv4Addr>,
+    /// Whom to ask for lost packets, as in feed.rerequest; without it a snapshot is taken instead.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) rerequest: Option<SocketAddr>,
+    /// Who gives snapshots, as in feed.snapshot.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) snapshot: SocketAddr,
+    /// Only these.
+    #[arg(long, value_name = "SYMBOL", value_delimiter = ',')]
+    pub(crate) symbol: Vec<String>,
+    /// Prices of each side.
+    #[arg(long, value_name = "LEVELS", default_value_t = 1)]
+    pub(crate) depth: usize,
+    /// Seconds between one look at what has changed and the next.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub(crate) every: f64,
+    /// Print the books once, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// A JSON object for each line.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -33,6 +33,7 @@ mod status;
 mod top;
 mod topology;
 mod wake;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         cli::Command::Placement(args) => placement::placement(args),
         cli::Command::Route(args) => route::route(args),
         cli::Command::Top(top) => top::top(top),
+        cli::Command::Watch(args) => watch::watch(args),
         cli::Command::Load(load) => load::load(load),
         cli::Command::Journal(journal) => inspect::journal(journal),
         cli::Command::Repair(repair) => repair::repair(repair),

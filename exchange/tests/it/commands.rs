@@ -48,6 +48,8 @@ fn what_cannot_be_parsed_exits_with_2_and_says_how() {
         (&["run", "--data", "x", "--placement", "heap"], "hash, round-robin"),
         (&["run", "--data", "x", "--balance", "half"], "off, steal, migrate, full"),
         (&["top"], "--data <DIR>"),
+        (&["watch", "--snapshot", "127.0.0.1:1"], "--mold <ADDR>"),
+        (&["watch", "--mold", "127.0.0.1:0"], "--snapshot <ADDR>"),
         (&["run", "--data", "x", "--soup", "nowhere"], "--soup"),
         (&["run", "--data", "x", "--fast"], "--fast"),
         (&["load"], "--target <ADDR>"),
@@ -111,6 +113,10 @@ fn what_fails_exits_with_1_and_says_what_and_where() {
             "only hot:K% and hot-swap:T go together",
         ),
         (&["top", "--data", &nothing, "--once"], "no exchange runs on"),
+        (
+            &["watch", "--mold", "127.0.0.1:0", "--snapshot", "127.0.0.1:1", "--every", "-1"],
+            "--every -1: seconds, from 0",
+        ),
         (&["top", "--data", &nothing], "print one frame with --once"),
         (&["load", "--target", "127.0.0.1:1", "--lobster", &nothing], "--symbol"),
         (&["load", "--target", "127.0.0.1:1", "--lobster", &nothing, "--symbol", "AAPL"], &nothing),
@@ -127,7 +133,7 @@ fn what_fails_exits_with_1_and_says_what_and_where() {
 
 #[test]
 fn help_names_every_option() {
-    let subcommands: [(&[&str], &[&str]); 21] = [
+    let subcommands: [(&[&str], &[&str]); 22] = [
         (&["keys"], &["--dir", "--node", "--json"]),
         (&["snapshot"], &["--data", "--json"]),
         (&["standby"], &["--primary", "--node", "--keys", "--listen", "--peer", "--data", "--ack"]),
@@ -136,6 +142,7 @@ fn help_names_every_option() {
         (&["alone"], &["--data"]),
         (&["node"], &["--data"]),
         (&["top"], &["--data", "--once"]),
+        (&["watch"], &["--mold", "--rerequest", "--snapshot", "--symbol", "--depth", "--once", "--json"]),
         (
             &["drill"],
             &[

@@ -10,6 +10,7 @@ use std::{
 use domain::Side;
 use feed::client::{Addresses, Subscriber};
 use rand::{RngExt, SeedableRng};
+use serde_json::Value;
 
 use crate::{
     desk::{Desk, any_command},
@@ -17,7 +18,7 @@ use crate::{
     party::{Party, Random, parties, trade},
     proxy::Proxy,
     reference::Reference,
-    venue::{HUNG, Home, INSTRUMENTS, Settings, Venue, eventually, number_from_env, seed},
+    venue::{HUNG, Home, INSTRUMENTS, Settings, Venue, eventually, number_from_env, output, printed, seed},
 };
 
 fn free_tcp() -> SocketAddr {
@@ -103,6 +104,39 @@ fn put_special_orders(home: &Home, random: &mut Random, count: u32) {
     desk.close();
 }
 
+/// What `exchange watch` prints is what the naive books show.
+fn watched(published: &Published, home: &Home) {
+    let snapshot = published.snapshot.to_string();
+    let args = ["watch", "--mold", "127.0.0.1:0", "--snapshot", &snapshot, "--once"];
+    let reference = Reference::of(&home.data());
+    let lines = printed(&[&args[..], &["--json", "--depth", "1"]].concat());
+    let mut books = 0;
+    for line in lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")) {
+        let Some(symbol) = line["symbol"].as_str() else { continue };
+        let instrument = INSTRUMENTS.iter().position(|known| *known == symbol).expect("one of ours");
+        for (name, side) in [("bids", Side::Buy), ("asks", Side::Sell)] {
+            let shown = reference.shown(instrument, side);
+            let units = shown.first().map(|(_, best, _)| {
+                shown
+                    .iter()
+                    .filter(|(_, price, _)| price == best)
+                    .map(|(.., units)| u64::from(*units))
+                    .sum::<u64>()
+            });
+            assert_eq!(line[name][0][1].as_u64(), units, "{line}");
+        }
+        books += 1;
+    }
+    assert_eq!(books, INSTRUMENTS.len());
+    let text = printed(&[&args[..], &["--symbol", "AAPL"]].concat());
+    assert!(
+        text.starts_with("session ") && text.lines().nth(1).is_some_and(|line| line.starts_with("AAPL")),
+        "{text}"
+    );
+    let unknown = output(&[&args[..], &["--symbol", "NONE"]].concat());
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("the feed has no NONE"));
+}
+
 /// Special orders may have used numbers of a session.
 fn hear_what_is_next(party: &mut Party, venue: &Venue) {
     let (told, next) = venue.client_from(party.user, party.told.len() as u64 + 1).query();
@@ -162,6 +196,7 @@ fn a_subscribers_books_are_the_exchanges_through_losses_kills_and_restarts() {
             break;
         }
     }
+    watched(&published, &home);
     sessions.sort_by_key(ToString::to_string);
     sessions.dedup();
     assert_eq!(sessions.len() as u64, number_from_env("ROUNDS", 4), "each start has a session of its own");
