@@ -4,7 +4,8 @@
 #   scripts/interop.sh EXCHANGE-BINARY
 #
 # The npm package soupbintcp (a SoupBinTCP 3.00 client) logs in, trades and gets resends; tshark's SoupBinTCP dissector
-# reads the recorded connections and must find the same messages under the same numbers, and no fault. Needs node,
+# reads the recorded connections and must find the same messages under the same numbers, and no fault; its MoldUDP64
+# dissector the same of the market data that was published meanwhile. Needs node,
 # npm (for the one package, pinned in interop/package-lock.json) and tshark; no privileges.
 set -euo pipefail
 
@@ -12,8 +13,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/interop" && pwd)
 binary=$(realpath "$1")
 work=$(mktemp -d)
 exchange=
+listener=
 finish() {
     [[ -z $exchange ]] || kill "$exchange" 2>/dev/null || true
+    [[ -z $listener ]] || kill "$listener" 2>/dev/null || true
     rm -rf "$work"
 }
 trap finish EXIT
@@ -21,7 +24,15 @@ trap finish EXIT
 cp "$here"/*.js "$here"/*.json "$work"
 (cd "$work" && npm ci --ignore-scripts --no-audit --no-fund --silent)
 
-"$binary" run --data "$work/data" --soup 127.0.0.1:0 --shards 2 --json >"$work/out" 2>"$work/err" &
+node "$work/listen.js" "$work" &
+listener=$!
+for _ in $(seq 200); do
+    [[ ! -s $work/feed.port ]] || break
+    sleep 0.05
+done
+"$binary" config | sed "s|^mold = .*|mold = [\"127.0.0.1:$(cat "$work/feed.port")\"]|" >"$work/config.toml"
+
+"$binary" run --config "$work/config.toml" --data "$work/data" --soup 127.0.0.1:0 --shards 2 --json >"$work/out" 2>"$work/err" &
 exchange=$!
 port=
 for _ in $(seq 200); do
@@ -44,5 +55,8 @@ fi
 kill -TERM "$exchange"
 wait "$exchange"
 exchange=
+# It ends with the session.
+wait "$listener"
+listener=
 tshark --version 2>/dev/null | head -n 1
 node "$work/dissect.js" "$work"

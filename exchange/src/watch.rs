@@ -82,7 +82,7 @@ fn lines(book: &ClientBook, depth: usize) -> (String, serde_json::Value) {
     let mut text = format!("{:<8}", book.symbol);
     for at in 0..bids.len().max(asks.len()).max(1) {
         if at > 0 {
-            text += "\n        ";
+            text += &format!("\n{:8}", "");
         }
         let bid = bids.get(at).map(|(price, shares)| format!("{shares} @ {}", decimal(*price)));
         let ask = asks.get(at).map(|(price, shares)| format!("{} @ {shares}", decimal(*price)));
@@ -91,8 +91,8 @@ fn lines(book: &ClientBook, depth: usize) -> (String, serde_json::Value) {
             if let Some(last) = book.last {
                 text += &format!(" last {} x {}, {} traded", decimal(last.price), last.shares, book.volume);
             }
-            text.truncate(text.trim_end().len());
         }
+        text.truncate(text.trim_end().len());
     }
     let levels = |levels: &[(u32, u64)]| -> Vec<_> {
         levels.iter().map(|(price, shares)| json!([decimal(*price), shares])).collect()

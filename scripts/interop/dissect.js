@@ -7,7 +7,7 @@ const assert = require('assert');
 const fs = require('fs');
 const path = require('path');
 const { execFileSync } = require('child_process');
-const { EXCHANGE } = require('./pcap');
+const { EXCHANGE, GROUP } = require('./pcap');
 
 const outdir = process.argv[2];
 
@@ -17,7 +17,8 @@ function tshark(file, ...options) {
     '-d', `tcp.port==${EXCHANGE.port},soupbintcp`,
     // It knows OUCH 4 only, and guesses wrongly at the messages of OUCH 5.
     '--disable-protocol', 'ouch',
-    '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE',
+    '-d', `udp.port==${GROUP.port},moldudp64`,
+    '-o', 'tcp.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE',
     ...options,
   ], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 26 });
 }
@@ -55,3 +56,22 @@ for (const { name, session, first, messages } of JSON.parse(fs.readFileSync(path
   assert.deepStrictEqual(found.filter((packet) => !'LASUHRO'.includes(packet.type)), []);
   console.log(`tshark: ${name}: ${found.length} packets, messages ${first} to ${first + messages.length - 1}, no fault`);
 }
+
+// Market data: every MoldUDP64 packet with its messages. tshark knows no ITCH 5.0, so of a message it finds the bytes.
+const expected = JSON.parse(fs.readFileSync(path.join(outdir, 'feed.json')));
+const wrong = tshark('feed.pcap', '-Y', '_ws.malformed || _ws.expert.severity == error');
+assert.strictEqual(wrong, '', 'feed.pcap: tshark finds fault');
+const found = tshark('feed.pcap', '-Y', 'moldudp64', '-T', 'fields', '-E', 'separator=|',
+  ...['session', 'sequence', 'count', 'msgdata'].flatMap((field) => ['-e', `moldudp64.${field}`]),
+).trimEnd().split('\n').map((line) => {
+  const [session, sequence, count, messages] = line.split('|');
+  return {
+    session, sequence, count: Number(count), messages: messages ? messages.replaceAll(':', '').split(',') : [],
+  };
+});
+assert.deepStrictEqual(found, expected);
+const messages = expected.flatMap((packet) => packet.messages);
+const kinds = new Set(messages.map((message) => String.fromCharCode(Number.parseInt(message.slice(0, 2), 16))));
+for (const kind of 'SRHAE') assert.ok(kinds.has(kind), `no ${kind} among ${[...kinds].join('')}`);
+assert.strictEqual(new Set(expected.map((packet) => packet.session)).size, 1);
+console.log(`tshark: feed: ${found.length} packets, ${messages.length} messages of kinds ${[...kinds].join('')}, no fault`);

@@ -1,5 +1,5 @@
 'use strict';
-// Writes one TCP connection as a pcap file: what a capture of it could have looked like. Recording in a proxy needs
+// Writes one TCP connection, or datagrams, as a pcap file: what a capture of it could have looked like. Recording in a proxy needs
 // no privileges, which capturing on an interface does.
 //
 // Packets are raw IPv4 (link type 101); the client is 10.0.0.2:40000, the exchange 10.0.0.1:9000. Segments are small
@@ -16,6 +16,9 @@ const EXCHANGE = { address: [10, 0, 0, 1], port: 9000 };
 const CLIENT = { address: [10, 0, 0, 2], port: 40000 };
 const [FIN, SYN, PSH, ACK] = [0x01, 0x02, 0x08, 0x10];
 
+// Where market data goes.
+const GROUP = { address: [239, 1, 1, 1], port: 30001 };
+
 // The Internet checksum, RFC 1071.
 function checksum(bytes) {
   let sum = 0;
@@ -24,12 +27,10 @@ function checksum(bytes) {
   return ~sum & 0xffff;
 }
 
-class PcapWriter {
+class IpWriter {
   constructor(file) {
     this.file = fs.openSync(file, 'w');
     this.micros = 0;
-    // Next sequence number of each direction.
-    this.next = { ...FIRST };
     const header = Buffer.alloc(24);
     header.writeUInt32LE(0xa1b2c3d4, 0);
     header.writeUInt16LE(2, 4);
@@ -37,6 +38,47 @@ class PcapWriter {
     header.writeUInt32LE(65535, 16);
     header.writeUInt32LE(101, 20);
     fs.writeSync(this.file, header);
+  }
+
+  // One packet; the checksum of what it carries goes into its place there.
+  packet(near, far, protocol, payload, checksumAt) {
+    const { length } = payload;
+    const pseudo = Buffer.from([...near.address, ...far.address, 0, protocol, length >> 8, length & 0xff]);
+    payload.writeUInt16BE(checksum(Buffer.concat([pseudo, payload])) || 0xffff, checksumAt);
+    const ip = Buffer.alloc(20);
+    ip[0] = 0x45;
+    ip.writeUInt16BE(20 + length, 2);
+    ip[8] = 64;
+    ip[9] = protocol;
+    Buffer.from([...near.address, ...far.address]).copy(ip, 12);
+    ip.writeUInt16BE(checksum(ip), 10);
+    const record = Buffer.alloc(16);
+    record.writeUInt32LE(Math.floor(this.micros / 1e6), 0);
+    record.writeUInt32LE(this.micros % 1e6, 4);
+    record.writeUInt32LE(ip.length + length, 8);
+    record.writeUInt32LE(ip.length + length, 12);
+    fs.writeSync(this.file, Buffer.concat([record, ip, payload]));
+    this.micros += 10;
+  }
+}
+
+// Datagrams from the exchange to a group.
+class UdpPcapWriter extends IpWriter {
+  datagram(data) {
+    const udp = Buffer.alloc(8 + data.length);
+    udp.writeUInt16BE(EXCHANGE.port, 0);
+    udp.writeUInt16BE(GROUP.port, 2);
+    udp.writeUInt16BE(udp.length, 4);
+    data.copy(udp, 8);
+    this.packet(EXCHANGE, GROUP, 17, udp, 6);
+  }
+}
+
+class PcapWriter extends IpWriter {
+  constructor(file) {
+    super(file);
+    // Next sequence number of each direction.
+    this.next = { ...FIRST };
     this.segment('client', SYN);
     this.segment('exchange', SYN | ACK);
     this.segment('client', ACK);
@@ -69,24 +111,9 @@ class PcapWriter {
     tcp[13] = flags;
     tcp.writeUInt16BE(65535, 14);
     payload.copy(tcp, 20);
-    const pseudo = Buffer.from([...near.address, ...far.address, 0, 6, tcp.length >> 8, tcp.length & 0xff]);
-    tcp.writeUInt16BE(checksum(Buffer.concat([pseudo, tcp])), 16);
-    const ip = Buffer.alloc(20);
-    ip[0] = 0x45;
-    ip.writeUInt16BE(20 + tcp.length, 2);
-    ip[8] = 64;
-    ip[9] = 6;
-    Buffer.from([...near.address, ...far.address]).copy(ip, 12);
-    ip.writeUInt16BE(checksum(ip), 10);
-    const record = Buffer.alloc(16);
-    record.writeUInt32LE(Math.floor(this.micros / 1e6), 0);
-    record.writeUInt32LE(this.micros % 1e6, 4);
-    record.writeUInt32LE(ip.length + tcp.length, 8);
-    record.writeUInt32LE(ip.length + tcp.length, 12);
-    fs.writeSync(this.file, Buffer.concat([record, ip, tcp]));
-    this.micros += 10;
+    this.packet(near, far, 6, tcp, 16);
     this.next[from] += payload.length + (flags & (SYN | FIN) ? 1 : 0);
   }
 }
 
-module.exports = { PcapWriter, EXCHANGE };
+module.exports = { PcapWriter, UdpPcapWriter, EXCHANGE, GROUP };

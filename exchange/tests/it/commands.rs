@@ -114,8 +114,8 @@ fn what_fails_exits_with_1_and_says_what_and_where() {
         ),
         (&["top", "--data", &nothing, "--once"], "no exchange runs on"),
         (
-            &["watch", "--mold", "127.0.0.1:0", "--snapshot", "127.0.0.1:1", "--every", "-1"],
-            "--every -1: seconds, from 0",
+            &["watch", "--mold", "127.0.0.1:0", "--snapshot", "127.0.0.1:1", "--every", "inf"],
+            "--every inf: seconds, from 0",
         ),
         (&["top", "--data", &nothing], "print one frame with --once"),
         (&["load", "--target", "127.0.0.1:1", "--lobster", &nothing], "--symbol"),

@@ -30,6 +30,8 @@ struct Order {
     /// Whether it rests at its price once it has traded.
     rests: bool,
     waits_for_trigger: bool,
+    /// It has been triggered, and is among `turns`.
+    waits_for_turn: bool,
     /// Its place in the queue, if it is shown.
     place: u64,
 }
@@ -41,8 +43,10 @@ pub(super) struct Book {
     sides: [Queue; 2],
     /// The order that is coming in: it trades, rests or goes.
     in_hand: Option<u64>,
-    /// Stops that have been triggered and, as far as is known, wait for their turn.
+    /// Stops that have been triggered and, as far as is known, wait for their turn; and some that have gone since, or had it.
     turns: VecDeque<u64>,
+    /// Those that wait.
+    turns_waiting: usize,
     /// Those of this command that were taken to have had theirs without an event.
     silent: Vec<u64>,
     /// Turns that this command has given, while its own order has not come in.
@@ -104,12 +108,14 @@ impl Book {
             shows,
             rests,
             waits_for_trigger: waits == Waits::Trigger,
+            waits_for_turn: waits == Waits::Turn,
             place: self.last_place,
         };
         self.orders.insert(number, order);
         if waits == Waits::Turn {
             self.turns.push_back(number);
-            self.paused = self.turns.len();
+            self.turns_waiting += 1;
+            self.paused = self.turns_waiting;
         }
         if order.shown > 0 {
             self.enqueue(number, &order);
@@ -142,7 +148,7 @@ impl Book {
     /// Whether it must be looked at when the front's turn ends.
     pub(super) fn is_open(&mut self) -> bool {
         self.is_listed =
-            self.in_hand.is_some() || self.turns.len() > self.paused || self.silent_command > self.sequence;
+            self.in_hand.is_some() || self.turns_waiting > self.paused || self.silent_command > self.sequence;
         self.is_listed
     }
 
@@ -199,7 +205,7 @@ impl Book {
         self.touched = turn;
         let taken_off = self.taken_off.take();
         self.take(&event.kind, taken_off, terms, voice);
-        (self.in_hand.is_some() || self.turns.len() > self.paused) && self.list()
+        (self.in_hand.is_some() || self.turns_waiting > self.paused) && self.list()
     }
 
     fn begin_command(&mut self, sequence: Sequence, nanos: Nanos) {
@@ -214,7 +220,7 @@ impl Book {
     /// The command has ended: all have had their turns, but those that it said it leaves.
     fn end_command(&mut self, voice: &mut Voice<'_>) {
         self.rest_hand(voice);
-        while self.turns.len() > self.paused {
+        while self.turns_waiting > self.paused {
             self.pass_turn(voice);
         }
     }
@@ -238,6 +244,7 @@ impl Book {
                     shows: terms.and_then(|terms| terms.shows).unwrap_or(Shows::All),
                     rests: rests(order_type, time_in_force),
                     waits_for_trigger: terms.and_then(|terms| terms.waits).unwrap_or(false),
+                    waits_for_turn: false,
                     place: 0,
                 };
                 self.come_in(order.number(), new);
@@ -325,15 +332,19 @@ impl Book {
                         .and_then(|terms| terms.waits)
                         .or(before.map(|before| before.waits_for_trigger))
                         .unwrap_or(false),
+                    waits_for_turn: false,
                     place: 0,
                 };
                 self.come_in(order.number(), new);
             }
             EventKind::Triggered { order, .. } => {
-                if let Some(order) = self.orders.get_mut(&order.number()) {
+                let number = order.number();
+                if let Some(order) = self.orders.get_mut(&number) {
                     order.waits_for_trigger = false;
+                    order.waits_for_turn = true;
+                    self.turns.push_back(number);
+                    self.turns_waiting += 1;
                 }
-                self.turns.push_back(order.number());
             }
             EventKind::Refreshed { order, shown, leaves, .. } => {
                 self.hide(order.number(), voice);
@@ -364,7 +375,7 @@ impl Book {
     fn begin_own(&mut self, voice: &mut Voice<'_>) {
         if !core::mem::replace(&mut self.has_begun, true) {
             self.rest_hand(voice);
-            while self.given < TURNS_MAX && !self.turns.is_empty() {
+            while self.given < TURNS_MAX && self.turns_waiting > 0 {
                 self.pass_turn(voice);
             }
         }
@@ -388,30 +399,49 @@ impl Book {
 
     /// An order trades as one that rests.
     fn see_maker(&mut self, number: u64, voice: &mut Voice<'_>) {
-        if self.turns.contains(&number) {
-            while self.pass_turn(voice) != Some(number) {}
+        if self.waits_for_turn(number) {
+            while self.pass_turn(voice).is_some_and(|passed| passed != number) {}
         }
     }
 
     /// If the order has been triggered, its turn has come.
     fn see_turn(&mut self, number: u64, voice: &mut Voice<'_>) {
-        if !self.turns.contains(&number) {
+        if !self.waits_for_turn(number) {
             return;
         }
         self.rest_hand(voice);
-        while self.turns.front().is_some_and(|first| *first != number) {
-            self.pass_turn(voice);
+        while let Some(next) = self.take_turn() {
+            self.in_hand = Some(next);
+            if next == number {
+                return;
+            }
+            self.silent.push(next);
+            self.rest_hand(voice);
         }
-        self.turns.pop_front();
-        self.given += 1;
-        self.in_hand = Some(number);
+    }
+
+    fn waits_for_turn(&self, number: u64) -> bool {
+        self.turns_waiting > 0 && self.orders.get(&number).is_some_and(|order| order.waits_for_turn)
+    }
+
+    /// The next turn is given.
+    fn take_turn(&mut self) -> Option<u64> {
+        loop {
+            let number = self.turns.pop_front()?;
+            if let Some(order) = self.orders.get_mut(&number)
+                && core::mem::take(&mut order.waits_for_turn)
+            {
+                self.turns_waiting -= 1;
+                self.given += 1;
+                return Some(number);
+            }
+        }
     }
 
     /// The next that was triggered has had its turn without an event: it rests.
     fn pass_turn(&mut self, voice: &mut Voice<'_>) -> Option<u64> {
         self.rest_hand(voice);
-        let number = self.turns.pop_front()?;
-        self.given += 1;
+        let number = self.take_turn()?;
         self.silent.push(number);
         self.in_hand = Some(number);
         self.rest_hand(voice);
@@ -422,15 +452,17 @@ impl Book {
     fn pause(&mut self, waiting: usize, voice: &mut Voice<'_>) {
         self.rest_hand(voice);
         // Some may have been taken to have had theirs too soon.
-        while self.turns.len() < waiting
+        while self.turns_waiting < waiting
             && let Some(number) = self.silent.pop()
         {
-            if self.orders.contains_key(&number) {
-                self.hide(number, voice);
+            self.hide(number, voice);
+            if let Some(order) = self.orders.get_mut(&number) {
+                order.waits_for_turn = true;
                 self.turns.push_front(number);
+                self.turns_waiting += 1;
             }
         }
-        while self.turns.len() > waiting {
+        while self.turns_waiting > waiting {
             self.pass_turn(voice);
         }
         self.paused = waiting;
@@ -485,9 +517,10 @@ impl Book {
         if self.in_hand == Some(number) {
             self.in_hand = None;
         }
-        self.turns.retain(|turn| *turn != number);
-        self.paused = self.paused.min(self.turns.len());
-        self.orders.remove(&number)
+        let removed = self.orders.remove(&number)?;
+        self.turns_waiting -= usize::from(removed.waits_for_turn);
+        self.paused = self.paused.min(self.turns_waiting);
+        Some(removed)
     }
 
     /// An order traded. Whether it was shown.
