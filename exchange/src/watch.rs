@@ -87,10 +87,10 @@ fn lines(book: &ClientBook, depth: usize) -> (String, serde_json::Value) {
         let bid = bids.get(at).map(|(price, shares)| format!("{shares} @ {}", decimal(*price)));
         let ask = asks.get(at).map(|(price, shares)| format!("{} @ {shares}", decimal(*price)));
         text += &format!("{:>22} | {:<22}", bid.unwrap_or_default(), ask.unwrap_or_default());
-        if at == 0 {
-            if let Some(last) = book.last {
-                text += &format!(" last {} x {}, {} traded", decimal(last.price), last.shares, book.volume);
-            }
+        if at == 0
+            && let Some(last) = book.last
+        {
+            text += &format!(" last {} x {}, {} traded", decimal(last.price), last.shares, book.volume);
         }
         text.truncate(text.trim_end().len());
     }
