@@ -80,87 +80,15 @@ pub fn encode_report(
     let timestamp = report.nanos.since_midnight();
     match report.kind {
         ReportKind::System(code) => SystemEvent { timestamp, event: codes::system_event(code) }.encode(out),
-        ReportKind::Accepted {
-            client_ref,
-            order,
-            order_type,
-            time_in_force,
-            price,
-            quantity,
-            instructions,
-            echo,
-            client_order_id,
-        } => {
+        ReportKind::Accepted { order_type, time_in_force, quantity, instructions, .. }
+        | ReportKind::Replaced { order_type, time_in_force, quantity, instructions, .. } => {
             let units = Units::of(report, instrument)?;
+            if order_type == OrderType::MarketToLimit || instructions.is_some() {
+                return special::encode_order(report, &units, out);
+            }
             let quantity = units.quantity(quantity)?;
             let minimum = min_quantity(quantity);
-            let mut options = Vec::new();
-            let appendage = if order_type == OrderType::MarketToLimit || instructions.is_some() {
-                special::options(report, &units, &mut options)?
-            } else {
-                appendage(time_in_force, &minimum)
-            };
-            Accepted {
-                timestamp,
-                user_ref: client_ref.0,
-                side: echo.side,
-                quantity,
-                symbol: units.0.symbol.padded(),
-                price: units.limit(order_type, price)?,
-                time_in_force: codes::time_in_force_code(time_in_force),
-                display: echo.display,
-                order_reference: order.0,
-                capacity: echo.capacity,
-                intermarket_sweep: echo.intermarket_sweep,
-                cross: echo.cross,
-                state: codes::STATE_LIVE,
-                client_order_id: first_14(client_order_id),
-                appendage,
-            }
-            .encode_checked(out)
-            .map_err(text_error)?;
-        }
-        ReportKind::Replaced {
-            original,
-            client_ref,
-            order,
-            order_type,
-            time_in_force,
-            price,
-            quantity,
-            instructions,
-            echo,
-            client_order_id,
-        } => {
-            let units = Units::of(report, instrument)?;
-            let quantity = units.quantity(quantity)?;
-            let minimum = min_quantity(quantity);
-            let mut options = Vec::new();
-            let appendage = if order_type == OrderType::MarketToLimit || instructions.is_some() {
-                special::options(report, &units, &mut options)?
-            } else {
-                appendage(time_in_force, &minimum)
-            };
-            Replaced {
-                timestamp,
-                original: original.0,
-                user_ref: client_ref.0,
-                side: echo.side,
-                quantity,
-                symbol: units.0.symbol.padded(),
-                price: units.limit(order_type, price)?,
-                time_in_force: codes::time_in_force_code(time_in_force),
-                display: echo.display,
-                order_reference: order.0,
-                capacity: echo.capacity,
-                intermarket_sweep: echo.intermarket_sweep,
-                cross: echo.cross,
-                state: codes::STATE_LIVE,
-                client_order_id: first_14(client_order_id),
-                appendage,
-            }
-            .encode_checked(out)
-            .map_err(text_error)?;
+            encode_order(report, &units, quantity, appendage(time_in_force, &minimum), out)?;
         }
         ReportKind::Canceled { client_ref, order: _, quantity, reason } => {
             let units = Units::of(report, instrument)?;
@@ -218,6 +146,81 @@ pub fn encode_report(
         ReportKind::Order(_) | ReportKind::Refused(_) | ReportKind::Said(_) => return Err(EncodeError::Fix),
     }
     Ok(())
+}
+
+/// Appends the message of an order that is in, of so many units; every other report has none of this kind.
+#[inline(always)]
+fn encode_order(
+    report: &Report,
+    units: &Units<'_>,
+    units_open: u32,
+    appendage: Appendage<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let timestamp = report.nanos.since_midnight();
+    match report.kind {
+        ReportKind::Accepted {
+            client_ref,
+            order,
+            order_type,
+            time_in_force,
+            price,
+            quantity: _,
+            instructions: _,
+            echo,
+            client_order_id,
+        } => Accepted {
+            timestamp,
+            user_ref: client_ref.0,
+            side: echo.side,
+            quantity: units_open,
+            symbol: units.0.symbol.padded(),
+            price: units.limit(order_type, price)?,
+            time_in_force: codes::time_in_force_code(time_in_force),
+            display: echo.display,
+            order_reference: order.0,
+            capacity: echo.capacity,
+            intermarket_sweep: echo.intermarket_sweep,
+            cross: echo.cross,
+            state: codes::STATE_LIVE,
+            client_order_id: first_14(client_order_id),
+            appendage,
+        }
+        .encode_checked(out)
+        .map_err(text_error),
+        ReportKind::Replaced {
+            original,
+            client_ref,
+            order,
+            order_type,
+            time_in_force,
+            price,
+            quantity: _,
+            instructions: _,
+            echo,
+            client_order_id,
+        } => Replaced {
+            timestamp,
+            original: original.0,
+            user_ref: client_ref.0,
+            side: echo.side,
+            quantity: units_open,
+            symbol: units.0.symbol.padded(),
+            price: units.limit(order_type, price)?,
+            time_in_force: codes::time_in_force_code(time_in_force),
+            display: echo.display,
+            order_reference: order.0,
+            capacity: echo.capacity,
+            intermarket_sweep: echo.intermarket_sweep,
+            cross: echo.cross,
+            state: codes::STATE_LIVE,
+            client_order_id: first_14(client_order_id),
+            appendage,
+        }
+        .encode_checked(out)
+        .map_err(text_error),
+        _ => Ok(()),
+    }
 }
 
 /// Ticks and lots of one instrument, as OUCH counts them.

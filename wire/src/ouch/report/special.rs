@@ -11,9 +11,19 @@ use crate::ouch::{
     outbound::{AiqCanceled, CancelReject, MassCanceled, Restated},
 };
 
-/// What an order that is in has asked for, as options; `out` is empty and has them afterwards.
+/// Appends the message of an order that is in and has asked for options.
 #[cold]
-pub(super) fn options<'a>(
+pub(super) fn encode_order(report: &Report, units: &Units<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let (ReportKind::Accepted { quantity, .. } | ReportKind::Replaced { quantity, .. }) = report.kind else {
+        return Ok(());
+    };
+    let mut bytes = Vec::new();
+    let appendage = options(report, units, &mut bytes)?;
+    super::encode_order(report, units, units.quantity(quantity)?, appendage, out)
+}
+
+/// What an order that is in has asked for, as options; `out` is empty and has them afterwards.
+fn options<'a>(
     report: &Report,
     units: &Units<'_>,
     out: &'a mut Vec<u8>,
