@@ -78,6 +78,10 @@ struct FixFile {
     #[serde(default = "millis")]
     times: String,
     #[serde(default)]
+    roll_over_utc: String,
+    #[serde(default)]
+    orders_per_s: u32,
+    #[serde(default)]
     tls: TlsFile,
 }
 
@@ -88,6 +92,8 @@ impl Default for FixFile {
             comp_id: fulcrum(),
             heartbeat_s: intervals(),
             times: millis(),
+            roll_over_utc: String::new(),
+            orders_per_s: 0,
             tls: TlsFile::default(),
         }
     }
@@ -274,6 +280,10 @@ pub(crate) struct Fix {
     /// The lowest and the highest HeartBtInt, in seconds.
     pub(crate) heartbeat: (u32, u32),
     pub(crate) precision: TimePrecision,
+    /// When the sessions' numbers begin anew, each day, since midnight UTC.
+    pub(crate) roll_over: Option<Duration>,
+    /// 0 for any number.
+    pub(crate) orders_per_second: u32,
     pub(crate) tls: Option<ServerFiles>,
 }
 
@@ -373,7 +383,7 @@ impl Config {
                 "off" => false,
                 other => return Err(format!("pin: no such choice \"{other}\": use auto or off")),
             },
-            end_of_day: end_of_day(&file.end_of_day_utc)?,
+            end_of_day: time_of_day("end_of_day_utc", &file.end_of_day_utc)?,
             journal: journal_options(&file.journal)?,
             upkeep: upkeep(&file.journal)?,
             window_given: file.admission.window.is_some(),
@@ -451,19 +461,26 @@ pub(crate) const fn journal_ack(ack: Policy) -> journal::AckPolicy {
     }
 }
 
-fn end_of_day(text: &str) -> Result<Option<Duration>, String> {
+/// A time of day, since midnight; `None` for never.
+fn time_of_day(key: &str, text: &str) -> Result<Option<Duration>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    let wrong =
-        || format!("end_of_day_utc: \"{text}\" is no time of day: write it as \"21:00\", or \"\" for never");
-    let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
-    let (hours, minutes): (u64, u64) =
-        (hours.parse().map_err(|_| wrong())?, minutes.parse().map_err(|_| wrong())?);
-    if hours > 23 || minutes > 59 {
+    let wrong = || {
+        format!(
+            "{key}: \"{text}\" is no time of day: write it as \"21:00\" or \"21:00:30\", or \"\" for never"
+        )
+    };
+    let parts: Vec<u64> = text.split(':').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    let (hours, minutes, seconds) = match parts[..] {
+        [hours, minutes] => (hours, minutes, 0),
+        [hours, minutes, seconds] => (hours, minutes, seconds),
+        _ => return Err(wrong()),
+    };
+    if hours > 23 || minutes > 59 || seconds > 59 {
         return Err(wrong());
     }
-    Ok(Some(Duration::from_secs(hours * 3_600 + minutes * 60)))
+    Ok(Some(Duration::from_secs(hours * 3_600 + minutes * 60 + seconds)))
 }
 
 /// A number of bytes in the journal's section.
@@ -596,7 +613,16 @@ fn fix(file: &FixFile) -> Result<Option<Fix>, String> {
         other => return Err(format!("fix.times: no such choice \"{other}\": use s, ms, us or ns")),
     };
     let tls = tls("fix.tls", &file.tls)?;
-    Ok(Some(Fix { address, comp_id, heartbeat: (least, most), precision, tls }))
+    let roll_over = time_of_day("fix.roll_over_utc", &file.roll_over_utc)?;
+    Ok(Some(Fix {
+        address,
+        comp_id,
+        heartbeat: (least, most),
+        precision,
+        roll_over,
+        orders_per_second: file.orders_per_s,
+        tls,
+    }))
 }
 
 fn instruments(defaults: &InstrumentDefaults, list: &[InstrumentFile]) -> Result<Vec<Instrument>, String> {

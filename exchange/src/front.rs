@@ -143,6 +143,8 @@ pub(crate) struct Front {
     /// More threads than cores.
     pub(crate) shared_cores: bool,
     pub(crate) day_end: Option<DayEnd>,
+    /// When the numbers of FIX sessions begin anew, each day.
+    pub(crate) roll_over: Option<DayEnd>,
     pub(crate) outside: Outside,
     /// The standby, in a pair.
     pub(crate) replica: Option<Arc<Replica>>,
@@ -308,6 +310,13 @@ impl Front {
             {
                 self.sequencer.sequence(Command::EndOfDay);
             }
+        }
+        if let Some(roll_over) = &mut self.roll_over
+            && !is_at_its_end
+            && roll_over.is_due(self.sequencer.now())
+        {
+            info!("the numbers of FIX sessions begin anew");
+            self.gateway.roll_over();
         }
         self.balance();
         let mut worked = !is_at_its_end && self.sequencer.advance_due() > 0;

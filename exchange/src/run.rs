@@ -496,6 +496,7 @@ fn assemble(
             let venue = FixVenue {
                 comp_id: fix.comp_id.clone(),
                 settings: Settings { heartbeat: fix.heartbeat, precision: fix.precision },
+                orders_per_second: fix.orders_per_second,
             };
             let address = gateway
                 .listen_fix(fix.address, venue, choices.fix_tls.clone())
@@ -507,6 +508,8 @@ fn assemble(
     let address = gateway.address();
     let mut sequencer = recovered.sequencer;
     let day_end = config.end_of_day.map(|time| DayEnd::new(time, sequencer.now()));
+    let roll_over = config.fix.as_ref().and_then(|fix| fix.roll_over);
+    let roll_over = roll_over.map(|time| DayEnd::new(time, sequencer.now()));
     let front = Front {
         gateway,
         sequencer,
@@ -515,6 +518,7 @@ fn assemble(
         idle: config.idle,
         shared_cores: choices.shared_cores,
         day_end,
+        roll_over,
         outside,
         replica: None,
         cancel_only_until: None,

@@ -95,7 +95,9 @@ pub(crate) fn encode_fix(
         _ => b"8",
     };
     let body = |message: &mut wire::fix::MessageWriter<'_>| match &report.kind {
-        ReportKind::Order(order) => encoded = report::order_report(report, order, instrument, (false, trade_id), message),
+        ReportKind::Order(order) => {
+            encoded = report::order_report(report, order, instrument, (false, trade_id), message);
+        }
         ReportKind::Refused(refused) => report::refused(report, refused, message),
         _ => encoded = Err(report::EncodeError::Amount),
     };

@@ -81,6 +81,8 @@ pub struct Gateway {
     /// Where clients that speak FIX come, and what the venue is to them.
     fix_listener: Option<TcpListener>,
     fix_venue: Option<Arc<FixVenue>>,
+    /// The next session whose numbers begin anew, while that is under way.
+    rolling_over: Option<domain::SessionId>,
     /// As `tls`.
     fix_tls: Option<Arc<ServerConfig>>,
     accepting: bool,
@@ -151,6 +153,7 @@ impl Gateway {
             shook_hands: false,
             fix_listener: None,
             fix_venue: None,
+            rolling_over: None,
             fix_tls: None,
             accepting: true,
             accept_again: false,
@@ -242,7 +245,7 @@ impl Gateway {
     /// Whether there is something to do without waiting for a socket.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.to_serve.is_empty() || !self.catching_up.is_empty()
+        !self.to_serve.is_empty() || !self.catching_up.is_empty() || self.rolling_over.is_some()
     }
 
     /// Whether requests wait for their books.
@@ -321,7 +324,7 @@ impl Gateway {
         if let Some(here) = &mut self.here {
             here.look(&self.instruments);
         }
-        let received = self.serve_ready(venue);
+        let received = self.serve_ready(venue) | self.go_on_rolling(venue);
         self.admit(venue) || received
     }
 

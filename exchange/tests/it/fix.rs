@@ -36,11 +36,93 @@ scripts! {
 }
 
 fn home() -> Home {
-    let mut sections = String::from("[fix]\naddress = \"127.0.0.1:0\"\ncomp_id = \"EXCH\"\n");
+    home_with("")
+}
+
+/// With further keys of the section `[fix]`.
+fn home_with(keys: &str) -> Home {
+    let mut sections = format!("[fix]\naddress = \"127.0.0.1:0\"\ncomp_id = \"EXCH\"\n{keys}\n");
     for name in ["TRADER", "MAKER"] {
         sections += &format!("[[users]]\nname = \"{name}\"\npassword = \"a-secret\"\nprotocol = \"fix\"\n");
     }
     Home::new(Settings { sections, ..Settings::default() })
+}
+
+/// Plays a script that is made while the test runs.
+fn play_lines(home: &Home, lines: &[String]) {
+    let script = lines.join("\n").replace('|', "\x01");
+    let venue = Player::new(home, home.start())
+        .play(&script)
+        .unwrap_or_else(|(line, failed)| panic!("line {line}: {failed}\n{}", home.log()));
+    venue.stop();
+    assert_eq!(home.replay(1)["state"], home.replay(3)["state"]);
+}
+
+fn said(msg_type: &str, number: u64, body: &str) -> String {
+    format!("I8=FIX.4.4|35={msg_type}|34={number}|49=TRADER|52=<TIME>|56=EXCH|{body}")
+}
+
+fn told(msg_type: &str, number: u64, body: &str) -> String {
+    format!("E8=FIX.4.4|35={msg_type}|34={number}|49=EXCH|52=*|56=TRADER|{body}")
+}
+
+/// Logs on, with these numbers expected on both sides.
+fn logs_on(number: u64, next: u64) -> [String; 3] {
+    [
+        "iCONNECT".into(),
+        said("A", number, "98=0|108=30|553=TRADER|554=a-secret|"),
+        told("A", next, "98=0|108=30|"),
+    ]
+}
+
+fn order(number: u64, name: &str) -> String {
+    said("D", number, &format!("11={name}|55=AAPL|54=1|60=<TIME>|38=1|40=2|44=10|"))
+}
+
+fn accepted(number: u64, name: &str) -> String {
+    let terms = "17=*|150=0|39=0|55=AAPL|54=1|38=1|40=2|44=10|59=0|151=1|14=0|6=0|60=*|";
+    told("8", number, &format!("37=*|11={name}|{terms}"))
+}
+
+/// The numbers of all sessions begin anew at a time of day, in both directions, for those who are there and those who are not.
+#[test]
+fn numbers_begin_anew_when_the_day_rolls_over() {
+    let since_midnight =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs()
+            % 86_400;
+    // Soon, but not before it has been logged on to.
+    let at = (since_midnight + 8) % 86_400;
+    let (hours, minutes, seconds) = (at / 3_600, at / 60 % 60, at % 60);
+    let home = home_with(&format!("roll_over_utc = \"{hours:02}:{minutes:02}:{seconds:02}\""));
+    let mut lines = logs_on(1, 1).to_vec();
+    lines.extend([order(2, "a"), accepted(2, "a")]);
+    lines.extend([told("5", 3, "58=the numbers begin anew: log on again|"), "eDISCONNECT".into()]);
+    lines.extend(logs_on(1, 1));
+    lines.extend([order(2, "b"), accepted(2, "b"), "iKILL".into(), "iSTART".into()]);
+    lines.extend(logs_on(3, 3));
+    // Nothing from before can be had again, and an order from before is still there.
+    lines.extend([said("2", 4, "7=1|16=1|"), told("4", 1, "43=Y|122=*|36=2|123=Y|")]);
+    lines.push(said("F", 5, "41=a|11=c|55=AAPL|54=1|60=<TIME>|38=1|"));
+    let terms = "17=*|150=4|39=4|55=AAPL|54=1|38=1|40=2|44=10|59=0|151=0|14=0|6=0|60=*|";
+    lines.push(told("8", 4, &format!("37=*|11=c|41=a|{terms}")));
+    play_lines(&home, &lines);
+}
+
+#[test]
+fn a_session_sends_as_many_orders_a_second_as_it_may() {
+    let home = home_with("orders_per_s = 3");
+    let mut lines = logs_on(1, 1).to_vec();
+    for at in 2..=4 {
+        lines.extend([order(at, &format!("o{at}")), accepted(at, &format!("o{at}"))]);
+    }
+    let text = "throttled: more orders in a second than the session may send";
+    lines.extend([order(5, "o5"), told("j", 5, &format!("45=5|58={text}|372=D|380=0|"))]);
+    // A cancel goes, and after a while an order goes again.
+    lines.push(said("F", 6, "41=o2|11=c|55=AAPL|54=1|60=<TIME>|38=1|"));
+    let terms = "17=*|150=4|39=4|55=AAPL|54=1|38=1|40=2|44=10|59=0|151=0|14=0|6=0|60=*|";
+    lines.push(told("8", 6, &format!("37=*|11=c|41=o2|{terms}")));
+    lines.extend(["iWAIT 1".into(), order(7, "o5"), accepted(7, "o5")]);
+    play_lines(&home, &lines);
 }
 
 /// Plays a script, which must go as it is written; then, each time on an exchange of its own, with a value that is another one,

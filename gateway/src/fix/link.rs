@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use journal::Position;
 
-use super::{MassAsked, Session};
+use super::{MassAsked, Session, Throttle};
 use crate::connection::Close;
 
 /// Bytes that may wait for their turn. What does not fit is not said: a gap fill stands in its place.
@@ -49,6 +49,7 @@ pub(crate) struct Link {
     pub(crate) mass_status: Option<(MassAsked, usize)>,
     /// Instruments that are being told, and how many have been.
     pub(crate) securities: Option<(Vec<u8>, usize)>,
+    pub(crate) throttle: Throttle,
     /// Everything has been said: the connection ends when it has gone out, or at this time.
     pub(crate) closing: Option<(Close, Instant)>,
 }

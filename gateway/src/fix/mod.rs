@@ -12,7 +12,9 @@ pub mod fuzz;
 mod heard;
 mod link;
 mod session;
+mod throttle;
 
 pub(crate) use desk::{Act, Asked, Desk, MassAsked, MassCanceling};
 pub(crate) use link::{Link, Resend};
 pub use session::{Application, Close, Identity, Logon, Refused, Session, Settings, Taken, Verdict};
+pub(crate) use throttle::Throttle;

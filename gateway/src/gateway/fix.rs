@@ -26,7 +26,7 @@ use crate::{
     egress::encode_fix,
     fix::{
         self, Act, Application, Asked, Desk, Identity, Link, Logon, MassAsked, MassCanceling, Refused,
-        Resend, Session, Settings, Taken, Verdict,
+        Resend, Session, Settings, Taken, Throttle, Verdict,
     },
     ouch::Action,
     placement::Here,
@@ -51,6 +51,8 @@ pub struct FixVenue {
     pub comp_id: String,
     /// How sessions are driven.
     pub settings: Settings,
+    /// New orders and replacements that a session may send in a second; 0 for any number.
+    pub orders_per_second: u32,
 }
 
 /// Who listens to the session of one connection.
@@ -75,6 +77,7 @@ struct App<'a, V> {
     now: Nanos,
     venue: &'a mut V,
     unpublished: &'a mut bool,
+    throttle: &'a mut Throttle,
     act: Option<Act>,
     logon: Option<(SessionId, bool)>,
 }
@@ -137,6 +140,16 @@ impl<V: Venue> Application for App<'_, V> {
                 Some(refusal) => act = refusal,
                 None => return Taken::Later,
             }
+        }
+        // What makes books smaller always goes.
+        if matches!(message.message().msg_type, b"D" | b"G")
+            && act != Act::Nothing
+            && !self.throttle.lets(self.venue_is.orders_per_second, self.now)
+        {
+            return Taken::No {
+                reason: 0,
+                text: "throttled: more orders in a second than the session may send",
+            };
         }
         self.act = Some(act);
         Taken::Yes
@@ -254,7 +267,9 @@ impl Gateway {
         let connections = &self.connections;
         let doubtful = |other: usize| {
             let link = connections[other].as_ref().and_then(|connection| connection.fix.as_ref());
-            link.and_then(|link| link.session.as_ref()).is_none_or(Session::is_doubtful)
+            link.is_none_or(|link| {
+                link.closing.is_some() || link.session.as_ref().is_none_or(Session::is_doubtful)
+            })
         };
         let mut app = App {
             id,
@@ -274,6 +289,7 @@ impl Gateway {
             now,
             venue: &mut *venue,
             unpublished: &mut self.unpublished,
+            throttle: &mut link.throttle,
             act: None,
             logon: None,
         };
@@ -561,7 +577,8 @@ impl Gateway {
             let answer = answer(session, asked.order.as_ref(), now);
             let told = match (&asked.order, &answer) {
                 (Some(order), Some(answer)) => {
-                    report::order_report(answer, order, instrument.as_ref(), (true, trade_id), message).is_ok()
+                    report::order_report(answer, order, instrument.as_ref(), (true, trade_id), message)
+                        .is_ok()
                 }
                 _ => false,
             };
@@ -781,6 +798,37 @@ impl Gateway {
             }
         }
         self.fix_out = out;
+    }
+
+    /// The numbers of every FIX session begin anew, from here on, a session or more in each turn. Who is there is logged out.
+    pub fn roll_over(&mut self) {
+        self.rolling_over.get_or_insert(SessionId(0));
+    }
+
+    /// Goes on with a roll-over. Says whether anything was done.
+    pub(super) fn go_on_rolling<V: Venue>(&mut self, venue: &mut V) -> bool {
+        let Some(SessionId(first)) = self.rolling_over else { return false };
+        for id in first.. {
+            let Some(session) = self.sessions.get(SessionId(id)) else {
+                self.rolling_over = None;
+                return true;
+            };
+            if session.fix().is_none() {
+                continue;
+            }
+            if !venue.has_room(None) {
+                self.rolling_over = Some(SessionId(id));
+                return id > first;
+            }
+            let id = SessionId(id);
+            if let Some(token) = self.by_session[id.0 as usize] {
+                self.leave(token, "the numbers begin anew: log on again", venue);
+                self.close_behind(token, Close::Logout);
+            }
+            let now = venue.now();
+            self.sessions.fix_said(id, (Numbering::RollsOver, 1), now, |report| venue.log(report));
+        }
+        true
     }
 
     /// Says goodbye to everybody who speaks FIX, and why. What they answer is not waited for.
