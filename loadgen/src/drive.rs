@@ -34,6 +34,8 @@ use crate::{
 const BATCH: usize = 512;
 /// How long connecting and logging in may take.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the goodbyes of all sessions may take.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The rate at which a closed loop walks a schedule that has no due times.
 const NOMINAL_RATE: u64 = 100_000;
 /// A window this wide is refilled when a quarter of it is free, so that requests go out in batches.
@@ -195,6 +197,10 @@ impl<'a> Driver<'a> {
         for session in &mut self.sessions {
             // The answers are in: how the goodbye fares changes nothing.
             let _ = session.line.leave();
+        }
+        let deadline = Instant::now() + LEAVE_TIMEOUT;
+        for session in &mut self.sessions {
+            let _ = session.line.has_left(deadline.saturating_duration_since(Instant::now()));
         }
         outcome.logs = self.logs;
         Ok(outcome)

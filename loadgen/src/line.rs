@@ -124,4 +124,12 @@ impl Line {
             Self::Fix(line) => line.connection.leave(),
         }
     }
+
+    /// Waits until the goodbye is answered, if it is to be: until then a FIX user is not let in again.
+    pub(crate) fn has_left(&mut self, timeout: Duration) -> Result<(), ClientError> {
+        match self {
+            Self::Soup(_) => Ok(()),
+            Self::Fix(line) => line.connection.logout(timeout),
+        }
+    }
 }

@@ -9,7 +9,7 @@ use client::{
         Scope, Settings as Session, TimeInForce, Version,
     },
 };
-use domain::Side;
+use domain::{Instrument, InstrumentId, OrderBounds, Price, Quantity, Side, Symbol};
 use serde_json::Value;
 
 use crate::venue::{HUNG, Home, Settings, Venue, exchange};
@@ -135,6 +135,26 @@ fn a_load_run_over_fix_leaves_nothing_unanswered() {
         assert_eq!(requests["rejected"], 0, "{}", summary["rejects_by_reason"]);
         assert!(requests["execution_reports"].as_u64().is_some_and(|some| some > 0), "{requests}");
         assert!(summary["cleaned_up_orders"].as_u64().is_some(), "all that rested was canceled");
+    }
+    // One run right behind the other: a session that has left is free at once.
+    let instruments: Vec<Instrument> = vec![Instrument {
+        id: InstrumentId(0),
+        symbol: Symbol::new("AAPL").expect("a symbol"),
+        tick: 100,
+        lot: 1,
+        quantity_max: Quantity(999_999),
+        price_max: Price::new(19_999_999).expect("a price"),
+        bounds: OrderBounds::NONE,
+    }];
+    let mut load = loadgen::Config::new(venue.fix.expect("it listens for FIX"), instruments);
+    load.protocol = loadgen::Protocol::Fix { target: "FULCRUM".into(), version: Version::Fix44 };
+    load.users = vec![User { name: "TRADER1".into(), password: PASSWORD.into() }];
+    load.sessions = 1;
+    load.mode = loadgen::Mode::ClosedLoop { in_flight: 16 };
+    load.stop = loadgen::Stop::Count(200);
+    for _ in 0..5 {
+        let outcome = loadgen::run(&load, &mut ()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(outcome.counts.in_flight(), 0);
     }
     venue.stop();
 }
