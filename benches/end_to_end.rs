@@ -368,7 +368,7 @@ impl Bench {
     /// Part 4, one in flight.
     fn fix_one_in_flight(&mut self) -> Result<(), String> {
         println!(
-            "\nFIX 4.4, one in flight, everybody blocking; requests of about 160 to 200 bytes, answers of about 240"
+            "\nFIX 4.4, one in flight, everybody blocking; requests of about 160 to 200 bytes, answers of about 210"
         );
         println!(
             "{:>18} {:>10} {:>10} {:>10} {:>8} {:>8}",
