@@ -37,7 +37,7 @@ pub struct ExecutionReport<'m> {
     pub last_price_e4: Option<i64>,
     /// Whether the trade found liquidity or gave it, LastLiquidityInd (851): 1 gave, 2 found.
     pub liquidity: Option<u8>,
-    /// TrdMatchID (880) or TradeID (1003).
+    /// TrdMatchID (880), TradeID (1003), or in FIX 4.4 SecondaryExecID (527).
     pub trade: Option<u64>,
     /// OrdRejReason (103).
     pub reason: Option<u16>,
@@ -135,7 +135,9 @@ impl<'m> ExecutionReport<'m> {
                 }
                 851 => report.liquidity = Some(letter(tag, text)?),
                 // Identifiers are text; ours are numbers.
-                880 | 1003 => report.trade = value::int(text).and_then(|number| u64::try_from(number).ok()),
+                527 | 880 | 1003 => {
+                    report.trade = value::int(text).and_then(|number| u64::try_from(number).ok())
+                }
                 _ => {}
             }
         }
@@ -205,6 +207,8 @@ mod tests {
         assert_eq!((report.quantity, report.leaves, report.executed), (Some(100), 60, 40));
         assert_eq!((report.last_quantity, report.last_price_e4), (Some(40), Some(124_999)));
         assert_eq!((report.liquidity, report.trade, report.text), (Some(b'2'), Some(900), &b"a text"[..]));
+        let of_44 = raw("37=77|150=F|39=1|151=60|527=901|");
+        assert_eq!(ExecutionReport::read(&of_44).unwrap().trade, Some(901));
         assert_eq!((report.price_e4, report.original, report.reason), (Some(125_000), &b""[..], None));
     }
 

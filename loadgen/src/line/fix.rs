@@ -226,7 +226,8 @@ impl<'m> Raw<'m> {
                 379 => raw.business_id = text,
                 434 => raw.response_to = letter(),
                 851 => raw.liquidity = letter(),
-                880 | 1003 => raw.trade = text,
+                // FIX 4.4 has no TradeID: there it is SecondaryExecID.
+                527 | 880 | 1003 => raw.trade = text,
                 _ => {}
             }
         }
