@@ -33,7 +33,7 @@ use rustls::ServerConfig;
 use wire::soup::{self, ClientPacket, LoginAccepted, LoginRejected, LoginRequest, ServerPacket, SessionName};
 
 pub use self::fix::FixVenue;
-pub(crate) use self::fix::has_message;
+pub(crate) use self::{fix::has_message, mass_cancel::MASS_CANCEL_INTERVAL};
 use self::requests::Request;
 use crate::{
     admission::Admission,

@@ -2,6 +2,8 @@
 
 use domain::Nanos;
 
+use crate::gateway::MASS_CANCEL_INTERVAL;
+
 /// Nanoseconds in a second.
 const SECOND: u64 = 1_000_000_000;
 
@@ -10,6 +12,8 @@ const SECOND: u64 = 1_000_000_000;
 pub(crate) struct Throttle {
     /// When the last of those that were let through would have gone at an even pace.
     paid_until: u64,
+    /// When the next mass cancel may go.
+    mass_cancel: Nanos,
 }
 
 impl Throttle {
@@ -24,6 +28,17 @@ impl Throttle {
         }
         self.paid_until = next;
         true
+    }
+}
+
+impl Throttle {
+    /// Whether a mass cancel may go now: one in a while, for each looks at every order of a book.
+    pub(crate) fn lets_mass_cancel(&mut self, now: Nanos) -> bool {
+        let may = now >= self.mass_cancel;
+        if may {
+            self.mass_cancel = Nanos(now.0.saturating_add(MASS_CANCEL_INTERVAL.0));
+        }
+        may
     }
 }
 

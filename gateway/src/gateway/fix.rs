@@ -151,6 +151,9 @@ impl<V: Venue> Application for App<'_, V> {
                 text: "throttled: more orders in a second than the session may send",
             };
         }
+        if matches!(act, Act::MassCancel(..)) && !self.throttle.lets_mass_cancel(self.now) {
+            return Taken::No { reason: 0, text: "throttled: one mass cancel in 100 ms" };
+        }
         self.act = Some(act);
         Taken::Yes
     }

@@ -10,7 +10,7 @@ use super::{Gateway, requests::outstanding};
 use crate::{ouch::Action, venue::Venue};
 
 /// At most one of a session in this time.
-const INTERVAL: Nanos = Nanos(100_000_000);
+pub(crate) const MASS_CANCEL_INTERVAL: Nanos = Nanos(100_000_000);
 
 impl Gateway {
     /// Sequences a mass cancel that has been judged good. False when there is no room for it now.
@@ -47,7 +47,7 @@ impl Gateway {
         if now < *next {
             return Some(RejectReason::Busy);
         }
-        *next = Nanos(now.0.saturating_add(INTERVAL.0));
+        *next = Nanos(now.0.saturating_add(MASS_CANCEL_INTERVAL.0));
         None
     }
 }
