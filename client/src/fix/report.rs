@@ -136,7 +136,7 @@ impl<'m> ExecutionReport<'m> {
                 851 => report.liquidity = Some(letter(tag, text)?),
                 // Identifiers are text; ours are numbers.
                 527 | 880 | 1003 => {
-                    report.trade = value::int(text).and_then(|number| u64::try_from(number).ok())
+                    report.trade = value::int(text).and_then(|number| u64::try_from(number).ok());
                 }
                 _ => {}
             }
