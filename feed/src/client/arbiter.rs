@@ -6,6 +6,10 @@ use wire::mold::{Header, Packet, Session};
 
 /// Messages held for those before them, at most. What is beyond is dropped, and asked for when its turn comes.
 const HELD_MAX: usize = 1 << 16;
+/// Bytes of a message that is held; no message of ITCH is longer.
+const MESSAGE_MAX: usize = 64;
+/// The number of the next message, until a snapshot says it. No message has it.
+const UNKNOWN: u64 = u64::MAX;
 
 /// What a packet brought besides messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +42,8 @@ pub struct Arbiter {
 }
 
 impl Arbiter {
-    /// Goes on in this session with this message: what a snapshot says.
+    /// Goes on in this session with this message: what a snapshot says. A number that no message can have is taken for the
+    /// last that one can.
     pub fn begin(&mut self, session: Session, next: u64, mut deliver: impl FnMut(&[u8])) {
         if self.session != Some(session) {
             self.held.clear();
@@ -46,6 +51,7 @@ impl Arbiter {
             self.session = Some(session);
             self.has_ended = false;
         }
+        let next = next.min(UNKNOWN - u64::from(u16::MAX));
         self.next = next;
         self.known = self.known.max(next);
         self.held = self.held.split_off(&next);
@@ -73,17 +79,21 @@ impl Arbiter {
     /// Holds what comes in this session until a snapshot says where to begin.
     pub fn expect(&mut self, session: Session) {
         self.held.clear();
-        (self.session, self.next, self.known, self.has_ended) = (Some(session), u64::MAX, 0, false);
+        (self.session, self.next, self.known, self.has_ended) = (Some(session), UNKNOWN, 0, false);
     }
 
     /// Takes a datagram. Delivers the messages whose turn has come, each once, in order.
     pub fn on_datagram(&mut self, data: &[u8], mut deliver: impl FnMut(&[u8])) -> Heard {
         let Ok(packet) = Packet::decode(data) else { return Heard::Garbage };
         let Header { session, sequence, .. } = packet.header;
+        // So many that no number is beyond those that there are.
+        if sequence > UNKNOWN - u64::from(u16::MAX) || sequence == 0 {
+            return Heard::Garbage;
+        }
         if self.session != Some(session) {
             return Heard::Another(session);
         }
-        let waits_for_snapshot = self.next == u64::MAX;
+        let waits_for_snapshot = self.next == UNKNOWN;
         let mut number = sequence;
         for message in packet.messages() {
             if number == self.next {
@@ -91,12 +101,11 @@ impl Arbiter {
                 self.next += 1;
             } else if number < self.next && !waits_for_snapshot {
                 self.repeated += 1;
-            } else if self.held.len() < HELD_MAX {
+            } else if self.held.len() < HELD_MAX && message.len() <= MESSAGE_MAX {
                 self.early += 1;
                 self.held.insert(number, message.to_vec());
             }
-            let Some(after) = number.checked_add(1) else { return Heard::Garbage };
-            number = after;
+            number += 1;
         }
         self.known = self.known.max(number);
         self.has_ended |= packet.is_end();

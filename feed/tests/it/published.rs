@@ -278,3 +278,53 @@ fn somebody_elses_parser_reads_every_message() {
         assert!(seen.contains_key(&kind), "no {kind} among {seen:?}");
     }
 }
+
+#[test]
+fn a_client_takes_any_bytes() {
+    let mut rng = generator();
+    let (instrument, groups) = commands(&mut rng);
+    let mut venue = Venue::new(instrument);
+    let mut client = Client::default();
+    client.load(&venue);
+    let mut goldens = Vec::new();
+    for group in &groups {
+        venue.execute(group, &mut rng);
+        goldens.extend(venue.packets());
+    }
+    let (mut faults, mut garbage) = (0, 0);
+    for _ in 0..iterations(20_000) {
+        let mut data = goldens[rng.random_range(0..goldens.len())].clone();
+        for _ in 0..rng.random_range(0..4) {
+            let at = rng.random_range(0..data.len());
+            match rng.random_range(0..4) {
+                0 => data[at] ^= 1 << rng.random_range(0..8),
+                1 => data[at] = rng.random(),
+                2 => data.truncate(at + 1),
+                // The number of the first message is anything, the greatest often.
+                _ => data
+                    .iter_mut()
+                    .skip(10)
+                    .take(8)
+                    .for_each(|byte| *byte = if rng.random() { 0xFF } else { rng.random() }),
+            }
+        }
+        let Client { arbiter, books, .. } = &mut client;
+        let heard =
+            arbiter.on_datagram(&data, |message| faults += u32::from(books.on_message(message).is_err()));
+        garbage += u32::from(heard == Heard::Garbage);
+        if rng.random_range(0..20) == 0 {
+            // What a snapshot says may be anything, too.
+            let next = if rng.random_range(0..10) == 0 {
+                u64::MAX
+            } else {
+                rng.random_range(0..=venue.store.next())
+            };
+            arbiter.begin(venue.store.session(), next, |message| _ = books.on_message(message));
+            assert!(arbiter.missing().is_none_or(|missing| missing.count > 0));
+        }
+        if rng.random_range(0..200) == 0 {
+            client.load(&venue);
+        }
+    }
+    assert!(faults > 0 && garbage > 100, "{faults} faults, {garbage} packets that are none");
+}
