@@ -1,14 +1,16 @@
 //! What can be seen of one book. It keeps every order that lives, for what is not shown may be, later.
 
+mod shown;
+mod turns;
+
 use std::collections::{HashMap, VecDeque};
 
-use domain::{
-    CancelReason, Event, EventKind, InstrumentId, Nanos, OrderId, Price, Quantity, Sequence, Side, TradeId,
-};
+use domain::{CancelReason, Event, EventKind, InstrumentId, Nanos, OrderId, Price, Quantity, Sequence, Side};
 
+use self::shown::Fill;
 use super::{
     Standing, Waits,
-    queue::{Level, Queue, Shown, key_of},
+    queue::{Level, Queue, Shown},
 };
 use crate::{
     change::{Change, ChangeKind},
@@ -84,15 +86,6 @@ impl Voice<'_> {
     fn id(&self, number: u64) -> OrderId {
         OrderId::of(self.instrument, number)
     }
-}
-
-/// One trade of an order.
-struct Fill {
-    trade: TradeId,
-    at: Price,
-    quantity: u64,
-    leaves: u64,
-    counts: bool,
 }
 
 impl Book {
@@ -368,234 +361,5 @@ impl Book {
             EventKind::Paused { triggered } => self.pause(triggered as usize, voice),
             EventKind::MassCanceled { .. } | EventKind::CancelRejected { .. } => self.begin_own(voice),
         }
-    }
-
-    /// What the command itself asks begins: stops that the one before left have had their turns, as many as there are for
-    /// a command.
-    fn begin_own(&mut self, voice: &mut Voice<'_>) {
-        if !core::mem::replace(&mut self.has_begun, true) {
-            self.rest_hand(voice);
-            while self.given < TURNS_MAX && self.turns_waiting > 0 {
-                self.pass_turn(voice);
-            }
-        }
-    }
-
-    fn come_in(&mut self, number: u64, order: Order) {
-        self.orders.insert(number, order);
-        if !order.waits_for_trigger {
-            self.in_hand = Some(number);
-        }
-    }
-
-    /// An order trades as one that comes in: those before it are done.
-    fn see_taker(&mut self, number: u64, voice: &mut Voice<'_>) {
-        if self.in_hand != Some(number) {
-            self.rest_hand(voice);
-            self.see_turn(number, voice);
-            self.in_hand = Some(number);
-        }
-    }
-
-    /// An order trades as one that rests.
-    fn see_maker(&mut self, number: u64, voice: &mut Voice<'_>) {
-        if self.waits_for_turn(number) {
-            while self.pass_turn(voice).is_some_and(|passed| passed != number) {}
-        }
-    }
-
-    /// If the order has been triggered, its turn has come.
-    fn see_turn(&mut self, number: u64, voice: &mut Voice<'_>) {
-        if !self.waits_for_turn(number) {
-            return;
-        }
-        self.rest_hand(voice);
-        while let Some(next) = self.take_turn() {
-            self.in_hand = Some(next);
-            if next == number {
-                return;
-            }
-            self.silent.push(next);
-            self.rest_hand(voice);
-        }
-    }
-
-    fn waits_for_turn(&self, number: u64) -> bool {
-        self.turns_waiting > 0 && self.orders.get(&number).is_some_and(|order| order.waits_for_turn)
-    }
-
-    /// The next turn is given.
-    fn take_turn(&mut self) -> Option<u64> {
-        loop {
-            let number = self.turns.pop_front()?;
-            if let Some(order) = self.orders.get_mut(&number)
-                && core::mem::take(&mut order.waits_for_turn)
-            {
-                self.turns_waiting -= 1;
-                self.given += 1;
-                return Some(number);
-            }
-        }
-    }
-
-    /// The next that was triggered has had its turn without an event: it rests.
-    fn pass_turn(&mut self, voice: &mut Voice<'_>) -> Option<u64> {
-        self.rest_hand(voice);
-        let number = self.take_turn()?;
-        self.silent.push(number);
-        self.in_hand = Some(number);
-        self.rest_hand(voice);
-        Some(number)
-    }
-
-    /// So many still wait for their turn, those that were triggered last.
-    fn pause(&mut self, waiting: usize, voice: &mut Voice<'_>) {
-        self.rest_hand(voice);
-        // Some may have been taken to have had theirs too soon.
-        while self.turns_waiting < waiting
-            && let Some(number) = self.silent.pop()
-        {
-            self.hide(number, voice);
-            if let Some(order) = self.orders.get_mut(&number) {
-                order.waits_for_turn = true;
-                self.turns.push_front(number);
-                self.turns_waiting += 1;
-            }
-        }
-        while self.turns_waiting > waiting {
-            self.pass_turn(voice);
-        }
-        self.paused = waiting;
-    }
-
-    /// What came in has come to rest, if it may.
-    fn rest_hand(&mut self, voice: &mut Voice<'_>) {
-        let Some(number) = self.in_hand.take() else { return };
-        let Some(order) = self.orders.get(&number) else { return };
-        let shown = match order.shows {
-            _ if !order.rests => 0,
-            Shows::All => order.leaves,
-            Shows::Part(peak) => peak.lots().min(order.leaves),
-            Shows::Nothing => 0,
-        };
-        // One that was taken to rest too soon shows something already.
-        if order.shown != shown {
-            self.hide(number, voice);
-            self.show(number, shown, voice);
-        }
-    }
-
-    fn enqueue(&mut self, number: u64, order: &Order) {
-        let key = key_of(order.side, order.price);
-        self.sides[order.side as usize].insert(key, order.price, order.place, number, order.shown);
-    }
-
-    /// So much of an order is shown from here on, last at its price.
-    fn show(&mut self, number: u64, shown: u64, voice: &mut Voice<'_>) {
-        let Some(order) = self.orders.get_mut(&number).filter(|_| shown > 0) else { return };
-        self.last_place += 1;
-        order.place = self.last_place;
-        order.shown = shown;
-        let order = *order;
-        self.enqueue(number, &order);
-        let Order { side, price, .. } = order;
-        voice.say(ChangeKind::Added { order: voice.id(number), side, price, quantity: Quantity(shown) });
-    }
-
-    /// Nothing of an order is shown from here on.
-    fn hide(&mut self, number: u64, voice: &mut Voice<'_>) {
-        let Some(order) = self.orders.get_mut(&number).filter(|order| order.shown > 0) else { return };
-        let shown = core::mem::take(&mut order.shown);
-        let Order { side, price, place, .. } = *order;
-        self.sides[side as usize].remove(key_of(side, price), place, shown);
-        voice.say(ChangeKind::Removed { order: voice.id(number), side, price, quantity: Quantity(shown) });
-    }
-
-    /// An order is gone.
-    fn remove(&mut self, number: u64, voice: &mut Voice<'_>) -> Option<Order> {
-        self.hide(number, voice);
-        if self.in_hand == Some(number) {
-            self.in_hand = None;
-        }
-        let removed = self.orders.remove(&number)?;
-        self.turns_waiting -= usize::from(removed.waits_for_turn);
-        self.paused = self.paused.min(self.turns_waiting);
-        Some(removed)
-    }
-
-    /// An order traded. Whether it was shown.
-    fn fill(&mut self, number: u64, fill: &Fill, voice: &mut Voice<'_>) -> bool {
-        let Some(order) = self.orders.get_mut(&number) else { return false };
-        let Fill { trade, at, quantity, leaves, counts } = *fill;
-        order.leaves = leaves;
-        let was_shown = order.shown > 0;
-        if was_shown {
-            // One that comes in and was taken to rest may trade more than it shows.
-            let by = quantity.min(order.shown);
-            order.shown -= by;
-            let Order { side, price, shown, place, .. } = *order;
-            let (queue, key) = (&mut self.sides[side as usize], key_of(side, price));
-            if shown == 0 {
-                queue.remove(key, place, by);
-            } else {
-                queue.shrink(key, by);
-            }
-            voice.say(ChangeKind::Executed {
-                order: voice.id(number),
-                side,
-                price,
-                quantity: Quantity(by),
-                left: Quantity(shown),
-                trade,
-                at,
-                counts,
-            });
-        }
-        if leaves == 0 {
-            self.remove(number, voice);
-        }
-        was_shown
-    }
-
-    /// An order became smaller. What is taken off `from_shown` was shown; anything else is taken from what is not, first.
-    fn shrink(&mut self, number: u64, leaves: u64, from_shown: u64, voice: &mut Voice<'_>) {
-        let Some(order) = self.orders.get_mut(&number) else { return };
-        order.leaves = leaves;
-        let by = order.shown - order.shown.saturating_sub(from_shown).min(leaves);
-        if by == 0 {
-            return;
-        }
-        if by == order.shown {
-            return self.hide(number, voice);
-        }
-        order.shown -= by;
-        let Order { side, price, shown, .. } = *order;
-        self.sides[side as usize].shrink(key_of(side, price), by);
-        let (order, quantity, left) = (voice.id(number), Quantity(by), Quantity(shown));
-        voice.say(ChangeKind::Shrunk { order, side, price, quantity, left });
-    }
-
-    /// A new order stands in an old one's place.
-    fn rename(&mut self, old: u64, new: u64, leaves: u64, voice: &mut Voice<'_>) {
-        let Some(mut order) = self.orders.remove(&old) else { return };
-        let before = order.shown;
-        order.leaves = leaves;
-        order.shown = before.min(leaves);
-        self.orders.insert(new, order);
-        let Order { side, price, place, shown, .. } = order;
-        if before == 0 {
-            return;
-        }
-        let (queue, key) = (&mut self.sides[side as usize], key_of(side, price));
-        queue.rename(key, place, new);
-        queue.shrink(key, before - shown);
-        voice.say(ChangeKind::Renamed {
-            old: voice.id(old),
-            order: voice.id(new),
-            side,
-            price,
-            before: Quantity(before),
-            quantity: Quantity(shown),
-        });
     }
 }
