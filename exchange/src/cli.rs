@@ -73,6 +73,8 @@ pub(crate) enum Command {
     /// Run it again in the same directory, where ca.key is, for another node. Nothing that is there is overwritten: to renew a
     /// node's certificate, which is valid for five years, remove its two files first.
     Keys(Keys),
+    /// Add users, disable and enable them, give them other secrets. Passwords are kept as argon2id hashes.
+    User(User),
     /// Make certificates to try TLS with: a CA, one for the exchange, one for a client.
     ///
     /// For trials and tests on one's own machines: whoever has ca.key can make more of them. They are valid for a year. An
@@ -541,6 +543,102 @@ pub(crate) struct Keys {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct User {
+    #[command(subcommand)]
+    pub(crate) command: UserCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum UserCommand {
+    /// Add a user. An exchange gives it a session at its next start, and lets it in from then on.
+    Add {
+        /// Its name: up to 6 characters for soup, where case does not count, up to 20 for fix, where it does.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// What it speaks.
+        #[arg(long, value_name = "PROTOCOL", default_value = "soup", value_parser = ["soup", "fix"])]
+        protocol: String,
+        #[command(flatten)]
+        secret: NewSecret,
+        /// Networks that it may come from, as 10.1.0.0/16,192.0.2.7. Default: anywhere.
+        #[arg(long, value_name = "NETWORK,…", value_delimiter = ',')]
+        allow: Vec<String>,
+        /// Cancel its orders when its connection ends.
+        #[arg(long)]
+        cancel_on_disconnect: bool,
+        /// Users whose reports it is told as well.
+        #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+        drop_copy_of: Vec<String>,
+        #[command(flatten)]
+        at: UsersAt,
+    },
+    /// Keep a user out: a running exchange closes its connection within a second.
+    Disable {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        at: UsersAt,
+    },
+    /// Let a user in again.
+    Enable {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        at: UsersAt,
+    },
+    /// Give a user another password or key. Its next login needs it; a connection that is open stays.
+    Rotate {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        secret: NewSecret,
+        #[command(flatten)]
+        at: UsersAt,
+    },
+    /// Show who there is.
+    List {
+        /// Print JSON, one object a line.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        at: UsersAt,
+    },
+}
+
+/// What a user is to prove itself by. A password is never an argument, which other processes could read: it is asked for on a
+/// terminal, or the first line of standard input.
+#[derive(Args, Debug)]
+pub(crate) struct NewSecret {
+    /// Make a password, and print it, once.
+    #[arg(long, conflicts_with = "no_password")]
+    pub(crate) generate: bool,
+    /// An Ed25519 key, as `openssl pkey -pubout` writes it, that a FIX user's signatures are held against.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
+    /// No password at all: the key alone lets it in.
+    #[arg(long, requires = "public_key")]
+    pub(crate) no_password: bool,
+}
+
+/// Where the users are.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub(crate) struct UsersAt {
+    /// The exchange's data directory, whose users.toml has them unless the configuration names another file.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The exchange's configuration, whose users_file has them if it names one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The file itself.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "config"])]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

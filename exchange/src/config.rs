@@ -17,7 +17,7 @@ use engine::{
     balance::{BalanceMode, PlacementPolicy},
     runtime::Idle,
 };
-use gateway::AdmissionLimits;
+use gateway::{AdmissionLimits, LobbyLimits, auth::Network};
 use link::clients::ServerFiles;
 use serde::Deserialize;
 use wire::{
@@ -26,7 +26,10 @@ use wire::{
 };
 
 use self::feed::FeedFile;
-use crate::hints::{ConfiguredHints, Wish};
+use crate::{
+    hints::{ConfiguredHints, Wish},
+    users::{self, file::Account},
+};
 
 /// The commented default, as `exchange config` prints it.
 pub(crate) const DEFAULT: &str = include_str!("../config/default.toml");
@@ -61,6 +64,11 @@ struct File {
     feed: FeedFile,
     #[serde(default)]
     tls: TlsFile,
+    #[serde(default)]
+    allow: Vec<String>,
+    #[serde(default)]
+    users_file: String,
+    #[serde(default)]
     users: Vec<UserFile>,
     instrument_defaults: InstrumentDefaults,
     instruments: Vec<InstrumentFile>,
@@ -142,6 +150,9 @@ struct LimitsFile {
     open_orders: usize,
     login_timeout_s: u64,
     silence_s: u64,
+    connections_per_address: Option<usize>,
+    unauthenticated: Option<usize>,
+    unauthenticated_per_address: Option<usize>,
 }
 
 /// How a listener does TLS; the same for every listener. Empty texts: it does none.
@@ -333,7 +344,14 @@ pub(crate) struct Config {
     pub(crate) tls: Option<ServerFiles>,
     /// Where market data goes.
     pub(crate) feed: ::feed::Settings,
+    /// Where connections may come from; empty: from anywhere.
+    pub(crate) allow: Vec<Network>,
+    /// Where the users are that are not in here; `None`: in the data directory.
+    pub(crate) users_file: Option<PathBuf>,
+    /// Who is in here, with plain passwords.
     pub(crate) users: Vec<User>,
+    /// Who is in the users file, once it has been read.
+    pub(crate) accounts: Vec<Account>,
     /// Their ids are their places in the file; what counts is what the journal has defined.
     pub(crate) instruments: Vec<Instrument>,
     /// Whether this is the embedded default, with its development users.
@@ -341,6 +359,35 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Reads the users file of an exchange on this data directory, into `accounts`. Gives its path.
+    ///
+    /// # Errors
+    /// When it is not what it should be, or the configuration names one that is not there.
+    pub(crate) fn read_accounts(&mut self, data: &Path) -> Result<PathBuf, String> {
+        let path = self.users_file.clone().unwrap_or_else(|| data.join(users::file::NAME));
+        match users::file::read(&path)? {
+            Some(accounts) => self.accounts = accounts,
+            None if self.users_file.is_some() => {
+                return Err(format!(
+                    "users_file: there is no {}: `exchange user add` makes it",
+                    path.display()
+                ));
+            }
+            None => {}
+        }
+        users::no_name_twice(self)?;
+        Ok(path)
+    }
+
+    /// The users that have a session, and what it speaks.
+    pub(crate) fn sessions(&self) -> Result<Vec<(UserName, Protocol)>, String> {
+        let mut sessions: Vec<_> = self.users.iter().map(|user| (user.name, user.login.protocol())).collect();
+        for account in &self.accounts {
+            sessions.push((account.user_name()?, users::session_protocol(account.protocol()?)));
+        }
+        Ok(sessions)
+    }
+
     /// Reads the file, or the embedded default.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, String> {
         let Some(path) = path else {
@@ -389,6 +436,7 @@ impl Config {
             window_given: file.admission.window.is_some(),
             limits: gateway::Limits {
                 connections_max: file.limits.connections,
+                lobby: lobby(&file.limits)?,
                 unsent_max: file.limits.unsent_kib << 10,
                 open_orders_max: file.limits.open_orders,
                 login_timeout: Duration::from_secs(file.limits.login_timeout_s),
@@ -398,11 +446,37 @@ impl Config {
             },
             tls: tls("tls", &file.tls)?,
             feed: file.feed.settings()?,
-            users: users(&file.users)?,
+            allow: file
+                .allow
+                .iter()
+                .map(|text| text.parse().map_err(|error| format!("allow: {error}")))
+                .collect::<Result<_, _>>()?,
+            users_file: (!file.users_file.is_empty()).then(|| PathBuf::from(&file.users_file)),
+            users: plain_users(&file.users)?,
+            accounts: Vec::new(),
             instruments,
             embedded: false,
         })
     }
+}
+
+fn lobby(file: &LimitsFile) -> Result<LobbyLimits, String> {
+    /// Of a few connections all may wait: who logs in at once would be cut off by who comes next.
+    const FEW: usize = 64;
+    for (name, bound) in [
+        ("connections_per_address", file.connections_per_address),
+        ("unauthenticated", file.unauthenticated),
+        ("unauthenticated_per_address", file.unauthenticated_per_address),
+    ] {
+        if bound == Some(0) {
+            return Err(format!("limits.{name}: with 0 nobody could come in"));
+        }
+    }
+    Ok(LobbyLimits {
+        of_address: file.connections_per_address,
+        unauthenticated: file.unauthenticated.unwrap_or_else(|| (file.connections / 2).max(FEW)),
+        unauthenticated_of_address: file.unauthenticated_per_address,
+    })
 }
 
 fn admission(file: &AdmissionFile) -> Result<AdmissionLimits, String> {
@@ -543,7 +617,7 @@ fn tls(section: &str, file: &TlsFile) -> Result<Option<ServerFiles>, String> {
     }
 }
 
-fn users(list: &[UserFile]) -> Result<Vec<User>, String> {
+fn plain_users(list: &[UserFile]) -> Result<Vec<User>, String> {
     let mut seen = BTreeSet::new();
     let mut seen_fix = BTreeSet::new();
     list.iter()
@@ -730,6 +804,13 @@ mod tests {
         assert!(with("held = 65536", "held = 99999999").contains("admission.held: 99999999"));
         assert!(with("held = 65536", "hold = 65536").contains("hold"));
         assert!(with("soup = ", "soap = ").contains("soap"));
+        assert!(
+            with("allow = []", "allow = [\"10.0.0.1/8\"]").contains("allow: \"10.0.0.1/8\" is no network")
+        );
+        assert!(
+            with("silence_s = 15", "silence_s = 15\nunauthenticated = 0")
+                .contains("limits.unauthenticated: with 0")
+        );
         assert!(with("certificate = \"\"", "certificate = \"a.pem\"").contains("tls.key: "));
         assert!(with("\nkey = \"\"", "\nkey = \"a.key\"").contains("tls.certificate: "));
         assert!(with("client_ca = \"\"", "client_ca = \"ca.pem\"").contains("tls.client_ca: "));

@@ -32,6 +32,7 @@ mod snapshot;
 mod status;
 mod top;
 mod topology;
+mod users;
 mod wake;
 mod watch;
 
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         cli::Command::Replay(replay) => replay::replay(replay),
         cli::Command::Snapshot(args) => snapshot::snapshot(args),
         cli::Command::Keys(keys) => keys::keys(keys),
+        cli::Command::User(args) => users::command::user(args),
         cli::Command::DevCert(args) => keys::dev_cert(args),
         cli::Command::Simulate(simulate) => simulate::simulate(simulate),
         cli::Command::Config => {

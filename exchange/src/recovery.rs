@@ -328,15 +328,14 @@ fn define_sessions(
     sessions: &mut Sessions,
     sequencer: &mut Sequencer,
 ) -> Result<(), String> {
-    for user in &config.users {
-        let protocol = user.login.protocol();
-        if let Some((_, session)) = sessions.iter().find(|(_, session)| session.user == user.name) {
+    for (user, protocol) in config.sessions()? {
+        if let Some((_, session)) = sessions.iter().find(|(_, session)| session.user == user) {
             // A session from before special orders speaks OUCH as well, without what is told of those.
             if (session.protocol == Protocol::Fix) != (protocol == Protocol::Fix) {
                 return Err(format!(
-                    "user {} has a session that speaks {:?}, and the configuration says {protocol:?}: a session keeps its \
-                     protocol, so give another name",
-                    user.name.to_string().trim_end(),
+                    "user {} has a session that speaks {:?}, and the configuration or the users file says {protocol:?}: a session \
+                     keeps its protocol, so give another name",
+                    user.to_string().trim_end(),
                     session.protocol
                 ));
             }
@@ -344,7 +343,7 @@ fn define_sessions(
         }
         wait_for_room(sequencer)?;
         let session = SessionId(u32::try_from(sessions.len()).map_err(|error| error.to_string())?);
-        let definition = SessionDefinition { session, user: user.name, protocol };
+        let definition = SessionDefinition { session, user, protocol };
         let command = sequencer.sequence(Command::DefineSession(definition));
         sessions.define(&definition);
         sessions.on_command(&command, |report| sequencer.log(report));

@@ -21,7 +21,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, bounded};
 use engine::runtime::{PinOutcome, pin_current_thread};
-use gateway::{FixVenue, Gateway, Users, Venue, fix::Settings};
+use gateway::{FixVenue, Gateway, Venue, auth::UsersFeed, fix::Settings};
 use journal::Recovery;
 use log::warn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -43,8 +43,7 @@ use self::{
 use crate::{
     balance_events::{EventFile, Stamped},
     books::HowToRun,
-    cli,
-    config::{self, Login},
+    cli, config,
     front::{DayEnd, Front, Input, Outside, Requests},
     keeping::Keeping,
     placement::Placed,
@@ -53,6 +52,10 @@ use crate::{
     status::{
         Counters, Fixed,
         socket::{self, Endpoint},
+    },
+    users::{
+        self,
+        watch::{UsersWatch, Watched},
     },
     wake::FrontWake,
 };
@@ -311,6 +314,7 @@ impl<'a> Process<'a> {
             front.sequencer.cancel_only = true;
             front.cancel_only_until = Some(std::time::Instant::now() + cancel_only);
         }
+        let users_watch = self.watch_users(&mut front)?;
         let requests = Arc::clone(&front.requests);
         let front_core = choices.front_core;
         let (ended, end) = bounded(1);
@@ -362,6 +366,7 @@ impl<'a> Process<'a> {
         };
         let (voice, result) = watch.run();
         self.voice = voice;
+        drop(users_watch);
         let keeper_ended = keeper.end();
         let link_ended = pair.is_none_or(|(pair, ..)| pair.end());
         let joined = thread.join().is_ok() && keeper_ended && link_ended;
@@ -394,6 +399,20 @@ impl<'a> Process<'a> {
             }),
         );
         Ok(None)
+    }
+
+    /// Tells the front of changes in the users file, from now on.
+    fn watch_users(&self, front: &mut Front) -> Result<UsersWatch, String> {
+        let feed = Arc::new(UsersFeed::default());
+        front.gateway.follow_users(Arc::clone(&feed));
+        Watched {
+            path: self.choices.users_file.clone(),
+            plain: self.choices.config.users.clone(),
+            sessions: front.gateway.sessions().iter().map(|(id, session)| (session.user, id)).collect(),
+            feed,
+            waker: front.gateway.waker(),
+        }
+        .spawn()
     }
 
     /// How often the status is shown, if it is.
@@ -455,21 +474,10 @@ fn assemble(
     requests: Arc<Requests>,
 ) -> Result<(Front, Addresses), String> {
     let config = &choices.config;
-    let mut users = Users::new();
-    for user in &config.users {
-        let session = recovered
-            .sessions
-            .iter()
-            .find(|(_, session)| session.user == user.name)
-            .map(|(id, _)| id)
-            .ok_or_else(|| format!("user {} has no session", user.name))?;
-        match &user.login {
-            Login::Soup { username, password } => users.add(*username, *password, session),
-            Login::Fix { password } => {
-                users.add_fix(user.name.trimmed(), password.as_bytes(), session);
-            }
-        }
-    }
+    let users = users::with_sessions(&config.users, &config.accounts, |name| {
+        let mut sessions = recovered.sessions.iter();
+        sessions.find(|(_, session)| session.user == name).map(|(id, _)| id)
+    })?;
     let session_name = SessionName::new(SESSION_NAME).ok_or("the session's name is none")?;
     let mut limits = config.limits;
     if choices.shared_cores {
@@ -487,6 +495,7 @@ fn assemble(
     let mut gateway =
         Gateway::bind(config.soup, limits, session_name, users, recovered.instruments, recovered.sessions)
             .map_err(|error| format!("cannot listen on {}: {error}", config.soup))?;
+    gateway.allow(config.allow.clone());
     if let Some(tls) = &choices.tls {
         gateway.serve_tls(Arc::clone(tls));
     }

@@ -4,6 +4,7 @@
 
 mod feed;
 pub(crate) mod pair;
+mod security;
 pub(crate) mod socket;
 
 use std::{
@@ -17,7 +18,7 @@ use engine::runtime::{BalanceStats, ShardStats};
 use gateway::{AdmissionStats, GatewayStats};
 use serde::{Deserialize, Serialize};
 
-use self::{feed::FeedStatus, pair::PairStatus};
+use self::{feed::FeedStatus, pair::PairStatus, security::SecurityStatus};
 
 /// Shares that differ by less are shown as one.
 const DIFFERENT: f64 = 0.02;
@@ -88,6 +89,9 @@ pub(crate) struct Status {
     pub(crate) stalled: u64,
     pub(crate) cut_off: u64,
     pub(crate) admission: AdmissionStatus,
+    /// Whose connections and logins were not taken.
+    #[serde(default)]
+    pub(crate) security: SecurityStatus,
     pub(crate) unsynced_bytes: u64,
     pub(crate) syncs: u64,
     pub(crate) sync_us_max: u64,
@@ -235,6 +239,7 @@ impl Status {
             stalled: now.gateway.stalled,
             cut_off: now.gateway.cut_off,
             admission: AdmissionStatus::from(now.gateway.admission),
+            security: SecurityStatus::new(now.gateway.lobby, now.gateway.auth),
             unsynced_bytes: now.unsynced,
             syncs: now.syncs,
             sync_us_max: now.sync_nanos_max / 1_000,

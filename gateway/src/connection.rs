@@ -4,9 +4,13 @@ use std::{net::SocketAddr, time::Instant};
 
 use domain::{Nanos, SessionId};
 
+use wire::soup::{SessionName, Username};
+
 use crate::{
+    auth::Ticket,
     fix::Link,
     gateway::{has_message, has_packet},
+    lobby::Place,
     outbox::Outbox,
     transport::{Incoming, ReadError, Transport},
 };
@@ -16,8 +20,25 @@ use crate::{
 pub(crate) enum Stage {
     /// Nobody yet.
     AwaitingLogin,
+    /// What it showed is being verified. Nothing more of it is read until that is over.
+    Authenticating {
+        ticket: Ticket,
+        /// What its login asked for besides. A FIX logon is heard again instead.
+        asked: Option<SoupLogin>,
+    },
     /// A session's connection. `cursor` is the number of the next outbound message that it has not been given.
     LoggedIn { session: SessionId, cursor: u64 },
+}
+
+/// What a SoupBinTCP login asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SoupLogin {
+    /// Who says it is it.
+    pub(crate) user: Username,
+    /// The session, by its name.
+    pub(crate) session: SessionName,
+    /// From which message on.
+    pub(crate) wanted: u64,
 }
 
 /// Why a connection is closed. Logged once, when it happens.
@@ -39,6 +60,10 @@ pub(crate) enum Close {
     Protocol(String),
     /// The user is unknown, the password wrong, or the session is none of ours. The client has been told.
     Refused(String),
+    /// It had not logged in, and others came.
+    Displaced,
+    /// Its user has been disabled, or removed.
+    Disabled,
     /// The same session logged in on another connection.
     Superseded,
     /// We are at fault: a report could not be read or encoded.
@@ -58,6 +83,8 @@ impl std::fmt::Display for Close {
             Self::SlowConsumer { unsent } => write!(f, "does not read: {unsent} bytes unsent"),
             Self::Protocol(what) => write!(f, "protocol error: {what}"),
             Self::Refused(what) => write!(f, "login refused: {what}"),
+            Self::Displaced => f.write_str("had not logged in when others came"),
+            Self::Disabled => f.write_str("its user may not come in any more"),
             Self::Superseded => f.write_str("its session logged in again elsewhere"),
             Self::Internal(what) => write!(f, "internal error: {what}"),
             Self::Shutdown => f.write_str("the exchange stops"),
@@ -69,6 +96,8 @@ impl std::fmt::Display for Close {
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
     pub(crate) peer: SocketAddr,
+    /// Its place among those that have not logged in.
+    pub(crate) place: Place,
     pub(crate) stage: Stage,
     /// What it has besides if it speaks FIX.
     pub(crate) fix: Option<Box<Link>>,
@@ -83,6 +112,8 @@ pub(crate) struct Connection {
     pub(crate) readable: bool,
     /// The client has closed its side.
     pub(crate) ended: bool,
+    /// Its login waits in the inbox until one of those that are being verified is through.
+    pub(crate) is_parked: bool,
     /// The connection is in the gateway's list of those to be served.
     pub(crate) listed: bool,
     /// The socket took all that it was given, and all that TLS has for it.
@@ -95,10 +126,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(transport: Transport, peer: SocketAddr, speaks_fix: bool, now: Instant) -> Self {
+    pub(crate) fn new(
+        transport: Transport,
+        peer: SocketAddr,
+        place: Place,
+        speaks_fix: bool,
+        now: Instant,
+    ) -> Self {
         Self {
             transport,
             peer,
+            place,
             stage: Stage::AwaitingLogin,
             fix: speaks_fix.then(Box::default),
             inbox: Vec::new(),
@@ -107,6 +145,7 @@ impl Connection {
             outbox: Outbox::default(),
             readable: true,
             ended: false,
+            is_parked: false,
             listed: false,
             writable: true,
             dirty: false,
@@ -114,6 +153,11 @@ impl Connection {
             heard: now,
             sent: now,
         }
+    }
+
+    /// Whether there is nothing to be done with what comes until a login has been verified, its own or another's.
+    pub(crate) fn waits_for_verdict(&self) -> bool {
+        self.is_parked || matches!(self.stage, Stage::Authenticating { .. })
     }
 
     /// Reads once into `scratch`.

@@ -11,6 +11,7 @@
 //! connection is not read until it fits: back-pressure reaches the client through TCP, and no other connection waits.
 
 mod fix;
+mod login;
 mod mass_cancel;
 mod requests;
 
@@ -30,20 +31,21 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 use rustls::ServerConfig;
-use wire::soup::{self, ClientPacket, LoginAccepted, LoginRejected, LoginRequest, ServerPacket, SessionName};
+use wire::soup::{self, ClientPacket, ServerPacket, SessionName};
 
 pub use self::fix::FixVenue;
 pub(crate) use self::{fix::has_message, mass_cancel::MASS_CANCEL_INTERVAL};
 use self::requests::Request;
 use crate::{
     admission::Admission,
+    auth::{Credentials, Network, User, UsersFeed},
     connection::{Close, Connection, Stage},
     egress::{Deliver, encode},
     limits::{GatewayStats, Limits},
+    lobby::Lobby,
     placement::{Here, PlacementFeed},
     sessions::Sessions,
     transport::{Incoming, Transport},
-    users::Users,
     venue::{Instruments, Venue},
 };
 
@@ -91,7 +93,12 @@ pub struct Gateway {
     accept_again: bool,
     limits: Limits,
     session_name: SessionName,
-    users: Users,
+    credentials: Credentials,
+    /// Where newer users are left, and how many times they had been when it was looked last.
+    users: Option<(Arc<UsersFeed>, u64)>,
+    lobby: Lobby,
+    /// Connections whose login waits for room among those that are verified.
+    parked: VecDeque<usize>,
     instruments: Instruments,
     /// Which instruments live here; all, if there is no placement.
     here: Option<Here>,
@@ -124,15 +131,15 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Listens at `address`.
+    /// Listens at `address`, for these users.
     ///
     /// # Errors
-    /// When the address cannot be had.
+    /// When the address cannot be had, or the system gives no thread or no random bytes for logins.
     pub fn bind(
         address: SocketAddr,
         limits: Limits,
         session_name: SessionName,
-        users: Users,
+        users: Vec<User>,
         instruments: Instruments,
         sessions: Sessions,
     ) -> io::Result<Self> {
@@ -141,6 +148,7 @@ impl Gateway {
         let address = listener.local_addr()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let credentials = Credentials::new(users, Arc::clone(&waker))?;
         let by_session = vec![None; sessions.len()];
         let admission = Admission::new(limits.admission, instruments.as_slice().len(), sessions.len());
         Ok(Self {
@@ -159,7 +167,10 @@ impl Gateway {
             accept_again: false,
             limits,
             session_name,
-            users,
+            credentials,
+            users: None,
+            lobby: Lobby::new(limits.lobby),
+            parked: VecDeque::new(),
             instruments,
             here: None,
             sessions,
@@ -210,6 +221,16 @@ impl Gateway {
         self.tls = Some(config);
     }
 
+    /// Opens connections only for who comes from these networks; for whoever comes, if there are none.
+    pub fn allow(&mut self, networks: Vec<Network>) {
+        self.lobby.allow(networks);
+    }
+
+    /// Takes other users when some are left in `feed`.
+    pub fn follow_users(&mut self, feed: Arc<UsersFeed>) {
+        self.users = Some((feed, 0));
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -227,7 +248,14 @@ impl Gateway {
     pub fn stats(&self) -> GatewayStats {
         let connections = self.connections.iter().flatten().count();
         let logged_in = self.by_session.iter().flatten().count();
-        GatewayStats { connections, logged_in, admission: self.admission.stats(), ..self.stats }
+        GatewayStats {
+            connections,
+            logged_in,
+            admission: self.admission.stats(),
+            lobby: self.lobby.stats(),
+            auth: self.credentials.stats(),
+            ..self.stats
+        }
     }
 
     /// The sessions.
@@ -324,7 +352,9 @@ impl Gateway {
         if let Some(here) = &mut self.here {
             here.look(&self.instruments);
         }
+        self.look_at_logins(venue);
         let received = self.serve_ready(venue) | self.go_on_rolling(venue);
+        self.unpark();
         self.admit(venue) || received
     }
 
@@ -348,7 +378,8 @@ impl Gateway {
                     done |= progress;
                     let Some(connection) = self.connections[token].as_mut() else { continue };
                     // A request that found no room waits in the inbox; a complete packet cannot be there otherwise.
-                    connection.listed = connection.readable || connection.has_whole();
+                    connection.listed =
+                        !connection.waits_for_verdict() && (connection.readable || connection.has_whole());
                     if connection.listed {
                         self.to_serve.push_back(token);
                     }
@@ -469,6 +500,13 @@ impl Gateway {
                         warn!("{peer}: closed, {} connections are open already", self.limits.connections_max);
                         continue;
                     }
+                    if let Err(turned) = self.lobby.may_come(peer.ip()) {
+                        info!("{peer}: closed, {turned}");
+                        continue;
+                    }
+                    if let Some(token) = self.lobby.displaced_by(peer.ip()) {
+                        self.close(token, &Close::Displaced);
+                    }
                     if let Err(error) = self.open(socket, peer, fix) {
                         warn!("{peer}: closed, {error}");
                     }
@@ -513,7 +551,8 @@ impl Gateway {
                 }
             },
         };
-        let mut connection = Connection::new(transport, peer, fix, Instant::now());
+        let place = self.lobby.came(peer.ip(), token);
+        let mut connection = Connection::new(transport, peer, place, fix, Instant::now());
         connection.listed = true;
         self.connections[token] = Some(connection);
         self.to_serve.push_back(token);
@@ -522,6 +561,7 @@ impl Gateway {
 
     fn close(&mut self, token: usize, reason: &Close) {
         let Some(mut connection) = self.connections.get_mut(token).and_then(Option::take) else { return };
+        self.lobby.left(connection.peer.ip(), connection.place);
         connection.transport.say_end();
         let _ = self.poll.registry().deregister(connection.transport.socket());
         if let Stage::LoggedIn { session, .. } = connection.stage {
@@ -540,6 +580,8 @@ impl Gateway {
                 | Close::SlowConsumer { .. }
                 | Close::Protocol(_)
                 | Close::Refused(_)
+                | Close::Displaced
+                | Close::Disabled
         ) {
             self.stats.cut_off += 1;
         }
@@ -552,13 +594,16 @@ impl Gateway {
     /// Reads once, and uses what is there.
     fn serve<V: Venue>(&mut self, token: usize, venue: &mut V) -> Result<bool, Close> {
         let Some(connection) = self.connections[token].as_mut() else { return Ok(false) };
+        if connection.waits_for_verdict() {
+            return Ok(false);
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut ended = false;
         let mut came = 0;
         // While a request waits in the inbox for room, what is read would count from a later time than it does.
         let wanted = connection.inbox.len() < INBOX_MAX && !connection.has_whole();
         let is_in = matches!(connection.stage, Stage::LoggedIn { .. });
-        let room = if is_in { READ_MAX } else { BEFORE_LOGIN_MAX.saturating_sub(connection.inbox.len()) };
+        let room = if is_in { READ_MAX } else { BEFORE_LOGIN_MAX.saturating_sub(connection.before_login) };
         let result = if connection.readable && !connection.ended && wanted && room > 0 {
             self.shook_hands |= connection.transport.is_handshaking();
             match connection.read(&mut scratch[..room]) {
@@ -585,9 +630,10 @@ impl Gateway {
         self.scratch = scratch;
         let used = result?;
         if let Some(connection) = self.connections[token].as_mut() {
-            if connection.stage == Stage::AwaitingLogin {
+            if !is_in {
                 connection.before_login += came;
-                if connection.before_login >= BEFORE_LOGIN_MAX {
+                let is_spent = connection.before_login >= BEFORE_LOGIN_MAX;
+                if is_spent && connection.stage == Stage::AwaitingLogin && !connection.is_parked {
                     return Err(Close::Protocol(format!("{BEFORE_LOGIN_MAX} bytes and no login")));
                 }
             }
@@ -635,6 +681,9 @@ impl Gateway {
         let mut used = 0;
         while let Some(frame) = soup::frame(&bytes[used..], PAYLOAD_MAX).map_err(protocol)? {
             let Some(connection) = self.connections[token].as_mut() else { return Ok(used) };
+            if connection.waits_for_verdict() {
+                return Ok(used);
+            }
             let packet = ClientPacket::decode(&frame).map_err(protocol)?;
             match (packet, connection.stage) {
                 (ClientPacket::Unsequenced(message), Stage::LoggedIn { session, .. }) => {
@@ -644,95 +693,22 @@ impl Gateway {
                     }
                 }
                 (ClientPacket::LoginRequest(login), Stage::AwaitingLogin) => {
-                    self.log_in(token, &login, venue)?;
+                    if !self.log_in(token, &login, venue)? {
+                        return Ok(used);
+                    }
                 }
                 (ClientPacket::Heartbeat | ClientPacket::Debug(_), _) => {}
                 (ClientPacket::LogoutRequest, _) => return Err(Close::Logout),
-                (ClientPacket::Unsequenced(_), Stage::AwaitingLogin) => {
+                (ClientPacket::Unsequenced(_), _) => {
                     return Err(Close::Protocol("a request before the login".into()));
                 }
-                (ClientPacket::LoginRequest(_), Stage::LoggedIn { .. }) => {
+                (ClientPacket::LoginRequest(_), _) => {
                     return Err(Close::Protocol("a second login on one connection".into()));
                 }
             }
             used += frame.consumed;
         }
         Ok(used)
-    }
-
-    fn log_in<V: Venue>(&mut self, token: usize, login: &LoginRequest, venue: &V) -> Result<(), Close> {
-        let now = Instant::now();
-        let user = self.users.check(login);
-        let gone = user.and_then(|id| self.gone(id, login.sequence, venue));
-        let (answer, what) = match user {
-            None => (LoginRejected::NotAuthorized, format!("user {}", login.username)),
-            Some(_) if !login.session.is_blank() && login.session != self.session_name => {
-                (LoginRejected::SessionNotAvailable, format!("session {}", login.session))
-            }
-            Some(id) => match gone {
-                // A client that got less than it asked for could not know that there was more.
-                Some(what) => (LoginRejected::SessionNotAvailable, what),
-                None => return self.open_session(token, id, login.sequence, now),
-            },
-        };
-        if let Some(connection) = self.connections[token].as_mut() {
-            answer.encode(connection.outbox.buffer());
-            connection.outbox.mark(Position(0));
-            // The peer may be gone already.
-            let _ = connection.flush(venue.gate(), now);
-        }
-        Err(Close::Refused(what))
-    }
-
-    /// Says so when a session's message lies in what the log has let go of.
-    fn gone<V: Venue>(&self, id: SessionId, wanted: u64, venue: &V) -> Option<String> {
-        let session = self.sessions.get(id)?;
-        if wanted == 0 || wanted >= session.next_number() {
-            return None;
-        }
-        let oldest = venue.oldest();
-        let is_there = |number: u64| session.position_of(number).is_some_and(|position| position >= oldest);
-        if is_there(wanted) {
-            return None;
-        }
-        let first = (wanted..session.next_number()).find(|number| is_there(*number));
-        Some(format!(
-            "session {id} asks for message {wanted}, and the log has them from {} on",
-            first.unwrap_or(session.next_number())
-        ))
-    }
-
-    /// The connection becomes its session's, from message `wanted` on.
-    fn open_session(&mut self, token: usize, id: SessionId, wanted: u64, now: Instant) -> Result<(), Close> {
-        let Some(session) = self.sessions.get(id) else {
-            return Err(Close::Internal("a user without a session".into()));
-        };
-        // 0 asks for what is new only; beyond the next there is nothing yet.
-        let next = session.next_number();
-        let cursor = if wanted == 0 { next } else { wanted.min(next) };
-        let user = session.user;
-        if let Some(old) = self.by_session[id.0 as usize] {
-            self.close(old, &Close::Superseded);
-        }
-        self.by_session[id.0 as usize] = Some(token);
-        let Some(connection) = self.connections[token].as_mut() else { return Ok(()) };
-        connection.stage = Stage::LoggedIn { session: id, cursor };
-        connection.heard = now;
-        LoginAccepted { session: self.session_name, sequence: cursor }.encode(connection.outbox.buffer());
-        connection.outbox.mark(Position(0));
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(token);
-        }
-        if cursor < next {
-            self.catching_up.push(token);
-        }
-        info!(
-            "{} {}: logged in, next message {cursor} of {next}",
-            connection.peer,
-            user.to_string().trim_end()
-        );
-        Ok(())
     }
 
     /// Gives clients that are behind what they missed, from the log, in bounded pieces.
@@ -795,7 +771,9 @@ impl Gateway {
             let Some(connection) = self.connections[token].as_mut() else { continue };
             let is_fix = connection.fix.is_some();
             let reason = match connection.stage {
-                Stage::AwaitingLogin if now.duration_since(connection.opened) > self.limits.login_timeout => {
+                Stage::AwaitingLogin | Stage::Authenticating { .. }
+                    if now.duration_since(connection.opened) > self.limits.login_timeout =>
+                {
                     Some(Close::LoginTimeout)
                 }
                 Stage::LoggedIn { .. } if is_fix => {

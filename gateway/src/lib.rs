@@ -3,27 +3,30 @@
 //! The gateway decodes and checks what needs no book, and hands commands to a [`Venue`]; it numbers what books say
 //! ([`Sessions`]), keeps it in the session log, and sends it once the log is as safe as the ack policy asks.
 //!
-//! Absent here: books, the order of commands, files, and threads. One thread drives one gateway.
+//! Absent here: books, the order of commands, and files. One thread drives one gateway; the only other one verifies passwords
+//! ([`auth`]).
 #![forbid(unsafe_code)]
 
 mod admission;
+pub mod auth;
 mod connection;
 mod egress;
 pub mod fix;
 mod gateway;
 mod limits;
+mod lobby;
 mod orders;
 mod ouch;
 mod outbox;
 mod placement;
 mod sessions;
 mod transport;
-mod users;
 mod venue;
 
 pub use admission::{Admission, AdmissionLimits, AdmissionStats, Room, Turn, Verdict};
 pub use gateway::{FixVenue, Gateway};
 pub use limits::{GatewayStats, Limits};
+pub use lobby::{LobbyLimits, LobbyStats};
 pub use mio::Waker;
 pub use orders::{LiveOrder, OrderTable};
 pub use outbox::{Flush, Outbox};
@@ -33,5 +36,4 @@ pub use sessions::{
     Differs, FixImage, FixState, ImageError, LogError, RECENT_IDS, Session, SessionImage, Sessions, Standing,
     Traded,
 };
-pub use users::Users;
 pub use venue::{Instruments, Venue};

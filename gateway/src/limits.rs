@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use crate::admission::{AdmissionLimits, AdmissionStats};
+use crate::{
+    admission::{AdmissionLimits, AdmissionStats},
+    auth::AuthStats,
+    lobby::{LobbyLimits, LobbyStats},
+};
 
 /// What bounds the gateway's clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at once; further ones are closed at once.
     pub connections_max: usize,
+    /// Of those, how many of an address, and how many that have not logged in.
+    pub lobby: LobbyLimits,
     /// Bytes that a client may leave unread before it is cut off.
     pub unsent_max: usize,
     /// Orders that a session may have open.
@@ -27,6 +33,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 1_024,
+            lobby: LobbyLimits::default(),
             unsent_max: 4 << 20,
             open_orders_max: 100_000,
             login_timeout: Duration::from_secs(30),
@@ -58,4 +65,8 @@ pub struct GatewayStats {
     pub cut_off: u64,
     /// What waited before it was sequenced.
     pub admission: AdmissionStats,
+    /// Connections that were not opened, or not kept.
+    pub lobby: LobbyStats,
+    /// What has come of logins.
+    pub auth: AuthStats,
 }

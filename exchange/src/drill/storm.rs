@@ -51,7 +51,8 @@ pub(super) fn config_text(args: &cli::Drill) -> Result<String, String> {
     let connections = connections(args);
     let mut config = config_of(&JOURNAL)?;
     let room = u64::from(connections + CONNECTIONS_BESIDE);
-    put(&mut config, "limits", &[("connections", room), ("login_timeout_s", LOGIN_TIMEOUT_S)])?;
+    let limits = [("connections", room), ("unauthenticated", room), ("login_timeout_s", LOGIN_TIMEOUT_S)];
+    put(&mut config, "limits", &limits)?;
     let users = config.get_mut("users").and_then(toml::Value::as_array_mut);
     let users = users.ok_or("the embedded configuration has no [[users]]")?;
     for number in 0..connections / 2 {

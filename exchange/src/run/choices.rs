@@ -1,6 +1,10 @@
 //! What the command line and the configuration make together, on this machine.
 
-use std::{path::Path, sync::Arc, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use domain::Instrument;
 use engine::{
@@ -14,6 +18,7 @@ use crate::{
     cli, clock,
     config::{self, Config},
     topology::{Plan, SYSTEM, Topology},
+    users,
 };
 
 /// Threads that want a core besides the shards': the front and the disk thread.
@@ -26,6 +31,8 @@ pub(super) struct Choices {
     pub(super) tls: Option<Arc<ServerConfig>>,
     /// What the FIX listener shows its clients.
     pub(super) fix_tls: Option<Arc<ServerConfig>>,
+    /// Where the users are that are not in the configuration; there may be none.
+    pub(super) users_file: PathBuf,
     pub(super) shards: u16,
     /// Cores that the process may use.
     pub(super) cores: Vec<usize>,
@@ -57,6 +64,8 @@ impl Choices {
         if let Some(balance) = args.balance {
             config.balance = balance;
         }
+        let users_file = config.read_accounts(&args.data)?;
+        users::warn_of_plain_passwords(&config, &users_file);
         let tls = config.tls.as_ref().map(|files| server_config(files, SystemTime::now()));
         let tls = tls.transpose().map_err(|error| format!("tls: {error}"))?;
         let fix_tls = config.fix.as_ref().and_then(|fix| fix.tls.as_ref());
@@ -80,6 +89,7 @@ impl Choices {
             config,
             tls,
             fix_tls,
+            users_file,
             shards,
             cores,
             pins,

@@ -13,12 +13,12 @@ use domain::{
     Sequence, Sequenced, SessionDefinition, SessionId, Symbol, UserName,
 };
 use engine::book::Book;
-use gateway::{AdmissionLimits, Gateway, GatewayStats, Instruments, Limits, Sessions, Users, Venue};
-use journal::{Position, ReadError};
-use wire::{
-    ouch::Inbound,
-    soup::{Password, SessionName, Username},
+use gateway::{
+    AdmissionLimits, Gateway, GatewayStats, Instruments, Limits, Sessions, Venue,
+    auth::{Proof, Protocol, User, canonical_name, canonical_password},
 };
+use journal::{Position, ReadError};
+use wire::{ouch::Inbound, soup::SessionName};
 
 use crate::{
     client::{Said, login_bytes, packet_bytes, request_bytes},
@@ -375,11 +375,12 @@ fn gateway(admission: AdmissionLimits, sessions: Sessions) -> Gateway {
             bounds: OrderBounds::NONE,
         });
     }
-    let mut users = Users::new();
-    for (session, name) in (0..).map(SessionId).zip(USERS) {
-        let name = Username::new(name).expect("a name");
-        users.add(name, Password::new(PASSWORD).expect("a password"), session);
-    }
+    let user = |(session, name): (_, &str)| {
+        let name = canonical_name(Protocol::Soup, name.as_bytes()).expect("a name");
+        let password = canonical_password(Protocol::Soup, PASSWORD.as_bytes());
+        User::new(name, Protocol::Soup, session, Proof::Plain(password))
+    };
+    let users = (0..).map(SessionId).zip(USERS).map(user).collect();
     let limits = Limits { admission, ..Limits::default() };
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let session = SessionName::new("1").expect("a name");

@@ -6,10 +6,11 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use domain::SessionId;
 use journal::Position;
 
 use super::{MassAsked, Session, Throttle};
-use crate::connection::Close;
+use crate::{auth::Refusal, connection::Close};
 
 /// Bytes that may wait for their turn. What does not fit is not said: a gap fill stands in its place.
 const HELD_MAX: usize = 64 * 1024;
@@ -40,6 +41,8 @@ pub(crate) struct Held {
 pub(crate) struct Link {
     /// Nothing has been heard yet, if there is none.
     pub(crate) session: Option<Session>,
+    /// What came of its logon, which was being verified: it is heard again now.
+    pub(crate) verdict: Option<Result<SessionId, Refusal>>,
     /// Reports before the session's present numbering.
     pub(crate) out_base: u64,
     pub(crate) resend: Option<Resend>,

@@ -22,6 +22,7 @@ use wire::fix::{
 
 use super::{Gateway, RESEND_MAX};
 use crate::{
+    auth::{Answer, Attempt, Credentials, Protocol, Refusal, Secret},
     connection::{Close, Stage},
     egress::encode_fix,
     fix::{
@@ -31,7 +32,6 @@ use crate::{
     ouch::Action,
     placement::Here,
     sessions::Sessions,
-    users::Users,
     venue::{Instruments, Venue},
 };
 
@@ -62,7 +62,9 @@ struct App<'a, V> {
     token: usize,
     peer: IpAddr,
     venue_is: &'a FixVenue,
-    users: &'a Users,
+    credentials: &'a mut Credentials,
+    /// What came of the logon, which was being verified.
+    verdict: Option<Result<SessionId, Refusal>>,
     sessions: &'a Sessions,
     instruments: &'a Instruments,
     here: Option<&'a Here>,
@@ -80,6 +82,8 @@ struct App<'a, V> {
     throttle: &'a mut Throttle,
     act: Option<Act>,
     logon: Option<(SessionId, bool)>,
+    /// The logon is to be heard again, when it has been verified, or can be.
+    waits: Option<Answer>,
 }
 
 impl<V: Venue> Application for App<'_, V> {
@@ -95,8 +99,10 @@ impl<V: Venue> Application for App<'_, V> {
                 if logon.get(553).is_some_and(|user| user != theirs) {
                     return Err(Refused::No);
                 }
-                let password = logon.get(554).unwrap_or_default();
-                self.users.check_fix(theirs, password, self.peer).ok_or(Refused::No)?
+                match self.verdict.take() {
+                    Some(outcome) => outcome.map_err(|why| self.refused(theirs, why))?,
+                    None => self.check(theirs, logon.get(554).unwrap_or_default())?,
+                }
             }
         };
         let session = self.sessions.get(id).ok_or(Refused::No)?;
@@ -160,6 +166,31 @@ impl<V: Venue> Application for App<'_, V> {
 }
 
 impl<V: Venue> App<'_, V> {
+    /// Looks at who wants in.
+    fn check(&mut self, name: &[u8], password: &[u8]) -> Result<SessionId, Refused> {
+        let attempt = Attempt {
+            protocol: Protocol::Fix,
+            name,
+            secret: Secret::Password(password),
+            from: self.peer,
+            token: self.token,
+        };
+        match self.credentials.check(&attempt, Instant::now()) {
+            Answer::Accepted(id) => Ok(id),
+            Answer::Refused(why) => Err(self.refused(name, why)),
+            waits @ (Answer::Pending(_) | Answer::Later) => {
+                self.waits = Some(waits);
+                Err(Refused::Later)
+            }
+        }
+    }
+
+    /// Says why somebody is not let in, for whoever reads the log.
+    fn refused(&self, name: &[u8], why: Refusal) -> Refused {
+        info!("{}: user {}: {why}", self.peer, String::from_utf8_lossy(name));
+        Refused::No
+    }
+
     /// Whether a command finds room now. An order waits while its book's window is full, a cancel only for its ring.
     fn has_room(&mut self, command: &Command) -> bool {
         let Some(book) = command.instrument() else { return self.venue.accepts(command) };
@@ -246,7 +277,7 @@ impl Gateway {
         let (stage, peer, read_at) = (connection.stage, connection.peer.ip(), connection.read_at);
         let id = match stage {
             Stage::LoggedIn { session, .. } => Some(session),
-            Stage::AwaitingLogin => None,
+            Stage::AwaitingLogin | Stage::Authenticating { .. } => None,
         };
         let now = venue.now();
         if link.session.is_none() {
@@ -279,7 +310,8 @@ impl Gateway {
             token,
             peer,
             venue_is: &venue_is,
-            users: &self.users,
+            credentials: &mut self.credentials,
+            verdict: link.verdict.take(),
             sessions: &self.sessions,
             instruments: &self.instruments,
             here: self.here.as_ref(),
@@ -295,16 +327,19 @@ impl Gateway {
             throttle: &mut link.throttle,
             act: None,
             logon: None,
+            waits: None,
         };
         let checker = &mut self.checker;
         let heard = match message {
             Some((message, raw)) => session.hear(message, raw, now, checker, &mut app, &mut out).map(Some),
             None => session.hear_early(now, checker, &mut app, &mut out),
         };
-        let App { act, logon, .. } = app;
+        let App { act, logon, waits, verdict, .. } = app;
+        link.verdict = verdict; // it is for the logon, and this may have been something else
         let (next_in, next_out) = session.next();
         link.session = Some(session);
         self.put_back(token, link);
+        self.wait_for_verdict(token, waits);
         let numbering = match logon {
             Some((_, true)) => Numbering::Resets,
             _ => Numbering::GoesOn,
@@ -360,6 +395,16 @@ impl Gateway {
         }
     }
 
+    /// The logon stays where it is until it has been verified, or there is room to have it verified.
+    fn wait_for_verdict(&mut self, token: usize, waits: Option<Answer>) {
+        let Some(connection) = self.connections[token].as_mut() else { return };
+        match waits {
+            Some(Answer::Pending(ticket)) => connection.stage = Stage::Authenticating { ticket, asked: None },
+            Some(Answer::Later) => self.park(token),
+            _ => {}
+        }
+    }
+
     fn put_back(&mut self, token: usize, link: Box<Link>) {
         if let Some(connection) = self.connections[token].as_mut() {
             connection.fix = Some(link);
@@ -369,7 +414,7 @@ impl Gateway {
     fn session_of(&self, token: usize) -> Option<SessionId> {
         match self.connections[token].as_ref()?.stage {
             Stage::LoggedIn { session, .. } => Some(session),
-            Stage::AwaitingLogin => None,
+            Stage::AwaitingLogin | Stage::Authenticating { .. } => None,
         }
     }
 
@@ -413,6 +458,7 @@ impl Gateway {
         if matches!(connection.stage, Stage::LoggedIn { .. }) {
             return; // it begins anew on the same connection
         }
+        self.lobby.logged_in(connection.place);
         connection.stage = Stage::LoggedIn { session: id, cursor: next };
         connection.heard = Instant::now();
         if let Some(link) = connection.fix.as_mut() {

@@ -11,7 +11,10 @@ use link::clients::{ServerFiles, TrialFiles, client_config, create_trial, server
 use rustls::{ClientConnection, pki_types::ServerName};
 
 use super::*;
-use crate::connection::Connection;
+use crate::{
+    connection::Connection,
+    lobby::{Lobby, LobbyLimits},
+};
 
 /// What takes longer hangs.
 const HUNG: Duration = Duration::from_secs(60);
@@ -211,7 +214,8 @@ fn what_a_blocked_socket_does_not_take_is_sent_when_it_does_though_nothing_new_c
     let (mut server, mut client) = connect(&certificates.server(None), &certificates.files.ca, None);
     client.shake_hands(&mut server);
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-    let mut connection = Connection::new(server, peer, false, Instant::now());
+    let place = Lobby::new(LobbyLimits::default()).came(peer.ip(), 0);
+    let mut connection = Connection::new(server, peer, place, false, Instant::now());
     let mut sent = Vec::new();
     // Until the connection's outbox has nothing left, and TLS has: that is what must not be forgotten.
     while connection.writable {

@@ -19,29 +19,33 @@ use crate::{
 };
 
 /// The files that `exchange dev-cert` makes.
-struct Trial {
+pub(super) struct Trial {
     _dir: tempfile::TempDir,
     at: PathBuf,
 }
 
 impl Trial {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::TempDir::new().expect("a directory");
         let at = dir.path().join("tls");
         json(&["dev-cert", "--dir", &at.display().to_string(), "--json"]);
         Self { _dir: dir, at }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.at.join(name)
     }
 
-    /// The listener's section.
+    /// The section of the SoupBinTCP listener.
     fn section(&self, client_ca: Option<&Path>) -> String {
+        self.section_of("tls", client_ca)
+    }
+
+    pub(super) fn section_of(&self, section: &str, client_ca: Option<&Path>) -> String {
         let of = |name: &str| self.file(name).display().to_string();
         let client_ca = client_ca.map(|ca| ca.display().to_string()).unwrap_or_default();
         format!(
-            "[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{client_ca}\"\n",
+            "[{section}]\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{client_ca}\"\n",
             of("server.pem"),
             of("server.key")
         )
