@@ -1,4 +1,5 @@
-//! The house is built as it is drawn: `docs/architecture.md` against cargo's metadata and the sources.
+//! The house is built as it is drawn: `docs/architecture.md` against cargo's metadata and the sources, `SECURITY.md` against
+//! the tests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +19,11 @@ fn read(path: &Path) -> String {
 
 /// The rows of a table in `docs/architecture.md` whose first column is headed so, each as its cells.
 fn table(first_column: &str) -> Vec<Vec<String>> {
-    let text = read(&root().join("docs/architecture.md"));
+    table_of("docs/architecture.md", first_column)
+}
+
+fn table_of(document: &str, first_column: &str) -> Vec<Vec<String>> {
+    let text = read(&root().join(document));
     let head = format!("| {first_column} |");
     let rows: Vec<Vec<String>> = text
         .lines()
@@ -27,7 +32,7 @@ fn table(first_column: &str) -> Vec<Vec<String>> {
         .take_while(|line| line.starts_with('|'))
         .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
         .collect();
-    assert!(!rows.is_empty(), "docs/architecture.md has a table headed \"{first_column}\"");
+    assert!(!rows.is_empty(), "{document} has a table headed \"{first_column}\"");
     rows
 }
 
@@ -98,6 +103,31 @@ fn no_room_knows_another_that_the_drawing_does_not_show() {
                 !bare || rooms.contains(&used),
                 "{room} must not depend on {used}, nor on any crate of others"
             );
+        }
+    }
+}
+
+#[test]
+fn every_threat_has_tests_that_are_there() {
+    let mut tests = BTreeSet::new();
+    for path in files("rs") {
+        let text = read(&path);
+        let mut lines = text.lines().map(str::trim);
+        while let Some(line) = lines.next() {
+            let named = (line == "#[test]").then(|| lines.next()).flatten();
+            let name = named.and_then(|line| line.strip_prefix("fn ")?.split_once('('));
+            tests.extend(name.map(|(name, _)| name.to_owned()));
+        }
+    }
+    for row in table_of("SECURITY.md", "threat") {
+        let [threat, _, places, named] = &row[..] else { panic!("{row:?} has other cells than four") };
+        for place in names(places) {
+            assert!(root().join(&place).exists(), "\"{threat}\" is met in {place}, which is not there");
+        }
+        let named = names(named);
+        assert!(!named.is_empty(), "\"{threat}\" has no test");
+        for test in named {
+            assert!(tests.contains(&test), "\"{threat}\" has a test {test}, which is not there");
         }
     }
 }

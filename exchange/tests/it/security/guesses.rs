@@ -62,6 +62,23 @@ fn with_slow(settings: Settings) -> Home {
 }
 
 #[test]
+fn a_wrong_password_pushes_nobody_out() {
+    let home = Home::new(Settings::default());
+    done(&home, &["add", ZOE], SECRET);
+    let venue = home.start();
+    let (_, mut zoe) = log_in(&venue, ZOE, SECRET);
+    let mut alice = venue.client("ALICE");
+    for n in 0..3 {
+        assert!(!is_let_in(&venue, ZOE, &format!("guess {n}")) && !is_let_in(&venue, "ALICE", "guess"));
+        alice.round_trip(n + 1, "AAPL");
+        assert!(!zoe.ends_within(Duration::from_millis(10)), "pushed out by a guess");
+    }
+    // The right one does.
+    assert!(is_let_in(&venue, ZOE, SECRET));
+    assert!(zoe.ends_within(HUNG), "two connections of one session");
+}
+
+#[test]
 fn nobody_waits_while_a_password_is_verified() {
     let home = with_slow(Settings::default());
     let venue = home.start();
