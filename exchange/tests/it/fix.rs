@@ -2,7 +2,10 @@
 
 mod player;
 
-use crate::venue::{Home, Settings};
+use crate::{
+    pair::Pair,
+    venue::{Home, Settings, Venue, eventually},
+};
 
 use self::player::{Player, mutated};
 
@@ -41,21 +44,28 @@ fn home() -> Home {
 
 /// With further keys of the section `[fix]`.
 fn home_with(keys: &str) -> Home {
+    Home::new(Settings { sections: sections(keys), ..Settings::default() })
+}
+
+fn sections(keys: &str) -> String {
     let mut sections = format!("[fix]\naddress = \"127.0.0.1:0\"\ncomp_id = \"EXCH\"\n{keys}\n");
     for name in ["TRADER", "MAKER"] {
         sections += &format!("[[users]]\nname = \"{name}\"\npassword = \"a-secret\"\nprotocol = \"fix\"\n");
     }
-    Home::new(Settings { sections, ..Settings::default() })
+    sections
 }
 
 /// Plays a script that is made while the test runs.
 fn play_lines(home: &Home, lines: &[String]) {
-    let script = lines.join("\n").replace('|', "\x01");
-    let venue = Player::new(home, home.start())
-        .play(&script)
-        .unwrap_or_else(|(line, failed)| panic!("line {line}: {failed}\n{}", home.log()));
-    venue.stop();
+    play_on(home, home.start(), lines).stop();
     assert_eq!(home.replay(1)["state"], home.replay(3)["state"]);
+}
+
+/// Plays it on an exchange that runs, and gives that back.
+fn play_on(home: &Home, venue: Venue, lines: &[String]) -> Venue {
+    Player::new(home, venue)
+        .play(&lines.join("\n").replace('|', "\x01"))
+        .unwrap_or_else(|(line, failed)| panic!("line {line}: {failed}\n{}", home.log()))
 }
 
 fn said(msg_type: &str, number: u64, body: &str) -> String {
@@ -84,6 +94,41 @@ fn accepted(number: u64, name: &str) -> String {
     told("8", number, &format!("37=*|11={name}|{terms}"))
 }
 
+fn canceled(number: u64, name: &str, of: &str) -> String {
+    let terms = "17=*|150=4|39=4|55=AAPL|54=1|38=1|40=2|44=10|59=0|151=0|14=0|6=0|60=*|";
+    told("8", number, &format!("37=*|11={name}|41={of}|{terms}"))
+}
+
+/// The node that leads is killed: at the other one the session's numbers go on, what was told is told again, and an order has
+/// the name that it had.
+#[test]
+fn numbers_and_reports_survive_a_failover() {
+    let mut pair = Pair::new("disk+replica");
+    for node in &mut pair.nodes {
+        node.settings.sections = sections("");
+    }
+    let first = pair.lead(0);
+    let mut second = pair.follow(1);
+    pair.wait_in_sync(0);
+    let mut lines = logs_on(1, 1).to_vec();
+    lines.extend([order(2, "a"), accepted(2, "a"), said("1", 3, "112=x|"), told("0", 3, "112=x|")]);
+    lines.extend([order(4, "b"), accepted(4, "b")]);
+    play_on(&pair.nodes[0], first, &lines).kill();
+    eventually("the standby has noticed", || pair.status(1)["follows"].is_null());
+    pair.promote(1, &mut second);
+    eventually("clients may order again", || {
+        !pair.nodes[1].log_lines("new orders are taken from now on").is_empty()
+    });
+    let mut lines = logs_on(5, 5).to_vec();
+    let again = |line: String| line.replace("|52=*|", "|52=*|43=Y|122=*|");
+    lines.extend([said("2", 6, "7=1|16=0|"), told("4", 1, "43=Y|122=*|36=2|123=Y|")]);
+    lines.extend([again(accepted(2, "a")), told("4", 3, "43=Y|122=*|36=4|123=Y|")]);
+    lines.extend([again(accepted(4, "b")), told("4", 5, "43=Y|122=*|36=6|123=Y|")]);
+    lines.extend([said("F", 7, "41=a|11=c|55=AAPL|54=1|60=<TIME>|38=1|"), canceled(6, "c", "a")]);
+    lines.extend([order(8, "d"), accepted(7, "d")]);
+    play_on(&pair.nodes[1], second, &lines).stop();
+}
+
 /// The numbers of all sessions begin anew at a time of day, in both directions, for those who are there and those who are not.
 #[test]
 fn numbers_begin_anew_when_the_day_rolls_over() {
@@ -103,8 +148,7 @@ fn numbers_begin_anew_when_the_day_rolls_over() {
     // Nothing from before can be had again, and an order from before is still there.
     lines.extend([said("2", 4, "7=1|16=1|"), told("4", 1, "43=Y|122=*|36=2|123=Y|")]);
     lines.push(said("F", 5, "41=a|11=c|55=AAPL|54=1|60=<TIME>|38=1|"));
-    let terms = "17=*|150=4|39=4|55=AAPL|54=1|38=1|40=2|44=10|59=0|151=0|14=0|6=0|60=*|";
-    lines.push(told("8", 4, &format!("37=*|11=c|41=a|{terms}")));
+    lines.push(canceled(4, "c", "a"));
     play_lines(&home, &lines);
 }
 
@@ -119,8 +163,7 @@ fn a_session_sends_as_many_orders_a_second_as_it_may() {
     lines.extend([order(5, "o5"), told("j", 5, &format!("45=5|58={text}|372=D|380=0|"))]);
     // A cancel goes, and after a while an order goes again.
     lines.push(said("F", 6, "41=o2|11=c|55=AAPL|54=1|60=<TIME>|38=1|"));
-    let terms = "17=*|150=4|39=4|55=AAPL|54=1|38=1|40=2|44=10|59=0|151=0|14=0|6=0|60=*|";
-    lines.push(told("8", 6, &format!("37=*|11=c|41=o2|{terms}")));
+    lines.push(canceled(6, "c", "o2"));
     lines.extend(["iWAIT 1".into(), order(7, "o5"), accepted(7, "o5")]);
     play_lines(&home, &lines);
 }
