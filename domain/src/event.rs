@@ -246,11 +246,13 @@ pub enum CancelReason {
     Expired = 9,
     /// One of many canceled at once.
     MassCancel = 10,
+    /// Its owner is not connected, and asked that nothing stays in the books then.
+    Disconnected = 11,
 }
 
 impl CancelReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Requested,
         Self::ImmediateOrCancel,
         Self::FillOrKill,
@@ -261,6 +263,7 @@ impl CancelReason {
         Self::MinimumQuantity,
         Self::Expired,
         Self::MassCancel,
+        Self::Disconnected,
     ];
 
     /// From the journal's number.

@@ -150,6 +150,9 @@ struct LimitsFile {
     open_orders: usize,
     login_timeout_s: u64,
     silence_s: u64,
+    #[serde(default)]
+    absent_ms: u64,
+    absent_at_start_ms: Option<u64>,
     connections_per_address: Option<usize>,
     unauthenticated: Option<usize>,
     unauthenticated_per_address: Option<usize>,
@@ -194,6 +197,8 @@ struct UserFile {
     password: String,
     #[serde(default = "soup")]
     protocol: String,
+    #[serde(default)]
+    cancel_on_disconnect: bool,
 }
 
 impl std::fmt::Debug for UserFile {
@@ -257,6 +262,7 @@ struct InstrumentFile {
 pub(crate) struct User {
     pub(crate) name: UserName,
     pub(crate) login: Login,
+    pub(crate) cancel_on_disconnect: bool,
 }
 
 /// How a user logs in.
@@ -441,6 +447,11 @@ impl Config {
                 open_orders_max: file.limits.open_orders,
                 login_timeout: Duration::from_secs(file.limits.login_timeout_s),
                 silence_max: Duration::from_secs(file.limits.silence_s),
+                absent: Duration::from_millis(file.limits.absent_ms),
+                absent_at_start: file
+                    .limits
+                    .absent_at_start_ms
+                    .map_or(gateway::Limits::default().absent_at_start, Duration::from_millis),
                 admission: admission(&file.admission)?,
                 ..gateway::Limits::default()
             },
@@ -642,7 +653,11 @@ fn plain_users(list: &[UserFile]) -> Result<Vec<User>, String> {
                 })?;
             let name = UserName::new(&username.canonical())
                 .ok_or_else(|| format!("user \"{name}\": not printable ASCII"))?;
-            Ok(User { name, login: Login::Soup { username, password } })
+            Ok(User {
+                name,
+                login: Login::Soup { username, password },
+                cancel_on_disconnect: user.cancel_on_disconnect,
+            })
         })
         .collect()
 }
@@ -661,7 +676,11 @@ fn fix_user(user: &UserFile, seen: &mut BTreeSet<UserName>) -> Result<User, Stri
     if !seen.insert(user_name) {
         return Err(format!("user \"{name}\" is there twice"));
     }
-    Ok(User { name: user_name, login: Login::Fix { password: password.clone() } })
+    Ok(User {
+        name: user_name,
+        login: Login::Fix { password: password.clone() },
+        cancel_on_disconnect: user.cancel_on_disconnect,
+    })
 }
 
 fn fix(file: &FixFile) -> Result<Option<Fix>, String> {

@@ -30,7 +30,10 @@ pub(crate) fn with_sessions(
             }
             Login::Fix { password } => (Protocol::Fix, password.as_bytes().to_vec()),
         };
-        users.push(User::new(user.name, protocol, session, Proof::Plain(password)));
+        users.push(User {
+            cancel_on_disconnect: user.cancel_on_disconnect,
+            ..User::new(user.name, protocol, session, Proof::Plain(password))
+        });
     }
     for account in accounts {
         match session_of(account.user_name()?) {

@@ -204,6 +204,18 @@ impl Credentials {
         out
     }
 
+    /// The sessions whose orders are canceled when their connection ends.
+    pub fn who_cancels(&self) -> impl Iterator<Item = SessionId> {
+        let users = self.users.values().map(|known| &known.user);
+        users.filter(|user| user.cancel_on_disconnect).map(|user| user.session)
+    }
+
+    /// Whether a session's orders are canceled when its connection ends.
+    #[must_use]
+    pub fn cancels(&self, session: SessionId) -> bool {
+        self.who_cancels().any(|id| id == session)
+    }
+
     /// The user of a session.
     #[must_use]
     pub fn user_of(&self, session: SessionId) -> Option<&User> {

@@ -10,6 +10,7 @@
 //! A request that finds no room in a ring, in the log or among those that wait stays in its connection's buffer, and the
 //! connection is not read until it fits: back-pressure reaches the client through TCP, and no other connection waits.
 
+mod absent;
 mod fix;
 mod login;
 mod mass_cancel;
@@ -34,8 +35,8 @@ use rustls::ServerConfig;
 use wire::soup::{self, ClientPacket, ServerPacket, SessionName};
 
 pub use self::fix::FixVenue;
-pub(crate) use self::{fix::has_message, mass_cancel::MASS_CANCEL_INTERVAL};
 use self::requests::Request;
+pub(crate) use self::{fix::has_message, mass_cancel::MASS_CANCEL_INTERVAL};
 use crate::{
     admission::Admission,
     auth::{Credentials, Network, User, UsersFeed},
@@ -85,6 +86,8 @@ pub struct Gateway {
     fix_venue: Option<Arc<FixVenue>>,
     /// The next session whose numbers begin anew, while that is under way.
     rolling_over: Option<domain::SessionId>,
+    /// Who is away and wants nothing in the books then.
+    absent: BTreeMap<domain::SessionId, absent::Absent>,
     /// As `tls`.
     fix_tls: Option<Arc<ServerConfig>>,
     accepting: bool,
@@ -151,7 +154,7 @@ impl Gateway {
         let credentials = Credentials::new(users, Arc::clone(&waker))?;
         let by_session = vec![None; sessions.len()];
         let admission = Admission::new(limits.admission, instruments.as_slice().len(), sessions.len());
-        Ok(Self {
+        let mut gateway = Self {
             poll,
             ready: Events::with_capacity(1_024),
             waker,
@@ -162,6 +165,7 @@ impl Gateway {
             fix_listener: None,
             fix_venue: None,
             rolling_over: None,
+            absent: BTreeMap::new(),
             fix_tls: None,
             accepting: true,
             accept_again: false,
@@ -189,7 +193,9 @@ impl Gateway {
             checker: fix::checker(),
             last_tick: Instant::now(),
             stats: GatewayStats::default(),
-        })
+        };
+        gateway.all_are_absent();
+        Ok(gateway)
     }
 
     /// Listens for clients that speak FIX at `address` too. Gives where.
@@ -297,11 +303,14 @@ impl Gateway {
     /// The longest that a [`poll`](Self::poll) may wait, for heartbeats and deadlines to be kept.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        if self.connections.iter().any(Option::is_some) {
+        let patience = if self.connections.iter().any(Option::is_some) {
             self.limits.heartbeat / 4
         } else {
             Duration::from_secs(5)
-        }
+        };
+        let absent = self.next_absent().map(|due| due.saturating_duration_since(Instant::now()));
+        // The system's poll counts milliseconds.
+        absent.map_or(patience, |absent| patience.min(absent.max(Duration::from_millis(1))))
     }
 
     /// Waits for a socket or the waker; `None` waits for as long as it takes.
@@ -353,7 +362,7 @@ impl Gateway {
             here.look(&self.instruments);
         }
         self.look_at_logins(venue);
-        let received = self.serve_ready(venue) | self.go_on_rolling(venue);
+        let received = self.serve_ready(venue) | self.go_on_rolling(venue) | self.cancel_for_absent(venue);
         self.unpark();
         self.admit(venue) || received
     }
@@ -567,6 +576,9 @@ impl Gateway {
         if let Stage::LoggedIn { session, .. } = connection.stage {
             if self.by_session[session.0 as usize] == Some(token) {
                 self.by_session[session.0 as usize] = None;
+                if !matches!(reason, Close::Shutdown) {
+                    self.is_absent(session);
+                }
             }
             let user = self.sessions.get(session).map(|session| session.user).unwrap_or_default();
             info!("{} {}: {reason}", connection.peer, user.to_string().trim_end());

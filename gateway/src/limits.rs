@@ -23,6 +23,10 @@ pub struct Limits {
     pub login_timeout: Duration,
     /// How long a client may be silent.
     pub silence_max: Duration,
+    /// How long a client may be away before its orders are canceled, if it asked for that.
+    pub absent: Duration,
+    /// The same after a start or a takeover.
+    pub absent_at_start: Duration,
     /// How long the server is silent before it sends a heartbeat.
     pub heartbeat: Duration,
     /// What waits before it is sequenced.
@@ -38,6 +42,8 @@ impl Default for Limits {
             open_orders_max: 100_000,
             login_timeout: Duration::from_secs(30),
             silence_max: Duration::from_secs(15),
+            absent: Duration::ZERO,
+            absent_at_start: Duration::from_secs(30),
             heartbeat: Duration::from_secs(1),
             admission: AdmissionLimits::default(),
         }

@@ -129,6 +129,38 @@ fn numbers_and_reports_survive_a_failover() {
     play_on(&pair.nodes[1], second, &lines).stop();
 }
 
+/// Who asked for it has no orders while it is away: after its connection has ended, and after a start if it does not come back.
+#[test]
+fn orders_are_canceled_when_their_client_is_away() {
+    let sections =
+        sections("").replace("name = \"TRADER\"", "name = \"TRADER\"\ncancel_on_disconnect = true");
+    let limits = "absent_ms = 500\nabsent_at_start_ms = 1500";
+    let home = Home::new(Settings { sections, limits, ..Settings::default() });
+    let gone = |number, name: &str| {
+        let terms = "17=*|150=4|39=4|55=AAPL|54=1|38=1|40=2|44=10|59=0|151=0|14=0|6=0|60=*|58=not connected|";
+        told("8", number, &format!("37=*|11={name}|{terms}")).replace("|52=*|", "|52=*|43=Y|122=*|")
+    };
+    let mut lines = logs_on(1, 1).to_vec();
+    lines.extend([order(2, "a"), accepted(2, "a"), "iDISCONNECT".into()]);
+    // It is back in time.
+    lines.extend(logs_on(3, 3));
+    lines.extend([
+        "iWAIT 1".into(),
+        said("F", 4, "41=a|11=c|55=AAPL|54=1|60=<TIME>|38=1|"),
+        canceled(4, "c", "a"),
+    ]);
+    lines.extend([order(5, "b"), accepted(5, "b"), order(6, "d"), accepted(6, "d"), "iDISCONNECT".into()]);
+    // It is not.
+    lines.push("iWAIT 1".into());
+    lines.extend(logs_on(7, 9));
+    lines.extend([said("2", 8, "7=7|16=8|"), gone(7, "b"), gone(8, "d")]);
+    // Nor when the exchange begins again.
+    lines.extend([order(9, "e"), accepted(10, "e"), "iKILL".into(), "iSTART".into(), "iWAIT 3".into()]);
+    lines.extend(logs_on(10, 12));
+    lines.extend([said("2", 11, "7=11|16=11|"), gone(11, "e")]);
+    play_lines(&home, &lines);
+}
+
 /// The numbers of all sessions begin anew at a time of day, in both directions, for those who are there and those who are not.
 #[test]
 fn numbers_begin_anew_when_the_day_rolls_over() {

@@ -276,7 +276,8 @@ impl Book {
                     CancelReason::Requested
                     | CancelReason::EndOfDay
                     | CancelReason::InvalidReplacement
-                    | CancelReason::MassCancel => self.begin_own(voice),
+                    | CancelReason::MassCancel
+                    | CancelReason::Disconnected => self.begin_own(voice),
                     CancelReason::Expired => {}
                     CancelReason::ImmediateOrCancel
                     | CancelReason::FillOrKill

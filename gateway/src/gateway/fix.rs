@@ -454,6 +454,7 @@ impl Gateway {
             self.close(old, &Close::Superseded);
         }
         self.by_session[id.0 as usize] = Some(token);
+        self.is_present(id);
         let Some(connection) = self.connections[token].as_mut() else { return };
         if matches!(connection.stage, Stage::LoggedIn { .. }) {
             return; // it begins anew on the same connection

@@ -196,6 +196,7 @@ impl Gateway {
             self.close(old, &Close::Superseded);
         }
         self.by_session[id.0 as usize] = Some(token);
+        self.is_present(id);
         let Some(connection) = self.connections[token].as_mut() else { return Ok(()) };
         self.lobby.logged_in(connection.place);
         connection.stage = Stage::LoggedIn { session: id, cursor };

@@ -280,7 +280,8 @@ fn canceled(reason: CancelReason) -> OrderStatus {
         CancelReason::Requested
         | CancelReason::InvalidReplacement
         | CancelReason::SelfTrade
-        | CancelReason::MassCancel => OrderStatus::Canceled,
+        | CancelReason::MassCancel
+        | CancelReason::Disconnected => OrderStatus::Canceled,
     }
 }
 

@@ -174,7 +174,7 @@ impl Random {
             5 | 6 => Command::Cancel(CancelOrder {
                 order: self.order(),
                 owner: self.owner(),
-                reason: CancelReason::ALL[self.below(10) as usize],
+                reason: CancelReason::ALL[self.below(11) as usize],
             }),
             7 => Command::Reduce(ReduceOrder {
                 order: self.order(),
@@ -264,7 +264,7 @@ impl Random {
                 quantity: Quantity(self.next()),
                 liquidity: if self.flip() { Liquidity::Added } else { Liquidity::Removed },
             },
-            2 => OrderReportKind::Canceled(CancelReason::ALL[self.below(10) as usize]),
+            2 => OrderReportKind::Canceled(CancelReason::ALL[self.below(11) as usize]),
             3 => OrderReportKind::Replaced,
             4 => OrderReportKind::Rejected(RejectReason::ALL[self.below(20) as usize]),
             5 => OrderReportKind::Restated(Restatement::from_u8(self.below(4) as u8).expect("one of four")),
@@ -319,7 +319,7 @@ impl Random {
                 client_ref,
                 order,
                 quantity: Quantity(self.next()),
-                reason: CancelReason::ALL[self.below(10) as usize],
+                reason: CancelReason::ALL[self.below(11) as usize],
             },
             4 => ReportKind::Executed {
                 client_ref,

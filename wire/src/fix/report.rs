@@ -279,6 +279,7 @@ const fn canceled_text(reason: CancelReason) -> &'static [u8] {
         CancelReason::MinimumQuantity => b"minimum quantity not at once",
         CancelReason::Expired => b"its date has come",
         CancelReason::MassCancel => b"mass cancel",
+        CancelReason::Disconnected => b"not connected",
     }
 }
 

@@ -171,6 +171,7 @@ pub const fn cancel_reason(reason: CancelReason) -> u8 {
         CancelReason::MinimumQuantity => b'I',
         CancelReason::Expired => b'T',
         CancelReason::MassCancel => b'U',
+        CancelReason::Disconnected => b'S',
     }
 }
 

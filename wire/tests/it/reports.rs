@@ -516,7 +516,7 @@ fn every_reject_has_a_code_of_its_own() {
 #[test]
 fn cancel_reasons_have_their_letters() {
     let letters: Vec<u8> = CancelReason::ALL.into_iter().map(codes::cancel_reason).collect();
-    assert_eq!(letters, b"UIIIEZQITU");
+    assert_eq!(letters, b"UIIIEZQITUS");
 }
 
 #[test]
