@@ -110,6 +110,8 @@ pub(crate) struct Connection {
     pub(crate) outbox: Outbox,
     /// There may be bytes that have not been read.
     pub(crate) readable: bool,
+    /// The client has closed its side, which has not been read yet perhaps.
+    pub(crate) hung_up: bool,
     /// The client has closed its side.
     pub(crate) ended: bool,
     /// Its login waits in the inbox until one of those that are being verified is through.
@@ -144,6 +146,7 @@ impl Connection {
             read_at: Nanos(0),
             outbox: Outbox::default(),
             readable: true,
+            hung_up: false,
             ended: false,
             is_parked: false,
             listed: false,

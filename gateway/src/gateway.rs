@@ -86,6 +86,8 @@ pub struct Gateway {
     fix_venue: Option<Arc<FixVenue>>,
     /// The next session whose numbers begin anew, while that is under way.
     rolling_over: Option<domain::SessionId>,
+    /// When the last logon was sent that each session was let in for by a signature.
+    signed: BTreeMap<domain::SessionId, Nanos>,
     /// Who is away and wants nothing in the books then.
     absent: BTreeMap<domain::SessionId, absent::Absent>,
     /// As `tls`.
@@ -165,6 +167,7 @@ impl Gateway {
             fix_listener: None,
             fix_venue: None,
             rolling_over: None,
+            signed: BTreeMap::new(),
             absent: BTreeMap::new(),
             fix_tls: None,
             accepting: true,
@@ -332,6 +335,8 @@ impl Gateway {
                     let Some(connection) = self.connections.get_mut(token).and_then(Option::as_mut) else {
                         continue;
                     };
+                    // The end may come in the event of the last bytes, and makes no other: it is read for until it is seen.
+                    connection.hung_up |= event.is_read_closed();
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
                         connection.readable = true;
                         if !connection.listed {
@@ -624,7 +629,7 @@ impl Gateway {
                     Ok(())
                 }
                 Ok(Incoming::Drained(n)) => {
-                    connection.readable = false;
+                    connection.readable = connection.hung_up && n > 0;
                     came = n;
                     Ok(())
                 }

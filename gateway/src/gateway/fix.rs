@@ -5,19 +5,21 @@
 //! that is not said again. So a restart and another node go on with the same numbers.
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     time::{Duration, Instant},
 };
 
+use base64ct::{Base64, Encoding};
 use domain::{
     Command, Nanos, Numbering, OrderReport, OrderReportKind, OrderStatus, Report, ReportKind, SessionId,
 };
 use journal::Position;
 use log::info;
 use wire::fix::{
-    Checked, Checker, Frame, Message, MessageWriter,
+    Checked, Checker, Frame, Message, MessageWriter, SOH,
     dictionary::{Dictionary, FIX44, FIX50SP2},
-    frame, report,
+    frame, report, value,
 };
 
 use super::{Gateway, RESEND_MAX};
@@ -37,6 +39,8 @@ use crate::{
 
 /// The longest message that a client may send, in bytes.
 pub(super) const MESSAGE_MAX: usize = 8 * 1024;
+/// Bytes of an Ed25519 signature.
+const SIGNATURE: usize = 64;
 /// How long a last message may take to go out.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Instruments in one SecurityList.
@@ -63,6 +67,8 @@ struct App<'a, V> {
     peer: IpAddr,
     venue_is: &'a FixVenue,
     credentials: &'a mut Credentials,
+    /// When the last logon was sent that each session was let in for by a signature.
+    signed: &'a mut BTreeMap<SessionId, Nanos>,
     /// What came of the logon, which was being verified.
     verdict: Option<Result<SessionId, Refusal>>,
     sessions: &'a Sessions,
@@ -101,10 +107,18 @@ impl<V: Venue> Application for App<'_, V> {
                 }
                 match self.verdict.take() {
                     Some(outcome) => outcome.map_err(|why| self.refused(theirs, why))?,
-                    None => self.check(theirs, logon.get(554).unwrap_or_default())?,
+                    None => self.check(theirs, logon)?,
                 }
             }
         };
+        // A signature is good once: the logon that it was heard in cannot be said again by whoever has listened.
+        let signed = logon.get(96).and_then(|_| logon.get(52)).and_then(value::utc_timestamp);
+        if let Some(sent) = signed.filter(|_| self.id.is_none())
+            && self.signed.insert(id, sent).is_some_and(|last| last >= sent)
+        {
+            info!("{}: a signature that has been used", self.peer);
+            return Err(Refused::No);
+        }
         let session = self.sessions.get(id).ok_or(Refused::No)?;
         let fix = session.fix().ok_or(Refused::No)?;
         let other = self.by_session[id.0 as usize].filter(|other| *other != self.token);
@@ -166,15 +180,22 @@ impl<V: Venue> Application for App<'_, V> {
 }
 
 impl<V: Venue> App<'_, V> {
-    /// Looks at who wants in.
-    fn check(&mut self, name: &[u8], password: &[u8]) -> Result<SessionId, Refused> {
-        let attempt = Attempt {
-            protocol: Protocol::Fix,
-            name,
-            secret: Secret::Password(password),
-            from: self.peer,
-            token: self.token,
+    /// Looks at who wants in: by a password, or by a signature of what its logon says of itself.
+    fn check(&mut self, name: &[u8], logon: &Checked<'_, '_>) -> Result<SessionId, Refused> {
+        let mut signature = [0; SIGNATURE];
+        let signed: Vec<u8>;
+        let secret = match logon.get(96) {
+            None => Secret::Password(logon.get(554).unwrap_or_default()),
+            Some(text) => {
+                if Base64::decode(text, &mut signature).map(<[u8]>::len) != Ok(SIGNATURE) {
+                    return Err(Refused::No);
+                }
+                let fields = [49, 56, 34, 52].map(|tag| logon.get(tag).unwrap_or_default());
+                signed = [b"A".as_slice()].into_iter().chain(fields).collect::<Vec<_>>().join(&SOH);
+                Secret::Signature { of: &signed, signature: &signature }
+            }
         };
+        let attempt = Attempt { protocol: Protocol::Fix, name, secret, from: self.peer, token: self.token };
         match self.credentials.check(&attempt, Instant::now()) {
             Answer::Accepted(id) => Ok(id),
             Answer::Refused(why) => Err(self.refused(name, why)),
@@ -311,6 +332,7 @@ impl Gateway {
             peer,
             venue_is: &venue_is,
             credentials: &mut self.credentials,
+            signed: &mut self.signed,
             verdict: link.verdict.take(),
             sessions: &self.sessions,
             instruments: &self.instruments,

@@ -90,3 +90,84 @@ fn a_fix_session_comes_by_tls_and_by_nothing_else_where_that_is_asked_for() {
     // The other listener has no certificate, and needs none.
     venue.client("ALICE").round_trip(1, "AAPL");
 }
+
+/// A logon that is signed: what is sent, byte for byte.
+fn signed(pair: &ring::signature::Ed25519KeyPair, number: u64, reset: bool) -> Vec<u8> {
+    use base64ct::{Base64, Encoding};
+    use wire::fix::{TimePrecision, Writer};
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
+    let now = domain::Nanos(u64::try_from(since.as_nanos()).expect("before 2554"));
+    let mut writer = Writer::new(TimePrecision::Nanos);
+    let mut stamp = Vec::new();
+    let mut message = writer.begin(&mut stamp, b"FIX.4.4", b"0");
+    message.time(52, now);
+    message.end();
+    let stamp = String::from_utf8(stamp).expect("ASCII");
+    let (_, stamp) = stamp.split_once("\x0152=").expect("a time");
+    let (stamp, _) = stamp.split_once('\x01').expect("its end");
+    let said = format!("A\x01{BROKER}\x01FULCRUM\x01{number}\x01{stamp}");
+    let signature = Base64::encode_string(pair.sign(said.as_bytes()).as_ref());
+    let mut out = Vec::new();
+    let mut message = writer.begin(&mut out, b"FIX.4.4", b"A");
+    message.number(34, number).text(49, BROKER.as_bytes()).text(52, stamp.as_bytes()).text(56, b"FULCRUM");
+    message.number(98, 0).number(108, 30).number(95, signature.len() as u64).text(96, signature.as_bytes());
+    if reset {
+        message.letter(141, b'Y');
+    }
+    message.end();
+    out
+}
+
+/// What comes as the answer; nothing when the connection is closed without a word.
+fn answer(venue: &Venue, bytes: &[u8]) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(venue.fix.expect("a listener")).expect("a connection");
+    stream.set_read_timeout(Some(HUNG)).expect("a timeout");
+    stream.write_all(bytes).expect("it is taken");
+    let mut answer = [0; 4_096];
+    let n = stream.read(&mut answer).unwrap_or(0);
+    String::from_utf8_lossy(&answer[..n]).into_owned()
+}
+
+#[test]
+fn a_logon_is_signed_instead_and_each_signature_is_good_once() {
+    use ring::signature::KeyPair;
+    let home =
+        Home::new(Settings { sections: "[fix]\naddress = \"127.0.0.1:0\"".into(), ..Settings::default() });
+    let pair = || {
+        let random = ring::rand::SystemRandom::new();
+        let pkcs8 = ring::signature::Ed25519KeyPair::generate_pkcs8(&random).expect("a key");
+        ring::signature::Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("it is one")
+    };
+    let (own, others) = (pair(), pair());
+    // SubjectPublicKeyInfo of an Ed25519 key, RFC 8410.
+    let prefix = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    let der = [&prefix[..], own.public_key().as_ref()].concat();
+    let text = <base64ct::Base64 as base64ct::Encoding>::encode_string(&der);
+    let pem = home.file("key.pem");
+    std::fs::write(&pem, format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n"))
+        .expect("a file");
+    let pem = pem.display().to_string();
+    done(&home, &["add", BROKER, "--protocol", "fix", "--public-key", &pem, "--no-password"], "");
+    let venue = home.start();
+    let logon = signed(&own, 1, true);
+    assert!(answer(&venue, &logon).contains("\x0135=A\x01"), "{}", home.log());
+    assert_eq!(answer(&venue, &logon), "", "the same bytes again");
+    assert_eq!(answer(&venue, &signed(&others, 2, false)), "", "another's key");
+    let mut broken = signed(&own, 2, false);
+    let at = broken.windows(4).position(|four| four == b"\x0134=").expect("a number") + 4;
+    broken[at] = b'9';
+    // With the right checksum for it.
+    let end = broken.len() - 7;
+    let sum = broken[..end].iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    broken.truncate(end);
+    broken.extend_from_slice(format!("10={sum:03}\x01").as_bytes());
+    assert_eq!(answer(&venue, &broken), "", "another number than was signed");
+    // The first one's connection has ended by now, or is about to.
+    crate::venue::eventually("its session is free", || {
+        answer(&venue, &signed(&own, 2, true)).contains("\x0135=A\x01") || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            answer(&venue, &signed(&own, 1, true)).contains("\x0135=A\x01")
+        }
+    });
+}
