@@ -46,7 +46,8 @@ readonly STEPS=(
     "etcd:the client of etcd, and pairs that it decides about, with three members of a real one; leaders killed, all down"
     "disks:a disk that is slow and one that fails, by strace's faults in real system calls"
     "loss:outages while packets between the nodes are lost, in a network namespace"
-    "interop:other people's SoupBinTCP client and dissector"
+    "interop:other people's SoupBinTCP client and dissectors"
+    "fix:other people's FIX scripts, whole and broken, and client, where they are at hand (scripts/fix-kit.sh)"
     "bench:every benchmark runs, on a small workload (no time is judged)"
     "demo:load, kill, recovery and proof, as the README shows it"
 )
@@ -229,6 +230,17 @@ step_interop() {
     apt_install npm nodejs npm
     cargo build --locked --release
     scripts/interop.sh target/release/exchange
+}
+
+step_fix() {
+    # The kit and the scripts are not part of the repository, and to build QuickFIX takes minutes: all are named from outside.
+    [[ -n ${FIX_KIT:-} ]] || absent "FIX_KIT names no folder; scripts/fix-kit.sh says of what"
+    if in_ci && [[ -n ${FIX_PYTHON:-} ]]; then apt_install stunnel stunnel4; fi
+    cargo build --locked --release
+    local status=0
+    scripts/fix-kit.sh target/release/exchange || status=$?
+    [[ $status != 77 ]] || absent "a kit and nothing to play with it; scripts/fix-kit.sh says what FIX_SCRIPTS and FIX_PYTHON name"
+    return "$status"
 }
 
 step_bench() {

@@ -5,7 +5,7 @@
 #
 # The npm package soupbintcp (a SoupBinTCP 3.00 client) logs in, trades and gets resends; tshark's SoupBinTCP dissector
 # reads the recorded connections and must find the same messages under the same numbers, and no fault; its MoldUDP64
-# dissector the same of the market data that was published meanwhile. Needs node,
+# dissector the same of the market data that was published meanwhile, and its FIX dissector of a FIX session. Needs node,
 # npm (for the one package, pinned in interop/package-lock.json) and tshark; no privileges.
 set -euo pipefail
 
@@ -30,7 +30,9 @@ for _ in $(seq 200); do
     [[ ! -s $work/feed.port ]] || break
     sleep 0.05
 done
-"$binary" config | sed "s|^mold = .*|mold = [\"127.0.0.1:$(cat "$work/feed.port")\"]|" >"$work/config.toml"
+"$binary" config | sed -e "s|^mold = .*|mold = [\"127.0.0.1:$(cat "$work/feed.port")\"]|" \
+    -e '/^\[fix\]/,/^address/s|^address = .*|address = "127.0.0.1:0"|' >"$work/config.toml"
+printf '[[users]]\nname = "TRADER"\npassword = "a-secret"\nprotocol = "fix"\n' >>"$work/config.toml"
 
 "$binary" run --config "$work/config.toml" --data "$work/data" --soup 127.0.0.1:0 --shards 2 --json >"$work/out" 2>"$work/err" &
 exchange=$!
@@ -47,7 +49,9 @@ if [[ -z $port ]]; then
     exit 1
 fi
 
-if ! node "$work/conversation.js" "$port" "$work"; then
+fix_port=$(sed -n 's/.*"fix":"[^"]*:\([0-9]*\)".*/\1/p' "$work/out")
+
+if ! node "$work/conversation.js" "$port" "$work" || ! node "$work/fix.js" "$fix_port" "$work"; then
     echo "what the exchange said:" >&2
     cat "$work/out" "$work/err" >&2
     exit 1

@@ -75,3 +75,17 @@ const kinds = new Set(messages.map((message) => String.fromCharCode(Number.parse
 for (const kind of 'SRHAE') assert.ok(kinds.has(kind), `no ${kind} among ${[...kinds].join('')}`);
 assert.strictEqual(new Set(expected.map((packet) => packet.session)).size, 1);
 console.log(`tshark: feed: ${found.length} packets, ${messages.length} messages of kinds ${[...kinds].join('')}, no fault`);
+
+// FIX: every field of every message, as the dissector divides them.
+const overFix = ['-d', `tcp.port==${EXCHANGE.port},fix`];
+assert.strictEqual(
+  tshark('fix.pcap', ...overFix, '-Y', '_ws.malformed || _ws.expert.severity >= warning || tcp.analysis.flags'), '',
+  'fix.pcap: tshark finds fault');
+const said = JSON.parse(fs.readFileSync(path.join(outdir, 'fix.json')));
+const pdml = tshark('fix.pcap', ...overFix, '-Y', 'fix', '-T', 'pdml');
+const heard = [...pdml.matchAll(/<proto name="fix"(.*?)<\/proto>/gs)].map(([, proto]) =>
+  [...proto.matchAll(/<field name="fix\.([A-Za-z]+)"[^>]* value="([0-9a-f]+)"/g)]
+    .map(([, , value]) => Buffer.from(value, 'hex').toString('latin1').replace('\x01', '')));
+assert.deepStrictEqual(heard, said);
+assert.strictEqual(pdml.match(/name="fix\.checksum_good"[^>]* show="1"/g)?.length, said.length);
+console.log(`tshark: FIX: ${said.length} messages, every field, no fault`);
