@@ -1,10 +1,11 @@
-"""What is expected of QuickFIX's acceptance scripts when the kit's run.py plays them against the exchange.
+"""What is expected of FIX scripts that the kit's run.py plays against the exchange: QuickFIX's and our own.
 
-    scripts.py break MUTATE.PY FOLDER NEW-FOLDER SEED   breaks one expectation in each script, by the kit's mutate.py
-    scripts.py judge FOLDER RESULTS.json...             each case passed, but for the exceptions below
-    scripts.py judge-broken NEW-FOLDER RESULTS.json...  each case failed, where it was broken
+    scripts.py break MUTATE.PY FOLDER NEW-FOLDER SEED       breaks one expectation in each script, by the kit's mutate.py
+    scripts.py break-own MUTATE.PY FOLDER NEW-FOLDER SEED   where run.py compares all fields
+    scripts.py judge FOLDER RESULTS...                      each case passed, but for the exceptions below
+    scripts.py judge-broken NEW-FOLDER RESULTS...           each case failed, where it was broken
 
-run.py takes an ExecutionReport or a BusinessMessageReject for an order that the script wants echoed, and compares only some of
+In QuickFIX's, run.py takes an ExecutionReport or a BusinessMessageReject for an order that the script wants echoed, and compares only some of
 its fields. What is broken among the others cannot be seen, so another expectation of that script is broken instead.
 """
 import json
@@ -28,17 +29,19 @@ def scripts_of(folder):
     return sorted(name for name in os.listdir(folder) if name.endswith(".def"))
 
 
-def is_seen(line, operation, tag):
+def is_seen(line, operation, tag, own):
     """Whether run.py can see that this expectation was broken."""
     msg_type = re.search(rb"\x0135=([^\x01]*)", line)[1]
+    if own:
+        return msg_type != b"A" or operation != "drop" or tag != "58"
     if msg_type not in ADMIN | {b"j"}:
         return operation != "add" and tag in COMPARED
-    if tag == "35" and msg_type == b"j":
-        return operation == "add"  # it would be taken for an echo
+    if tag == "35" and operation != "add":
+        return False  # by the types it tells echoes, and which orders to adapt
     return not (msg_type == b"A" and tag == "58" and operation == "drop")
 
 
-def break_scripts(mutate, folder, target, first_seed):
+def break_scripts(mutate, folder, target, first_seed, own):
     """mutate.py breaks all scripts of a folder at once: those seeds are kept whose change can be seen."""
     os.makedirs(target)
     left, broken = set(scripts_of(folder)), {}
@@ -56,7 +59,7 @@ def break_scripts(mutate, folder, target, first_seed):
             if change:
                 with open(os.path.join(folder, name), "rb") as file:
                     line = file.read().split(b"\n")[int(change[3]) - 1]
-                if not is_seen(line, change[1], change[2]):
+                if not is_seen(line, change[1], change[2], own):
                     continue
             os.rename(os.path.join(trial, name), os.path.join(target, name))
             broken[name] = {"what": mutations[name], "seed": seed, "line": int(change[3]) if change else None}
@@ -120,8 +123,8 @@ def report(summary, wrong):
 
 def main():
     match sys.argv[1:]:
-        case ["break", mutate, folder, target, seed]:
-            break_scripts(mutate, folder, target, int(seed))
+        case ["break" | "break-own" as how, mutate, folder, target, seed]:
+            break_scripts(mutate, folder, target, int(seed), how == "break-own")
         case ["judge", folder, *files] if files:
             judge(folder, files)
         case ["judge-broken", folder, *files] if files:
