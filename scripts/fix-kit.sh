@@ -59,7 +59,7 @@ start() {
         section == "[fix.tls]" && tls && $1 == "certificate" { $0 = "certificate = \"" tls "/server.pem\"" }
         section == "[fix.tls]" && tls && $1 == "key" { $0 = "key = \"" tls "/server.key\"" }
         { print }' >"$work/$name.toml"
-    for user in ALICE BOB TRADER MAKER {fix44,fix50sp2}{,-broken}{,-new}; do
+    for user in ALICE BOB TRADER MAKER {W,B}{O,N}{44,50SP2}; do
         printf '[[users]]\nname = "%s"\npassword = "%s"\nprotocol = "fix"\n' "$user" "$PASSWORD" >>"$work/$name.toml"
     done
     "$binary" run --config "$work/$name.toml" --data "$work/$name" --soup 127.0.0.1:0 --shards 2 --json \
@@ -74,7 +74,7 @@ await() {
     local process=$1 script=$2
     shift 2
     for _ in $(seq 600); do
-        awaited=$(sed -n "$script" "$@" 2>/dev/null | head -n 1)
+        awaited=$(sed -n "$script" "$@" 2>/dev/null | head -n 1) || true # not there yet
         [[ -z $awaited ]] || return 0
         kill -0 "$process" 2>/dev/null || break
         sleep 0.1
@@ -84,14 +84,15 @@ await() {
     return 1
 }
 
-# play USER SYMBOL FOLDER: the scripts of a folder. The one that a reset at logon would spoil has a user whose session is new.
+# play KIND VERSION SYMBOL FOLDER: the scripts of a folder. The one that a reset at logon would spoil has a user whose session is
+# new. Names are as long as those in the scripts, which have lengths of messages written out.
 play() {
-    local user=$1 symbol=$2 folder=$3 fresh=1a_ValidLogonMsgSeqNumTooHigh
+    local user=$1O$2 new=$1N$2 symbol=$3 folder=$4 fresh=1a_ValidLogonMsgSeqNumTooHigh
     local run=(python3 "$kit/run.py" --port "$port" --server-id EXCH --password "$PASSWORD" --time-precision ms --text exact
         --before-disconnect 5 --adapt-orders --unique-clordid --order-fields "40=2,44=10.5,38=100,55=$symbol")
     # It ends with 1 where a case failed; scripts.py says which may.
     "${run[@]}" --client-id "$user" --reset-flag --skip "$fresh" --json "$work/$user.json" "$folder" || (($? == 1))
-    "${run[@]}" --client-id "$user-new" --only "$fresh" --json "$work/$user-new.json" "$folder" || (($? == 1))
+    "${run[@]}" --client-id "$new" --only "$fresh" --json "$work/$new.json" "$folder" || (($? == 1))
 }
 
 # Our own scripts, whole and broken, each on an exchange of its own. Numbers that it gives, as OrderID, are not compared.
@@ -118,24 +119,25 @@ play_own() {
 }
 
 play_scripts() {
-    local set symbol=0 symbols=(AAPL MSFT NVDA AMZN) players=() player user
+    local version set symbol=0 symbols=(AAPL MSFT NVDA AMZN) players=() player wrong=0
     start scripts
-    for set in fix44 fix50sp2; do
+    for version in 44 50SP2; do
+        set=fix${version,,}
         python3 "$here/fix-kit/scripts.py" break "$kit/mutate.py" "$FIX_SCRIPTS/$set" "$work/broken/$set" "$seed"
         # All at once, since most of the time goes by in waiting for heartbeats; each with a book of its own.
-        play "$set" "${symbols[symbol++]}" "$FIX_SCRIPTS/$set" >"$work/$set.log" 2>&1 &
+        play W "$version" "${symbols[symbol++]}" "$FIX_SCRIPTS/$set" >"$work/$set.log" 2>&1 &
         players+=("$!")
-        play "$set-broken" "${symbols[symbol++]}" "$work/broken/$set" >"$work/$set-broken.log" 2>&1 &
+        play B "$version" "${symbols[symbol++]}" "$work/broken/$set" >"$work/$set-broken.log" 2>&1 &
         players+=("$!")
     done
     processes+=("${players[@]}")
     for player in "${players[@]}"; do
-        wait "$player" || { cat "$work"/*.log; echo "a script player ended with $?" >&2; return 1; }
+        wait "$player" || { cat "$work"/*.log; echo "a script player ended with an error" >&2; return 1; }
     done
-    local wrong=0
-    for set in fix44 fix50sp2; do
-        python3 "$here/fix-kit/scripts.py" judge "$FIX_SCRIPTS/$set" "$work/$set"{,-new}.json || wrong=1
-        python3 "$here/fix-kit/scripts.py" judge-broken "$work/broken/$set" "$work/$set-broken"{,-new}.json || wrong=1
+    for version in 44 50SP2; do
+        set=fix${version,,}
+        python3 "$here/fix-kit/scripts.py" judge "$FIX_SCRIPTS/$set" "$work/W"{O,N}"$version.json" || wrong=1
+        python3 "$here/fix-kit/scripts.py" judge-broken "$work/broken/$set" "$work/B"{O,N}"$version.json" || wrong=1
     done
     return "$wrong"
 }
