@@ -324,7 +324,7 @@ impl Front {
         self.sequencer.books.runtime.publish();
         worked |= self.drain() > 0;
         let committed = self.sequencer.commit();
-        self.gateway.send(&mut self.sequencer, committed);
+        worked |= self.gateway.send(&mut self.sequencer, committed);
         self.sequencer.end_turn(committed);
         Ok(worked)
     }

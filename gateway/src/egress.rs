@@ -1,5 +1,7 @@
 //! From a numbered report to its session's bytes.
 
+use std::collections::VecDeque;
+
 use domain::{Nanos, Report, ReportKind};
 use journal::Position;
 use wire::{fix::report, ouch, soup};
@@ -17,7 +19,7 @@ pub(crate) struct Deliver<'a> {
     pub(crate) connections: &'a mut [Option<Connection>],
     pub(crate) by_session: &'a [Option<usize>],
     pub(crate) dirty: &'a mut Vec<usize>,
-    pub(crate) catching_up: &'a mut Vec<usize>,
+    pub(crate) catching_up: &'a mut VecDeque<usize>,
     pub(crate) stats: &'a mut GatewayStats,
 }
 
@@ -40,7 +42,7 @@ impl Deliver<'_> {
                 let number = report.number - link.out_base;
                 let out = connection.outbox.buffer();
                 if encode_fix(report, self.instruments, machine, number, None, out).is_err() {
-                    self.catching_up.push(token);
+                    self.catching_up.push_back(token);
                     return position;
                 }
                 connection.stage = Stage::LoggedIn { session, cursor: cursor + 1 };
@@ -55,7 +57,7 @@ impl Deliver<'_> {
             return position; // the client is behind, and reads this from the log in its turn
         }
         if encode(report, self.instruments, connection.outbox.buffer()).is_err() {
-            self.catching_up.push(token); // it will fail there again, and the connection is closed with the reason
+            self.catching_up.push_back(token); // it will fail there again, and the connection is closed with the reason
             return position;
         }
         connection.stage = Stage::LoggedIn { session, cursor: cursor + 1 };

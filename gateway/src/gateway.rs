@@ -11,10 +11,12 @@
 //! connection is not read until it fits: back-pressure reaches the client through TCP, and no other connection waits.
 
 mod absent;
+mod catch_up;
 mod fix;
 mod login;
 mod mass_cancel;
 mod requests;
+mod ticking;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -41,7 +43,7 @@ use crate::{
     admission::Admission,
     auth::{Credentials, Network, User, UsersFeed},
     connection::{Close, Connection, Stage},
-    egress::{Deliver, encode},
+    egress::Deliver,
     limits::{GatewayStats, Limits},
     lobby::Lobby,
     placement::{Here, PlacementFeed},
@@ -56,9 +58,6 @@ const PAYLOAD_MAX: usize = 512;
 const READ_MAX: usize = 128 * 1024;
 /// Unused bytes beyond which a connection is not read.
 const INBOX_MAX: usize = 128 * 1024;
-/// Bytes of resent messages that a connection is given at once.
-const RESEND_MAX: usize = 64 * 1024;
-
 /// Bytes that are taken of a client that has not logged in: a login, and what it sends right behind.
 const BEFORE_LOGIN_MAX: usize = 4 * 1024;
 
@@ -126,12 +125,14 @@ pub struct Gateway {
     /// Connections with something new in the outbox.
     dirty: Vec<usize>,
     /// Connections whose client is behind and reads the log.
-    catching_up: Vec<usize>,
+    catching_up: VecDeque<usize>,
     scratch: Vec<u8>,
     /// What a FIX session says, for as long as it takes to number it.
     fix_out: Vec<u8>,
     checker: Box<wire::fix::Checker>,
     last_tick: Instant,
+    /// The next connection to be looked at for what time brings, while that is under way.
+    ticking: Option<usize>,
     stats: GatewayStats,
 }
 
@@ -190,11 +191,12 @@ impl Gateway {
             by_session,
             to_serve: VecDeque::new(),
             dirty: Vec::new(),
-            catching_up: Vec::new(),
+            catching_up: VecDeque::new(),
             scratch: vec![0; READ_MAX],
             fix_out: Vec::new(),
             checker: fix::checker(),
             last_tick: Instant::now(),
+            ticking: None,
             stats: GatewayStats::default(),
         };
         gateway.all_are_absent();
@@ -282,7 +284,10 @@ impl Gateway {
     /// Whether there is something to do without waiting for a socket.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.to_serve.is_empty() || !self.catching_up.is_empty() || self.rolling_over.is_some()
+        !self.to_serve.is_empty()
+            || !self.catching_up.is_empty()
+            || self.rolling_over.is_some()
+            || self.ticking.is_some()
     }
 
     /// Whether requests wait for their books.
@@ -419,11 +424,11 @@ impl Gateway {
     }
 
     /// Sends what the gate lets through. `committed` is the end of the log that has been committed: everything that
-    /// was encoded before this call is below it.
-    pub fn send<V: Venue>(&mut self, venue: &mut V, committed: Position) {
+    /// was encoded before this call is below it. Says whether the next turn has something to go on with.
+    pub fn send<V: Venue>(&mut self, venue: &mut V, committed: Position) -> bool {
         let now = Instant::now();
         let gate = venue.gate();
-        self.catch_up(venue, gate);
+        let goes_on = self.catch_up(venue, gate);
         let mut broken = Vec::new();
         for at in 0..self.dirty.len() {
             let token = self.dirty[at];
@@ -452,10 +457,8 @@ impl Gateway {
             connection.dirty = connection.outbox.is_gated();
             connection.dirty
         });
-        if now.duration_since(self.last_tick) >= self.limits.heartbeat / 4 {
-            self.last_tick = now;
-            self.tick(now, venue);
-        }
+        self.tick(now, venue);
+        goes_on || self.ticking.is_some()
     }
 
     /// Tells every client that the session ends, and closes.
@@ -726,95 +729,6 @@ impl Gateway {
             used += frame.consumed;
         }
         Ok(used)
-    }
-
-    /// Gives clients that are behind what they missed, from the log, in bounded pieces.
-    fn catch_up<V: Venue>(&mut self, venue: &mut V, gate: Position) {
-        let mut index = 0;
-        while index < self.catching_up.len() {
-            let token = self.catching_up[index];
-            let is_fix = self.connections[token].as_ref().is_some_and(|connection| connection.fix.is_some());
-            let has_all =
-                if is_fix { self.resend_fix(token, venue, gate) } else { self.resend(token, venue, gate) };
-            match has_all {
-                Ok(true) => {
-                    self.catching_up.swap_remove(index);
-                }
-                Ok(false) => index += 1,
-                Err(reason) => self.close(token, &reason),
-            }
-        }
-    }
-
-    /// Whether the client has all now.
-    fn resend<V: Venue>(&mut self, token: usize, venue: &mut V, gate: Position) -> Result<bool, Close> {
-        let Some(connection) = self.connections[token].as_mut() else { return Ok(true) };
-        let Stage::LoggedIn { session: id, mut cursor } = connection.stage else { return Ok(true) };
-        let Some(session) = self.sessions.get(id) else { return Ok(true) };
-        let start = connection.outbox.buffer().len();
-        while cursor < session.next_number() {
-            if connection.outbox.unsent() + connection.outbox.buffer().len() - start >= RESEND_MAX {
-                break;
-            }
-            let Some(position) = session.position_of(cursor).filter(|position| *position < gate) else {
-                break;
-            };
-            let report = venue
-                .logged(position)
-                .map_err(|error| Close::Internal(format!("message {cursor} of session {id}: {error}")))?;
-            encode(&report, &self.instruments, connection.outbox.buffer())?;
-            cursor += 1;
-        }
-        connection.stage = Stage::LoggedIn { session: id, cursor };
-        if connection.outbox.buffer().len() > start {
-            // All of it is below the gate.
-            connection.outbox.mark(gate);
-            if !connection.dirty {
-                connection.dirty = true;
-                self.dirty.push(token);
-            }
-        }
-        Ok(cursor == session.next_number())
-    }
-
-    /// Heartbeats and deadlines.
-    fn tick<V: Venue>(&mut self, now: Instant, venue: &mut V) {
-        if self.accept_again {
-            self.accept();
-        }
-        // Connections that could not be accepted for want of file descriptors make no second event.
-        self.accept();
-        for token in 0..self.connections.len() {
-            let Some(connection) = self.connections[token].as_mut() else { continue };
-            let is_fix = connection.fix.is_some();
-            let reason = match connection.stage {
-                Stage::AwaitingLogin | Stage::Authenticating { .. }
-                    if now.duration_since(connection.opened) > self.limits.login_timeout =>
-                {
-                    Some(Close::LoginTimeout)
-                }
-                Stage::LoggedIn { .. } if is_fix => {
-                    self.tick_fix(token, venue);
-                    None
-                }
-                Stage::LoggedIn { .. } if now.duration_since(connection.heard) > self.limits.silence_max => {
-                    Some(Close::Silent)
-                }
-                Stage::LoggedIn { .. } if now.duration_since(connection.sent) >= self.limits.heartbeat => {
-                    if connection.outbox.is_empty() {
-                        ServerPacket::Heartbeat.encode(connection.outbox.buffer());
-                        connection.outbox.mark(Position(0));
-                        connection.flush(Position(0), now).err()
-                    } else {
-                        None
-                    }
-                }
-                _ => None,
-            };
-            if let Some(reason) = reason {
-                self.close(token, &reason);
-            }
-        }
     }
 }
 

@@ -14,9 +14,9 @@ use serde_json::Value;
 
 use crate::venue::{HUNG, Home, Settings, Venue, exchange};
 
-const PASSWORD: &str = "a-secret";
+pub(crate) const PASSWORD: &str = "a-secret";
 
-fn home(ack: &'static str) -> Home {
+pub(crate) fn home(ack: &'static str) -> Home {
     let mut sections = String::from("[fix]\naddress = \"127.0.0.1:0\"\n");
     for number in 1..=4 {
         sections +=
@@ -25,7 +25,7 @@ fn home(ack: &'static str) -> Home {
     Home::new(Settings { ack, sections, ..Settings::default() })
 }
 
-fn logged_on(venue: &Venue, name: &str, store: Memory, version: Version) -> Connection {
+pub(crate) fn logged_on(venue: &Venue, name: &str, store: Memory, version: Version) -> Connection {
     let user = User { name: name.to_owned(), password: PASSWORD.to_owned() };
     let session = Session { version, ..Session::new(user, "FULCRUM") };
     let address = venue.fix.expect("it listens for FIX");
@@ -34,7 +34,7 @@ fn logged_on(venue: &Venue, name: &str, store: Memory, version: Version) -> Conn
     connection
 }
 
-fn order(id: &str, side: Side, quantity: u64, price_e4: i64) -> NewOrder<'_> {
+pub(crate) fn order(id: &str, side: Side, quantity: u64, price_e4: i64) -> NewOrder<'_> {
     NewOrder {
         id,
         symbol: "AAPL",
@@ -65,7 +65,7 @@ fn next(connection: &mut Connection) -> (u64, String) {
     (incoming.number, said)
 }
 
-fn says(connection: &mut Connection, all: &[&str]) {
+pub(crate) fn says(connection: &mut Connection, all: &[&str]) {
     for expected in all {
         assert_eq!(next(connection).1, *expected);
     }

@@ -50,6 +50,7 @@ mod paused;
 mod proxy;
 mod published;
 mod reference;
+mod resend;
 mod resume;
 mod script;
 mod security;

@@ -273,7 +273,7 @@ impl Stage {
 
     fn send(&mut self) {
         let end = Position(64 * (self.venue.reports.len() as u64 + 1));
-        self.gateway.send(&mut self.venue, end);
+        let _ = self.gateway.send(&mut self.venue, end);
     }
 
     /// A book executes up to `most` commands, and then there is a turn.

@@ -22,7 +22,10 @@ use wire::fix::{
     frame, report, value,
 };
 
-use super::{Gateway, RESEND_MAX};
+use super::{
+    Gateway,
+    catch_up::{Given, RESEND_MAX},
+};
 use crate::{
     auth::{Answer, Attempt, Credentials, Protocol, Refusal, Secret},
     connection::{Close, Stage},
@@ -45,8 +48,6 @@ const SIGNATURE: usize = 64;
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Instruments in one SecurityList.
 const SECURITIES: usize = 50;
-/// Answers that one turn gives to a connection.
-const ANSWERS: usize = 64;
 
 /// What the venue is to clients that speak FIX.
 #[derive(Clone, Debug)]
@@ -458,7 +459,7 @@ impl Gateway {
         }
     }
 
-    fn mark_dirty(&mut self, token: usize) {
+    pub(super) fn mark_dirty(&mut self, token: usize) {
         if let Some(connection) = self.connections[token].as_mut()
             && !connection.dirty
         {
@@ -604,12 +605,16 @@ impl Gateway {
         }
     }
 
+    fn link_mut(&mut self, token: usize) -> Option<&mut Link> {
+        self.connections[token].as_mut()?.fix.as_deref_mut()
+    }
+
     /// Leaves answers to be given in pieces.
     fn answer_later(&mut self, token: usize, leave: impl FnOnce(&mut Link)) {
-        if let Some(link) = self.connections[token].as_mut().and_then(|connection| connection.fix.as_mut()) {
+        if let Some(link) = self.link_mut(token) {
             leave(link);
             if !self.catching_up.contains(&token) {
-                self.catching_up.push(token);
+                self.catching_up.push_back(token);
             }
         }
     }
@@ -677,29 +682,35 @@ impl Gateway {
         });
     }
 
-    /// Gives answers that were asked for and are many, so many a turn. Says whether all have been given.
-    fn answer_some<V: Venue>(&mut self, token: usize, venue: &mut V) -> bool {
-        for _ in 0..ANSWERS {
-            let Some(connection) = self.connections[token].as_mut() else { return true };
-            let Some(link) = connection.fix.as_mut().filter(|link| link.has_answers()) else { return true };
+    /// Gives so many of the answers that were asked for, or fewer.
+    fn answer_some<V: Venue>(&mut self, token: usize, messages_max: usize, venue: &mut V) -> Given {
+        for messages in 0..messages_max {
+            let all = Given { messages, is_all: true };
+            let Some(connection) = self.connections[token].as_mut() else { return all };
+            let Some(link) = connection.fix.as_mut().filter(|link| link.has_answers()) else { return all };
             if connection.outbox.len() >= RESEND_MAX || !venue.has_room(None) {
-                return false;
+                return Given { messages, is_all: false };
             }
             if let Some((asked, at)) = link.mass_status.take() {
                 let next = at + 1;
                 self.tell_one_of(token, &asked, at, venue);
-                if next < asked.orders.len() {
-                    self.answer_later(token, |link| link.mass_status = Some((asked, next)));
+                if next < asked.orders.len()
+                    && let Some(link) = self.link_mut(token)
+                {
+                    link.mass_status = Some((asked, next));
                 }
             } else if let Some((id, at)) = link.securities.take() {
                 let next = at + SECURITIES;
                 self.tell_securities(token, &id, at, venue);
-                if next < self.instruments.as_slice().len() {
-                    self.answer_later(token, |link| link.securities = Some((id, next)));
+                if next < self.instruments.as_slice().len()
+                    && let Some(link) = self.link_mut(token)
+                {
+                    link.securities = Some((id, next));
                 }
             }
         }
-        false
+        let is_all = self.link_mut(token).is_none_or(|link| !link.has_answers());
+        Given { messages: messages_max, is_all }
     }
 
     fn tell_one_of<V: Venue>(&mut self, token: usize, asked: &MassAsked, at: usize, venue: &mut V) {
@@ -744,28 +755,30 @@ impl Gateway {
         let oldest = venue.oldest();
         link.resend = Some(Resend { next: base + first, last: base + last, gap: None, oldest });
         if !self.catching_up.contains(&token) {
-            self.catching_up.push(token);
+            self.catching_up.push_back(token);
         }
     }
 
-    /// Goes on with what a client misses: what it wants again, then what has been said meanwhile, then answers. Says whether it
-    /// has all.
+    /// Goes on with what a client misses: what it wants again, then what has been said meanwhile, then answers. Looks at so
+    /// many messages of the log, or fewer.
     pub(super) fn resend_fix<V: Venue>(
         &mut self,
         token: usize,
+        messages_max: usize,
         venue: &mut V,
         gate: Position,
-    ) -> Result<bool, Close> {
-        let Some(connection) = self.connections[token].as_mut() else { return Ok(true) };
-        let Stage::LoggedIn { session: id, mut cursor } = connection.stage else { return Ok(true) };
-        let Some(session) = self.sessions.get(id) else { return Ok(true) };
-        let Some(link) = connection.fix.as_mut() else { return Ok(true) };
+    ) -> Result<Given, Close> {
+        let nothing = Given { messages: 0, is_all: true };
+        let Some(connection) = self.connections[token].as_mut() else { return Ok(nothing) };
+        let Stage::LoggedIn { session: id, mut cursor } = connection.stage else { return Ok(nothing) };
+        let Some(session) = self.sessions.get(id) else { return Ok(nothing) };
+        let Some(link) = connection.fix.as_mut() else { return Ok(nothing) };
         let (base, now) = (link.out_base, venue.now());
         let start = connection.outbox.buffer().len();
         let unsent = connection.outbox.len();
         let out = connection.outbox.buffer();
-        let mut stopped = false;
-        while unsent + out.len() - start < RESEND_MAX {
+        let (mut stopped, mut messages) = (false, 0);
+        while messages < messages_max && unsent + out.len() - start < RESEND_MAX {
             let number = match &link.resend {
                 Some(resend) if resend.next > resend.last => {
                     let gap = resend.gap;
@@ -794,6 +807,7 @@ impl Gateway {
                 stopped = true;
                 break;
             }
+            messages += 1;
             // What the log has let go of cannot be said again.
             let report =
                 if link.resend.as_ref().is_some_and(|resend| position < resend.oldest) {
@@ -834,7 +848,11 @@ impl Gateway {
         if wrote {
             self.mark_dirty(token);
         }
-        Ok(done && self.answer_some(token, venue))
+        if !done {
+            return Ok(Given { messages, is_all: false });
+        }
+        let answered = self.answer_some(token, messages_max - messages, venue);
+        Ok(Given { messages: messages + answered.messages, is_all: answered.is_all })
     }
 
     /// What time brings to a session.

@@ -208,7 +208,7 @@ impl Gateway {
             self.dirty.push(token);
         }
         if cursor < next {
-            self.catching_up.push(token);
+            self.catching_up.push_back(token);
         }
         info!(
             "{} {}: logged in, next message {cursor} of {next}",
