@@ -3,6 +3,7 @@
 //! * `conversations` and `hostile`: what clients say, rightly and wrongly, and what they are answered.
 //! * `fix`: conversations of FIX clients, as scripts.
 //! * `fix_client`: the FIX client of the repository and the load generator, against the exchange.
+//! * `resend`: a FIX session with many unread reports asks for them after a kill, while others trade.
 //! * `security`: TLS, users and their passwords, those who must not come in and those who come too often.
 //! * `resume`, `crash` and `faults`: what must survive the death of the process and the whims of a disk.
 //! * `disks`: a disk that is slow, or fails, as the kernel would say it.
