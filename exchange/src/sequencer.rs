@@ -19,7 +19,7 @@ use journal::{Appender, Position, ReadError, StorageState};
 use crate::{books::Books, replication::replica::Replica};
 
 /// Bytes of the log that a turn keeps free beyond a command: the reports that books may say before the front looks
-/// again are refused no room. One event causes at most two reports, and no record is longer than 160 bytes.
+/// again are refused no room. One event causes at most two reports, and no record is longer than 176 bytes.
 const ROOM_MIN: u64 = 4 * 1024;
 
 /// Books that are told of the time in one turn; the others have theirs in the next.
