@@ -297,13 +297,22 @@ pub(crate) fn data_bytes(file_bytes: u64, capacity: u64) -> u64 {
     file_bytes.saturating_sub(HEADER_BYTES).min(capacity)
 }
 
-/// The position at which the first segment of a directory begins; `None` when there is none.
+/// The position at which the first segment of a directory begins; `None` when there is none, or it cannot be read. Segments may
+/// be removed meanwhile: one that is gone when it is looked at was the first a moment ago, and the next one is looked for.
 #[must_use]
 pub fn first_position(dir: &Path) -> Option<crate::Position> {
-    let first = *list(dir).ok()?.0.first()?;
-    let path = path(dir, first);
-    let header = SegmentHeader::read(&File::open(&path).ok()?, &path).ok()?;
-    Some(crate::Position(header.base()))
+    /// Whoever removes segments is slower than this by far.
+    const TRIES: usize = 100;
+    for _ in 0..TRIES {
+        let first = *list(dir).ok()?.0.first()?;
+        let path = path(dir, first);
+        match File::open(&path) {
+            Ok(file) => return Some(crate::Position(SegmentHeader::read(&file, &path).ok()?.base())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// Whether a directory has segments of a journal, which is not being [put away](crate::put_away).
@@ -319,6 +328,37 @@ pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Segments go one after another while somebody asks where they begin: there is an answer each time, and it never goes back.
+    #[test]
+    fn the_first_position_is_found_while_segments_are_removed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let last = 2_000;
+        for index in 0..=last {
+            let header = SegmentHeader {
+                version: FORMAT_VERSION,
+                cluster: ClusterId(5),
+                epoch: 1,
+                index,
+                capacity: 4_096,
+                created: 9,
+            };
+            std::fs::write(path(dir.path(), index), header.encode()).expect("a segment");
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for index in 0..last {
+                    std::fs::remove_file(path(dir.path(), index)).expect("it is there");
+                }
+            });
+            let mut before = None;
+            while before != Some(crate::Position(last * 4_096)) {
+                let now = first_position(dir.path());
+                assert!(now.is_some() && now >= before, "{now:?} after {before:?}");
+                before = now;
+            }
+        });
+    }
 
     #[test]
     fn no_flipped_bit_of_a_header_goes_unseen() {
