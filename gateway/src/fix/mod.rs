@@ -12,6 +12,7 @@ pub mod fuzz;
 mod heard;
 mod link;
 mod session;
+mod terms;
 mod throttle;
 
 pub(crate) use desk::{Act, Asked, Desk, MassAsked, MassCanceling};

@@ -201,18 +201,20 @@ impl<'a> Player<'a> {
     fn must_hear(&mut self, connection: u8, expected: &str) -> Result<(), Failed> {
         let Some(heard) = self.heard(connection)? else { return Err("it closes the connection".into()) };
         let (want, have) = (fields(expected), fields(&heard));
-        for (tag, value) in &want {
-            match have.get(tag) {
-                None => return Err(format!("lacks {tag}={value}: {}", shown(&heard))),
-                Some(found) if found == value || value == "*" || VOLATILE.contains(&tag.as_str()) => {}
-                Some(found) => {
-                    return Err(format!("{tag}={found} instead of {value}: {}", shown(&heard)));
-                }
+        for (tag, values) in &want {
+            let Some(found) = have.get(tag) else {
+                return Err(format!("lacks {tag}={}: {}", values.join(","), shown(&heard)));
+            };
+            let is_volatile = VOLATILE.contains(&tag.as_str());
+            let same = |(found, value): (&String, &String)| found == value || value == "*" || is_volatile;
+            if found.len() != values.len() || !found.iter().zip(values).all(same) {
+                let (found, values) = (found.join(","), values.join(","));
+                return Err(format!("{tag}={found} instead of {values}: {}", shown(&heard)));
             }
         }
         for tag in have.keys().filter(|tag| !["9", "10"].contains(&tag.as_str())) {
             if !want.contains_key(tag) {
-                return Err(format!("has {tag}={} besides: {}", have[tag], shown(&heard)));
+                return Err(format!("has {tag}={} besides: {}", have[tag].join(","), shown(&heard)));
             }
         }
         Ok(())
@@ -229,7 +231,10 @@ pub(crate) fn mutated(script: &str, which: usize) -> Option<String> {
             continue;
         }
         let message = line.find("8=").map_or("", |at| &line[at..]);
-        for (tag, value) in fields(message) {
+        for (tag, value) in fields(message)
+            .into_iter()
+            .flat_map(|(tag, values)| values.into_iter().map(move |value| (tag.clone(), value)))
+        {
             if value == "*" || VOLATILE.contains(&tag.as_str()) || tag == "8" {
                 continue;
             }
@@ -244,12 +249,13 @@ pub(crate) fn mutated(script: &str, which: usize) -> Option<String> {
     None
 }
 
-fn fields(message: &str) -> BTreeMap<String, String> {
-    message
-        .split(SOH)
-        .filter_map(|field| field.split_once('='))
-        .map(|(tag, value)| (tag.to_owned(), value.to_owned()))
-        .collect()
+/// The values of each field, in their order.
+fn fields(message: &str) -> BTreeMap<String, Vec<String>> {
+    let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (tag, value) in message.split(SOH).filter_map(|field| field.split_once('=')) {
+        fields.entry(tag.to_owned()).or_default().push(value.to_owned());
+    }
+    fields
 }
 
 fn shown(message: &str) -> String {
@@ -283,7 +289,7 @@ fn time(shift: i64) -> String {
     message.time(52, Nanos(nanos.unsigned_abs()));
     message.end();
     let text = String::from_utf8(out).unwrap_or_default();
-    fields(&text).remove("52").unwrap_or_default()
+    fields(&text).remove("52").and_then(|mut times| times.pop()).unwrap_or_default()
 }
 
 const _: () = assert!(PATIENCE.as_secs() < HUNG.as_secs());

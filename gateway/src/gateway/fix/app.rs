@@ -1,0 +1,182 @@
+//! Who listens to the session of one connection: who may come in, and what a message asks for, while nothing is done yet.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Instant};
+
+use base64ct::{Base64, Encoding};
+use domain::{Command, Nanos, SessionId};
+use log::info;
+use wire::fix::{Checked, SOH, value};
+
+use super::{FixVenue, SIGNATURE};
+use crate::{
+    auth::{Answer, Attempt, Credentials, Protocol, Refusal, Secret},
+    fix::{Act, Application, Desk, Identity, Logon, Refused, Taken, Throttle},
+    gateway::requests,
+    placement::Here,
+    sessions::Sessions,
+    venue::{Instruments, Venue},
+};
+
+/// Who listens to the session of one connection.
+pub(super) struct App<'a, V> {
+    /// Whose it is, once it is somebody's.
+    pub(super) id: Option<SessionId>,
+    pub(super) token: usize,
+    pub(super) peer: IpAddr,
+    pub(super) venue_is: &'a FixVenue,
+    pub(super) credentials: &'a mut Credentials,
+    /// When the last logon was sent that each session was let in for by a signature.
+    pub(super) signed: &'a mut BTreeMap<SessionId, Nanos>,
+    /// What came of the logon, which was being verified.
+    pub(super) verdict: Option<Result<SessionId, Refusal>>,
+    pub(super) sessions: &'a Sessions,
+    pub(super) instruments: &'a Instruments,
+    pub(super) here: Option<&'a Here>,
+    pub(super) by_session: &'a [Option<usize>],
+    /// Connections whose clients may be gone.
+    pub(super) doubtful: &'a dyn Fn(usize) -> bool,
+    pub(super) open_orders_max: usize,
+    pub(super) window: u32,
+    /// Nanoseconds that an order may wait.
+    pub(super) patience: u64,
+    pub(super) read_at: Nanos,
+    pub(super) now: Nanos,
+    pub(super) venue: &'a mut V,
+    pub(super) unpublished: &'a mut bool,
+    pub(super) throttle: &'a mut Throttle,
+    pub(super) act: Option<Act>,
+    pub(super) logon: Option<(SessionId, bool)>,
+    /// The logon is to be heard again, when it has been verified, or can be.
+    pub(super) waits: Option<Answer>,
+}
+
+impl<V: Venue> Application for App<'_, V> {
+    fn logon(&mut self, logon: &Checked<'_, '_>, is_reset: bool) -> Result<Logon, Refused> {
+        let (theirs, ours) = (logon.get(49).unwrap_or_default(), logon.get(56).unwrap_or_default());
+        if ours != self.venue_is.comp_id.as_bytes() {
+            return Err(Refused::No);
+        }
+        // Who is logged in has shown who it is.
+        let id = match self.id {
+            Some(id) => id,
+            None => {
+                if logon.get(553).is_some_and(|user| user != theirs) {
+                    return Err(Refused::No);
+                }
+                match self.verdict.take() {
+                    Some(outcome) => outcome.map_err(|why| self.refused(theirs, why))?,
+                    None => self.check(theirs, logon)?,
+                }
+            }
+        };
+        // A signature is good once: the logon that it was heard in cannot be said again by whoever has listened.
+        let signed = logon.get(96).and_then(|_| logon.get(52)).and_then(value::utc_timestamp);
+        if let Some(sent) = signed.filter(|_| self.id.is_none())
+            && self.signed.insert(id, sent).is_some_and(|last| last >= sent)
+        {
+            info!("{}: a signature that has been used", self.peer);
+            return Err(Refused::No);
+        }
+        let session = self.sessions.get(id).ok_or(Refused::No)?;
+        let fix = session.fix().ok_or(Refused::No)?;
+        let other = self.by_session[id.0 as usize].filter(|other| *other != self.token);
+        if other.is_some_and(|other| !(self.doubtful)(other)) {
+            return Err(Refused::No);
+        }
+        self.logon = Some((id, is_reset));
+        let identity = Identity { ours: ours.to_vec(), theirs: theirs.to_vec() };
+        Ok(Logon { identity, next: (fix.next_in(), session.next_number() - fix.out_base()) })
+    }
+
+    fn message(&mut self, message: &Checked<'_, '_>, number: u64, is_again: bool) -> Taken {
+        let Some(id) = self.id else { return Taken::No { reason: 6, text: "not logged on" } };
+        let Some(session) = self.sessions.get(id) else { return Taken::Later };
+        let Some(fix) = session.fix() else { return Taken::Later };
+        let desk = Desk {
+            id,
+            session,
+            fix,
+            instruments: self.instruments,
+            here: self.here,
+            takes_orders: self.venue.takes_orders(),
+            open_orders_max: self.open_orders_max,
+            now: self.now,
+        };
+        // A copy, or one that the client says it may have sent before.
+        let is_again = is_again || message.is_set(43);
+        let mut act = match desk.act(message, number, is_again, |book| self.venue.next_order(book)) {
+            Ok(act) => act,
+            Err(taken) => return taken,
+        };
+        if let Act::Sequence(_, Some(command)) | Act::MassCancel(_, command, _) = &act
+            && !self.has_room(command)
+        {
+            if self.now.0.saturating_sub(self.read_at.0) <= self.patience {
+                return Taken::Later;
+            }
+            match desk.busy(message, number) {
+                Some(refusal) => act = refusal,
+                None => return Taken::Later,
+            }
+        }
+        // What makes books smaller always goes.
+        if matches!(message.message().msg_type, b"D" | b"G")
+            && act != Act::Nothing
+            && !self.throttle.lets(self.venue_is.orders_per_second, self.now)
+        {
+            return Taken::No {
+                reason: 0,
+                text: "throttled: more orders in a second than the session may send",
+            };
+        }
+        if matches!(act, Act::MassCancel(..)) && !self.throttle.lets_mass_cancel(self.now) {
+            return Taken::No { reason: 0, text: "throttled: one mass cancel in 100 ms" };
+        }
+        self.act = Some(act);
+        Taken::Yes
+    }
+}
+
+impl<V: Venue> App<'_, V> {
+    /// Looks at who wants in: by a password, or by a signature of what its logon says of itself.
+    fn check(&mut self, name: &[u8], logon: &Checked<'_, '_>) -> Result<SessionId, Refused> {
+        let mut signature = [0; SIGNATURE];
+        let signed: Vec<u8>;
+        let secret = match logon.get(96) {
+            None => Secret::Password(logon.get(554).unwrap_or_default()),
+            Some(text) => {
+                if Base64::decode(text, &mut signature).map(<[u8]>::len) != Ok(SIGNATURE) {
+                    return Err(Refused::No);
+                }
+                let fields = [49, 56, 34, 52].map(|tag| logon.get(tag).unwrap_or_default());
+                signed = [b"A".as_slice()].into_iter().chain(fields).collect::<Vec<_>>().join(&SOH);
+                Secret::Signature { of: &signed, signature: &signature }
+            }
+        };
+        let attempt = Attempt { protocol: Protocol::Fix, name, secret, from: self.peer, token: self.token };
+        match self.credentials.check(&attempt, Instant::now()) {
+            Answer::Accepted(id) => Ok(id),
+            Answer::Refused(why) => Err(self.refused(name, why)),
+            waits @ (Answer::Pending(_) | Answer::Later) => {
+                self.waits = Some(waits);
+                Err(Refused::Later)
+            }
+        }
+    }
+
+    /// Says why somebody is not let in, for whoever reads the log.
+    fn refused(&self, name: &[u8], why: Refusal) -> Refused {
+        info!("{}: user {}: {why}", self.peer, String::from_utf8_lossy(name));
+        Refused::No
+    }
+
+    /// Whether a command finds room now. An order waits while its book's window is full, a cancel only for its ring.
+    fn has_room(&mut self, command: &Command) -> bool {
+        let Some(book) = command.instrument() else { return self.venue.accepts(command) };
+        if !self.venue.has_room(Some(book)) {
+            return false;
+        }
+        matches!(command, Command::Cancel(_) | Command::MassCancel(_))
+            || requests::outstanding(self.venue, self.unpublished, book, self.window) < u64::from(self.window)
+    }
+}
