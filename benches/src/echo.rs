@@ -4,7 +4,7 @@
 //! It runs in a process of its own, as the exchange does, on a mio loop that blocks or spins. It speaks just enough of
 //! SoupBinTCP and OUCH for the same client to drive both: a new order is answered by 64 bytes that say it is accepted,
 //! a cancel by 18, a replacement by 68, each in its frame, copied from a template with the request's own number written
-//! into it. No book, no journal, no session, no checks. A client whose first byte is FIX's gets the same in FIX ([`fix`]).
+//! into it. No book, no journal, no session, no checks. A client whose first byte is FIX's gets the same in FIX.
 
 mod fix;
 

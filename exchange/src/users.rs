@@ -1,4 +1,4 @@
-//! Users that are kept apart from the configuration: a file with hashes of their passwords ([`file`]), the commands that change
+//! Users that are kept apart from the configuration: a file with hashes of their passwords ([`mod@file`]), the commands that change
 //! it ([`command`]), and the thread that tells a running exchange of a change ([`watch`]).
 
 pub(crate) mod command;

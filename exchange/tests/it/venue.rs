@@ -394,6 +394,15 @@ impl Venue {
         Pid::from_child(&self.child)
     }
 
+    /// Whether a signal has stopped all of its threads: each of them goes on until it has seen it.
+    pub(crate) fn stands_still(&self) -> bool {
+        let tasks = format!("/proc/{}/task", self.pid().as_raw_nonzero());
+        std::fs::read_dir(tasks).expect("its threads").flatten().all(|task| {
+            let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("State:\tT"))
+        })
+    }
+
     /// Whether the process lives.
     pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()

@@ -275,6 +275,7 @@ fn a_pair_that_stands_still_holds_up_its_own_orders_alone() {
     client.ask(&order(1, "MSFT"));
     loop_until(&mut client, 1);
     kill_process(west.pid(), Signal::STOP).expect("a signal");
+    eventually("all of its threads stand still", || west.stands_still());
     client.ask(&order(2, "MSFT"));
     client.ask(&order(3, "AAPL"));
     assert_eq!(accepted(&client.next()), 3);
