@@ -249,6 +249,12 @@ fn a_client_that_does_not_read_misses_what_comes_on_top_and_gets_a_snapshot() {
         venue.turn(&pairs, &mut rng);
     }
     venue.release();
+    // It reads nothing before all has been published, more than is kept for it.
+    let begun = Instant::now();
+    while venue.published().is_none() {
+        assert!(begun.elapsed() < HUNG, "not everything is published");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
     catch_up(&mut socket, &mut web, &venue.book);
     while web.snapshots < 2 {
         web.hear(&next(&mut socket));
