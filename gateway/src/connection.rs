@@ -176,6 +176,15 @@ impl Connection {
         })
     }
 
+    /// Puts it on the list of those that have something new to send, if it is not there.
+    #[inline]
+    pub(crate) fn mark_dirty(&mut self, token: usize, dirty: &mut Vec<usize>) {
+        if !self.dirty {
+            self.dirty = true;
+            dirty.push(token);
+        }
+    }
+
     /// Whether a whole packet or message is there that has not been used.
     pub(crate) fn has_whole(&self) -> bool {
         match &self.fix {

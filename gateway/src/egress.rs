@@ -46,10 +46,7 @@ impl Deliver<'_> {
                     return position;
                 }
                 connection.stage = Stage::LoggedIn { session, cursor: cursor + 1 };
-                if !connection.dirty {
-                    connection.dirty = true;
-                    self.dirty.push(token);
-                }
+                connection.mark_dirty(token, self.dirty);
             }
             return position;
         }
@@ -61,10 +58,7 @@ impl Deliver<'_> {
             return position;
         }
         connection.stage = Stage::LoggedIn { session, cursor: cursor + 1 };
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(token);
-        }
+        connection.mark_dirty(token, self.dirty);
         position
     }
 }

@@ -194,7 +194,7 @@ impl Gateway {
             catching_up: VecDeque::new(),
             scratch: vec![0; READ_MAX],
             fix_out: Vec::new(),
-            checker: fix::checker(),
+            checker: Box::default(),
             last_tick: Instant::now(),
             ticking: None,
             stats: GatewayStats::default(),
@@ -351,10 +351,7 @@ impl Gateway {
                     }
                     if event.is_writable() && !connection.writable {
                         connection.writable = true;
-                        if !connection.dirty {
-                            connection.dirty = true;
-                            self.dirty.push(token);
-                        }
+                        connection.mark_dirty(token, &mut self.dirty);
                     }
                 }
             }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use domain::{Numbering, SessionId};
 use log::info;
 use wire::fix::{
-    Checker, Frame, Message, MessageWriter,
+    Frame, Message, MessageWriter,
     dictionary::{Dictionary, FIX44, FIX50SP2},
     frame,
 };
@@ -78,15 +78,17 @@ impl Gateway {
                 return Ok(used);
             }
             // Those that came too early are before all that is here.
-            match self.hear(token, None, venue)? {
-                Some(Verdict::Later) => return Ok(used),
-                Some(_) => continue,
-                None => {}
+            if link.session.as_ref().is_some_and(Session::has_early) {
+                match self.hear(token, None, venue)? {
+                    Some(Verdict::Later) => return Ok(used),
+                    Some(_) => continue,
+                    None => {}
+                }
             }
             match frame(&bytes[used..], MESSAGE_MAX).map_err(|error| Close::Protocol(error.to_string()))? {
                 Frame::Incomplete => return Ok(used),
                 Frame::Garbled(length) => {
-                    if !self.is_logged_in(token) {
+                    if self.session_of(token).is_none() {
                         return Err(Close::Protocol("the first message is garbled".into()));
                     }
                     used += length;
@@ -103,12 +105,6 @@ impl Gateway {
         }
     }
 
-    fn is_logged_in(&self, token: usize) -> bool {
-        self.connections[token]
-            .as_ref()
-            .is_some_and(|connection| matches!(connection.stage, Stage::LoggedIn { .. }))
-    }
-
     /// Hears one message, or the next of those that came too early; `None` when there is none of these.
     fn hear<V: Venue>(
         &mut self,
@@ -117,13 +113,10 @@ impl Gateway {
         venue: &mut V,
     ) -> Result<Option<Verdict>, Close> {
         let Some(venue_is) = self.fix_venue.clone() else { return Ok(None) };
+        let id = self.session_of(token);
         let Some(connection) = self.connections[token].as_mut() else { return Ok(None) };
         let Some(mut link) = connection.fix.take() else { return Ok(None) };
-        let (stage, peer, read_at) = (connection.stage, connection.peer.ip(), connection.read_at);
-        let id = match stage {
-            Stage::LoggedIn { session, .. } => Some(session),
-            Stage::AwaitingLogin | Stage::Authenticating { .. } => None,
-        };
+        let (peer, read_at) = (connection.peer.ip(), connection.read_at);
         let now = venue.now();
         if link.session.is_none() {
             let version = message.and_then(|(message, _)| dictionary(message.begin_string));
@@ -283,11 +276,8 @@ impl Gateway {
     }
 
     pub(super) fn mark_dirty(&mut self, token: usize) {
-        if let Some(connection) = self.connections[token].as_mut()
-            && !connection.dirty
-        {
-            connection.dirty = true;
-            self.dirty.push(token);
+        if let Some(connection) = self.connections[token].as_mut() {
+            connection.mark_dirty(token, &mut self.dirty);
         }
     }
 
@@ -376,8 +366,12 @@ impl Gateway {
         self.fix_out = out;
     }
 
+    fn link_mut(&mut self, token: usize) -> Option<&mut Link> {
+        self.connections[token].as_mut()?.fix.as_deref_mut()
+    }
+
     fn session_mut(&mut self, token: usize) -> Option<&mut Session> {
-        self.connections[token].as_mut()?.fix.as_mut()?.session.as_mut()
+        self.link_mut(token)?.session.as_mut()
     }
 }
 
@@ -387,9 +381,4 @@ fn said_of(close: &fix::Close) -> String {
         fix::Close::LoggedOut => "logged out".into(),
         fix::Close::Breach(text) => text.clone(),
     }
-}
-
-/// The checker that all connections share.
-pub(super) fn checker() -> Box<Checker> {
-    Box::default()
 }

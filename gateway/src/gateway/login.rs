@@ -203,10 +203,7 @@ impl Gateway {
         connection.heard = now;
         LoginAccepted { session: self.session_name, sequence: cursor }.encode(connection.outbox.buffer());
         connection.outbox.mark(Position(0));
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(token);
-        }
+        connection.mark_dirty(token, &mut self.dirty);
         if cursor < next {
             self.catching_up.push_back(token);
         }

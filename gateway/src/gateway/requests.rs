@@ -458,10 +458,7 @@ impl Gateway {
         let Some(connection) = self.connections[token].as_mut() else { return };
         soup::unsequenced(connection.outbox.buffer(), |out| here.tell(client_ref.0, symbol, out));
         connection.outbox.mark(Position(0));
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(token);
-        }
+        connection.mark_dirty(token, &mut self.dirty);
     }
 
     /// Does what was decided; room was asked for.

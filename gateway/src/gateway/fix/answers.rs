@@ -65,17 +65,11 @@ impl Gateway {
         }
     }
 
-    fn link_mut(&mut self, token: usize) -> Option<&mut Link> {
-        self.connections[token].as_mut()?.fix.as_deref_mut()
-    }
-
     /// Leaves answers to be given in pieces.
     fn answer_later(&mut self, token: usize, leave: impl FnOnce(&mut Link)) {
         if let Some(link) = self.link_mut(token) {
             leave(link);
-            if !self.catching_up.contains(&token) {
-                self.catching_up.push_back(token);
-            }
+            self.catch_up_later(token);
         }
     }
 

@@ -17,13 +17,15 @@ use crate::{
 impl Gateway {
     /// The client wants these messages again, by their numbers.
     pub(super) fn send_again<V: Venue>(&mut self, token: usize, first: u64, last: u64, venue: &V) {
-        let Some(link) = self.connections[token].as_mut().and_then(|connection| connection.fix.as_mut())
-        else {
-            return;
-        };
+        let Some(link) = self.link_mut(token) else { return };
         let base = link.out_base;
         let oldest = venue.oldest();
         link.resend = Some(Resend { next: base + first, last: base + last, gap: None, oldest });
+        self.catch_up_later(token);
+    }
+
+    /// What a client misses is given in the turns to come.
+    pub(super) fn catch_up_later(&mut self, token: usize) {
         if !self.catching_up.contains(&token) {
             self.catching_up.push_back(token);
         }
