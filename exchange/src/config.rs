@@ -13,11 +13,12 @@ use cluster::gate::Policy;
 use domain::{
     BookScopedId, Instrument, InstrumentId, OrderBounds, Price, Protocol, Quantity, Symbol, UserName,
 };
+use door::{auth::Network, lobby::LobbyLimits};
 use engine::{
     balance::{BalanceMode, PlacementPolicy},
     runtime::Idle,
 };
-use gateway::{AdmissionLimits, LobbyLimits, auth::Network};
+use gateway::AdmissionLimits;
 use link::clients::ServerFiles;
 use serde::Deserialize;
 use wire::{

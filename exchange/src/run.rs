@@ -20,8 +20,9 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, bounded};
+use door::auth::UsersFeed;
 use engine::runtime::{PinOutcome, pin_current_thread};
-use gateway::{FixVenue, Gateway, Venue, auth::UsersFeed, fix::Settings};
+use gateway::{FixVenue, Gateway, Venue, fix::Settings};
 use journal::Recovery;
 use log::warn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -7,7 +7,7 @@ mod prompt;
 pub(crate) mod watch;
 
 use domain::{SessionId, UserName};
-use gateway::auth::{Proof, Protocol, User, canonical_password};
+use door::auth::{Proof, Protocol, User, canonical_password};
 
 use self::file::Account;
 use crate::config::{Config, Login};

@@ -5,8 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use door::Waker;
 use engine::runtime::{Parking, Wake};
-use gateway::Waker;
 
 /// Wakes the front out of its poll, if it sleeps there.
 #[derive(Default)]

@@ -3,16 +3,17 @@
 use std::{net::SocketAddr, time::Instant};
 
 use domain::{Nanos, SessionId};
-
+use door::{
+    auth::Ticket,
+    lobby::Place,
+    transport::{Incoming, ReadError, Transport},
+};
 use wire::soup::{SessionName, Username};
 
 use crate::{
-    auth::Ticket,
     fix::Link,
     gateway::{has_message, has_packet},
-    lobby::Place,
     outbox::Outbox,
-    transport::{Incoming, ReadError, Transport},
 };
 
 /// How far a connection's login got.
@@ -206,3 +207,7 @@ impl Connection {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "connection/tests.rs"]
+mod tests;

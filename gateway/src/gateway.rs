@@ -27,13 +27,18 @@ use std::{
 };
 
 use domain::{Event, Nanos, Report, SessionId};
+use door::{
+    ServerConfig,
+    auth::{Credentials, Network, User, UsersFeed},
+    lobby::Lobby,
+    transport::{Incoming, Transport},
+};
 use journal::Position;
 use log::{info, warn};
 use mio::{
     Events, Interest, Poll, Token, Waker,
     net::{TcpListener, TcpStream},
 };
-use rustls::ServerConfig;
 use wire::soup::{self, ClientPacket, ServerPacket, SessionName};
 
 pub use self::fix::FixVenue;
@@ -41,14 +46,11 @@ use self::requests::Request;
 pub(crate) use self::{fix::has_message, mass_cancel::MASS_CANCEL_INTERVAL};
 use crate::{
     admission::Admission,
-    auth::{Credentials, Network, User, UsersFeed},
     connection::{Close, Connection, Stage},
     egress::Deliver,
     limits::{GatewayStats, Limits},
-    lobby::Lobby,
     placement::{Here, PlacementFeed},
     sessions::Sessions,
-    transport::{Incoming, Transport},
     venue::{Instruments, Venue},
 };
 

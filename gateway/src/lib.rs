@@ -4,34 +4,28 @@
 //! ([`Sessions`]), keeps it in the session log, and sends it once the log is as safe as the ack policy asks.
 //!
 //! Absent here: books, the order of commands, and files. One thread drives one gateway; the only other one verifies passwords
-//! ([`auth`]).
+//! ([`door::auth`]).
 #![forbid(unsafe_code)]
 
 mod admission;
-pub mod auth;
 mod connection;
 mod egress;
 pub mod fix;
 mod gateway;
 mod limits;
-mod lobby;
 mod orders;
 mod ouch;
 mod outbox;
 mod placement;
 mod sessions;
-mod transport;
 mod venue;
 
 pub use admission::{Admission, AdmissionLimits, AdmissionStats, Room, Turn, Verdict};
 pub use gateway::{FixVenue, Gateway};
 pub use limits::{GatewayStats, Limits};
-pub use lobby::{LobbyLimits, LobbyStats};
-pub use mio::Waker;
 pub use orders::{LiveOrder, OrderTable};
 pub use outbox::{Flush, Outbox};
 pub use placement::{Home, Placement, PlacementFeed};
-pub use rustls::ServerConfig;
 pub use sessions::{
     Differs, FixImage, FixState, ImageError, LogError, RECENT_IDS, Session, SessionImage, Sessions, Standing,
     Traded,

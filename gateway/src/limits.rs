@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{
-    admission::{AdmissionLimits, AdmissionStats},
+use door::{
     auth::AuthStats,
     lobby::{LobbyLimits, LobbyStats},
 };
+
+use crate::admission::{AdmissionLimits, AdmissionStats};
 
 /// What bounds the gateway's clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use std::{
 };
 
 use domain::Instrument;
+use door::ServerConfig;
 use engine::{
     balance::{BalanceMode, Placement},
     runtime::{RuntimeConfig, cores},
 };
-use gateway::ServerConfig;
 use link::clients::{ServerFiles, server_config};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Who came in and who did not.
 
-use gateway::{LobbyStats, auth::AuthStats};
+use door::{auth::AuthStats, lobby::LobbyStats};
 use serde::{Deserialize, Serialize};
 
 /// Connections that were not opened or not kept, and logins. Counted since the start, but for those that are said to be now.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gateway::auth::{
+use door::auth::{
     Protocol, canonical_name, canonical_password, generate_password, hash_password, public_key_from_pem,
 };
 use serde_json::json;

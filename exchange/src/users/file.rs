@@ -9,7 +9,7 @@ use std::{
 };
 
 use domain::{SessionId, UserName};
-use gateway::auth::{Network, Proof, Protocol, User, canonical_name, check_hash};
+use door::auth::{Network, Proof, Protocol, User, canonical_name, check_hash};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -228,7 +228,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use gateway::auth::hash_password;
+    use door::auth::hash_password;
 
     use super::*;
 

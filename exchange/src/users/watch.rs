@@ -14,7 +14,7 @@ use std::{
 };
 
 use domain::{SessionId, UserName};
-use gateway::{Waker, auth::UsersFeed};
+use door::{Waker, auth::UsersFeed};
 use log::{info, warn};
 
 use super::{file, with_sessions};

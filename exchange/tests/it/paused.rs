@@ -12,11 +12,9 @@ use domain::{
     Command, Event, Events, Instrument, InstrumentId, Nanos, OrderBounds, OrderId, Price, Quantity, Report,
     Sequence, Sequenced, SessionDefinition, SessionId, Symbol, UserName,
 };
+use door::auth::{Proof, Protocol, User, canonical_name, canonical_password};
 use engine::book::Book;
-use gateway::{
-    AdmissionLimits, Gateway, GatewayStats, Instruments, Limits, Sessions, Venue,
-    auth::{Proof, Protocol, User, canonical_name, canonical_password},
-};
+use gateway::{AdmissionLimits, Gateway, GatewayStats, Instruments, Limits, Sessions, Venue};
 use journal::{Position, ReadError};
 use wire::{ouch::Inbound, soup::SessionName};
 

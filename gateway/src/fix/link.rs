@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use domain::SessionId;
+use door::auth::Refusal;
 use journal::Position;
 
 use super::{MassAsked, Session, Throttle};
-use crate::{auth::Refusal, connection::Close};
+use crate::connection::Close;
 
 /// Bytes that may wait for their turn. What does not fit is not said: a gap fill stands in its place.
 const HELD_MAX: usize = 64 * 1024;

@@ -12,6 +12,7 @@ mod resends;
 use std::time::{Duration, Instant};
 
 use domain::{Numbering, SessionId};
+use door::auth::Answer;
 use log::info;
 use wire::fix::{
     Frame, Message, MessageWriter,
@@ -22,7 +23,6 @@ use wire::fix::{
 use self::app::App;
 use super::Gateway;
 use crate::{
-    auth::Answer,
     connection::{Close, Stage},
     fix::{self, Link, Session, Settings, Verdict},
     venue::Venue,

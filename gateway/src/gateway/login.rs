@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use domain::SessionId;
+use door::auth::{Answer, Attempt, Protocol, Refusal, Secret};
 use journal::Position;
 use log::info;
 use wire::soup::{LoginAccepted, LoginRejected, LoginRequest, SessionName};
 
 use super::Gateway;
 use crate::{
-    auth::{Answer, Attempt, Protocol, Refusal, Secret},
     connection::{Close, SoupLogin, Stage},
     venue::Venue,
 };

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, net::IpAddr, time::Instant};
 
 use base64ct::{Base64, Encoding};
 use domain::{Command, Nanos, SessionId};
+use door::auth::{Answer, Attempt, Credentials, Protocol, Refusal, Secret};
 use log::info;
 use wire::fix::{Checked, SOH, value};
 
 use super::{FixVenue, SIGNATURE};
 use crate::{
-    auth::{Answer, Attempt, Credentials, Protocol, Refusal, Secret},
     fix::{Act, Application, Desk, Identity, Logon, Refused, Taken, Throttle},
     gateway::requests,
     placement::Here,

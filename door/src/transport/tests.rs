@@ -6,15 +6,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use journal::Position;
 use link::clients::{ServerFiles, TrialFiles, client_config, create_trial, server_config};
 use rustls::{ClientConnection, pki_types::ServerName};
 
 use super::*;
-use crate::{
-    connection::Connection,
-    lobby::{Lobby, LobbyLimits},
-};
 
 /// What takes longer hangs.
 const HUNG: Duration = Duration::from_secs(60);
@@ -86,16 +81,6 @@ impl Client {
         let n = self.tls.read_tls(&mut self.socket).expect("the server says something");
         self.tls.process_new_packets().expect("TLS");
         n > 0
-    }
-
-    /// What has been decrypted.
-    fn heard(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        match self.tls.reader().read_to_end(&mut bytes) {
-            Ok(_) => bytes,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => bytes,
-            Err(error) => panic!("{error}"),
-        }
     }
 
     fn shake_hands(&mut self, server: &mut Transport) {
@@ -206,51 +191,6 @@ fn what_is_decrypted_comes_without_another_event() {
     }
     assert!(reads >= 50, "{reads} reads of 1000 bytes");
     assert!(all == sent, "{} bytes of {}", all.len(), sent.len());
-}
-
-#[test]
-fn what_a_blocked_socket_does_not_take_is_sent_when_it_does_though_nothing_new_comes() {
-    let certificates = Certificates::new();
-    let (mut server, mut client) = connect(&certificates.server(None), &certificates.files.ca, None);
-    client.shake_hands(&mut server);
-    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-    let place = Lobby::new(LobbyLimits::default()).came(peer.ip(), 0);
-    let mut connection = Connection::new(server, peer, place, false, Instant::now());
-    let mut sent = Vec::new();
-    // Until the connection's outbox has nothing left, and TLS has: that is what must not be forgotten.
-    while connection.writable {
-        let piece = text(1_000 + sent.len() % 777);
-        sent.extend_from_slice(&piece);
-        connection.outbox.buffer().extend_from_slice(&piece);
-        connection.outbox.mark(Position(0));
-        connection.flush(Position(0), Instant::now()).expect("a client that does not read yet");
-    }
-    assert!(connection.transport.wants_write(), "the socket is blocked, and nothing waits for it");
-    assert_eq!(connection.outbox.unsent(), 0, "TLS took the last piece");
-    // Further pieces wait in the outbox, and TLS takes no more of them than it has room for.
-    let more = text(32 << 20);
-    sent.extend_from_slice(&more);
-    connection.outbox.buffer().extend_from_slice(&more);
-    connection.outbox.mark(Position(0));
-    connection.flush(Position(0), Instant::now()).expect("a client that does not read yet");
-    let unsent = connection.outbox.unsent();
-    assert!(
-        unsent > more.len() / 2,
-        "behind a blocked socket the outbox keeps what it has, not {unsent} bytes"
-    );
-
-    let deadline = Instant::now() + HUNG;
-    let mut heard = Vec::new();
-    while heard.len() < sent.len() {
-        assert!(Instant::now() < deadline, "hung at {} bytes of {}", heard.len(), sent.len());
-        if !connection.writable {
-            connection.flush(Position(0), Instant::now()).expect("a client that reads");
-        }
-        assert!(client.hear());
-        heard.extend(client.heard());
-    }
-    assert!(heard == sent, "not what was sent");
-    assert!(connection.writable && connection.outbox.is_empty());
 }
 
 #[test]

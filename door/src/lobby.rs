@@ -49,9 +49,14 @@ pub struct LobbyStats {
 
 /// Why a connection is not opened. For the log; the client sees that it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turned {
+pub enum Turned {
+    /// Its address is not on the list.
     NotAllowed,
-    Enough { of_address: usize },
+    /// Its address has so many already.
+    Enough {
+        /// What an address may have.
+        of_address: usize,
+    },
 }
 
 impl std::fmt::Display for Turned {
@@ -65,10 +70,10 @@ impl std::fmt::Display for Turned {
 
 /// A connection's place: rises with each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place(u64);
+pub struct Place(u64);
 
 /// See the module.
-pub(crate) struct Lobby {
+pub struct Lobby {
     limits: LobbyLimits,
     allow: Vec<Network>,
     addresses: BTreeMap<IpAddr, Address>,
@@ -85,7 +90,9 @@ struct Address {
 }
 
 impl Lobby {
-    pub(crate) const fn new(limits: LobbyLimits) -> Self {
+    /// Nobody is there, and whoever comes may, within `limits`.
+    #[must_use]
+    pub const fn new(limits: LobbyLimits) -> Self {
         Self {
             limits,
             allow: Vec::new(),
@@ -97,16 +104,21 @@ impl Lobby {
     }
 
     /// Lets in only who comes from these networks; whoever comes, if there are none.
-    pub(crate) fn allow(&mut self, networks: Vec<Network>) {
+    pub fn allow(&mut self, networks: Vec<Network>) {
         self.allow = networks;
     }
 
-    pub(crate) fn stats(&self) -> LobbyStats {
+    /// Who waits, and who was turned away.
+    #[must_use]
+    pub fn stats(&self) -> LobbyStats {
         LobbyStats { unauthenticated: self.waiting.len(), ..self.stats }
     }
 
     /// Whether a connection from there is opened.
-    pub(crate) fn may_come(&mut self, from: IpAddr) -> Result<(), Turned> {
+    ///
+    /// # Errors
+    /// Says why it is not.
+    pub fn may_come(&mut self, from: IpAddr) -> Result<(), Turned> {
         let from = from.to_canonical();
         if !is_allowed(&self.allow, from) {
             self.stats.not_allowed += 1;
@@ -121,7 +133,7 @@ impl Lobby {
     }
 
     /// The connection that must go so that one more can wait from there; it must be taken [out](Self::left).
-    pub(crate) fn displaced_by(&mut self, from: IpAddr) -> Option<usize> {
+    pub fn displaced_by(&mut self, from: IpAddr) -> Option<usize> {
         let from = from.to_canonical();
         let most = most(self.limits.unauthenticated_of_address, UNAUTHENTICATED_OF_ADDRESS, from);
         let of_address = self.addresses.get(&from).filter(|address| address.waiting.len() >= most);
@@ -137,7 +149,7 @@ impl Lobby {
     }
 
     /// A connection is there, and has not logged in.
-    pub(crate) fn came(&mut self, from: IpAddr, token: usize) -> Place {
+    pub fn came(&mut self, from: IpAddr, token: usize) -> Place {
         let from = from.to_canonical();
         self.next += 1;
         let place = Place(self.next);
@@ -149,7 +161,7 @@ impl Lobby {
     }
 
     /// It has logged in.
-    pub(crate) fn logged_in(&mut self, place: Place) {
+    pub fn logged_in(&mut self, place: Place) {
         if let Some((_, from)) = self.waiting.remove(&place)
             && let Some(address) = self.addresses.get_mut(&from)
         {
@@ -158,7 +170,7 @@ impl Lobby {
     }
 
     /// It is gone.
-    pub(crate) fn left(&mut self, from: IpAddr, place: Place) {
+    pub fn left(&mut self, from: IpAddr, place: Place) {
         self.logged_in(place);
         let from = from.to_canonical();
         let Some(address) = self.addresses.get_mut(&from) else { return };

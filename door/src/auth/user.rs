@@ -171,7 +171,7 @@ impl UsersFeed {
     }
 
     /// The users, if some have been left since `seen`, which then is now.
-    pub(crate) fn newer_than(&self, seen: &mut u64) -> Option<Vec<User>> {
+    pub fn newer_than(&self, seen: &mut u64) -> Option<Vec<User>> {
         let generation = self.generation.load(Ordering::Relaxed);
         if generation == *seen {
             return None;

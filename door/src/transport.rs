@@ -24,7 +24,7 @@ const SOCKET_BYTES_MAX: usize = 64 * 1024;
 
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Incoming {
+pub enum Incoming {
     /// So many bytes, and there may be more without another event.
     More(usize),
     /// So many bytes, and no more for now.
@@ -35,7 +35,7 @@ pub(crate) enum Incoming {
 
 /// Why a read failed.
 #[derive(Debug)]
-pub(crate) enum ReadError {
+pub enum ReadError {
     /// The socket did.
     Io(io::Error),
     /// What came is not the TLS that was asked for. The client has been told, if it listens.
@@ -43,27 +43,31 @@ pub(crate) enum ReadError {
 }
 
 /// A connection's bytes.
-pub(crate) enum Transport {
+pub enum Transport {
+    /// As the socket has them.
     Plain(TcpStream),
     /// Boxed: a plain connection does not pay for the state of a TLS.
     Tls(Box<Tls>),
 }
 
 /// TLS over a socket, the server's side.
-pub(crate) struct Tls {
+pub struct Tls {
     socket: TcpStream,
     tls: ServerConnection,
 }
 
 impl Transport {
     /// TLS over `socket`, by a listener's settings.
-    pub(crate) fn tls(socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When rustls finds the settings wanting.
+    pub fn tls(socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<Self> {
         let tls = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
         Ok(Self::Tls(Box::new(Tls { socket, tls })))
     }
 
     /// The socket, to be entered into a poll.
-    pub(crate) fn socket(&mut self) -> &mut TcpStream {
+    pub fn socket(&mut self) -> &mut TcpStream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(tls) => &mut tls.socket,
@@ -71,7 +75,8 @@ impl Transport {
     }
 
     /// Whether the client has not yet shown what TLS asks of it. Nothing of the application passes before.
-    pub(crate) fn is_handshaking(&self) -> bool {
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
         match self {
             Self::Plain(_) => false,
             Self::Tls(tls) => tls.tls.is_handshaking(),
@@ -79,8 +84,11 @@ impl Transport {
     }
 
     /// Reads what is there, as far as `into` has room.
+    ///
+    /// # Errors
+    /// When the socket fails, or what came is no TLS where TLS was asked for.
     #[inline]
-    pub(crate) fn read(&mut self, into: &mut [u8]) -> Result<Incoming, ReadError> {
+    pub fn read(&mut self, into: &mut [u8]) -> Result<Incoming, ReadError> {
         match self {
             Self::Plain(socket) => read_plain(socket, into).map_err(ReadError::Io),
             Self::Tls(tls) => tls.read(into),
@@ -89,7 +97,8 @@ impl Transport {
 
     /// Whether something that was taken for writing, or that TLS has to say, waits for the socket.
     #[inline]
-    pub(crate) fn wants_write(&self) -> bool {
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
         match self {
             Self::Plain(_) => false,
             Self::Tls(tls) => tls.tls.wants_write(),
@@ -97,8 +106,11 @@ impl Transport {
     }
 
     /// Gives the socket what waits for it, as far as it takes it.
+    ///
+    /// # Errors
+    /// Those of the socket; that it takes nothing now is none.
     #[inline]
-    pub(crate) fn push(&mut self) -> io::Result<()> {
+    pub fn push(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(_) => Ok(()),
             Self::Tls(tls) => tls.push(),
@@ -107,7 +119,7 @@ impl Transport {
 
     /// Says that nothing more comes, if that can be said: without it a client could not tell the end from a cut. Does not
     /// wait.
-    pub(crate) fn say_end(&mut self) {
+    pub fn say_end(&mut self) {
         if let Self::Tls(tls) = self {
             tls.tls.send_close_notify();
             // The peer may be gone already.
