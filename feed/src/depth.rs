@@ -2,7 +2,7 @@
 
 use domain::{InstrumentId, Nanos, Price, Quantity, Side, TradeId};
 
-use crate::market::{Level, Market};
+use crate::market::Level;
 
 /// A trade that everyone may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +30,34 @@ pub struct Depth {
     sequence: u64,
 }
 
-/// What differs between two looks: levels that are there now or show something else, and levels that are gone, with 0
-/// lots.
+/// What became of a level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LevelChange {
+    /// It was not there.
+    New(Level),
+    /// It shows something else.
+    Changed(Level),
+    /// It is gone; of what it was the price is left, with 0 lots.
+    Gone(Level),
+}
+
+impl LevelChange {
+    /// The level as it is now; with 0 lots when it is gone.
+    #[must_use]
+    pub const fn level(&self) -> &Level {
+        match self {
+            Self::New(level) | Self::Changed(level) | Self::Gone(level) => level,
+        }
+    }
+}
+
+/// What differs between two looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DepthChange {
     /// The number of the change; one above the last one's.
     pub sequence: u64,
     /// By `Side as usize`, from the best price.
-    pub sides: [Vec<Level>; 2],
+    pub sides: [Vec<LevelChange>; 2],
     /// Whether the best price of either side, or what is shown there, is another.
     pub top: bool,
 }
@@ -61,14 +81,12 @@ impl Depth {
         self.sequence
     }
 
-    /// Looks at a book, `depth` levels of each side. Says what differs, if anything does.
-    ///
-    /// # Panics
-    /// When there is no such book.
-    pub fn look(&mut self, market: &Market, instrument: InstrumentId, depth: usize) -> Option<DepthChange> {
+    /// Looks at a book: `levels` gives the best levels of a side, as many as there are to be. Says what differs, if anything
+    /// does.
+    pub fn look<L: Iterator<Item = Level>>(&mut self, levels: impl Fn(Side) -> L) -> Option<DepthChange> {
         let mut top = false;
         let sides = [Side::Buy, Side::Sell].map(|side| {
-            let now: Vec<Level> = market.levels(instrument, side).take(depth).collect();
+            let now: Vec<Level> = levels(side).collect();
             let before = core::mem::replace(&mut self.sides[side as usize], now);
             let now = &self.sides[side as usize];
             top |= before.first() != now.first();
@@ -83,7 +101,7 @@ impl Depth {
 }
 
 /// Levels of `now` that `before` does not have alike, and those of `before` whose price `now` does not have.
-fn difference(side: Side, before: &[Level], now: &[Level]) -> Vec<Level> {
+fn difference(side: Side, before: &[Level], now: &[Level]) -> Vec<LevelChange> {
     let is_better = |a: &Level, b: &Level| match side {
         Side::Buy => a.price > b.price,
         Side::Sell => a.price < b.price,
@@ -98,7 +116,7 @@ fn difference(side: Side, before: &[Level], now: &[Level]) -> Vec<Level> {
                 before.next();
             }
             (None, Some(new)) => {
-                changed.push(**new);
+                changed.push(LevelChange::New(**new));
                 now.next();
             }
             (Some(old), Some(new)) if is_better(old, new) => {
@@ -106,12 +124,12 @@ fn difference(side: Side, before: &[Level], now: &[Level]) -> Vec<Level> {
                 before.next();
             }
             (Some(old), Some(new)) if is_better(new, old) => {
-                changed.push(**new);
+                changed.push(LevelChange::New(**new));
                 now.next();
             }
             (Some(old), Some(new)) => {
                 if old != new {
-                    changed.push(**new);
+                    changed.push(LevelChange::Changed(**new));
                 }
                 before.next();
                 now.next();
@@ -120,8 +138,8 @@ fn difference(side: Side, before: &[Level], now: &[Level]) -> Vec<Level> {
     }
 }
 
-const fn gone(level: &Level) -> Level {
-    Level { price: level.price, quantity: Quantity::ZERO, orders: 0 }
+const fn gone(level: &Level) -> LevelChange {
+    LevelChange::Gone(Level { price: level.price, quantity: Quantity::ZERO, orders: 0 })
 }
 
 #[cfg(test)]
@@ -140,20 +158,30 @@ mod tests {
     #[test]
     fn what_differs_is_said_and_nothing_else() {
         let (bids, asks) = ([(10, 5), (9, 5), (7, 1)], [(11, 5), (12, 5), (14, 1)]);
-        let zero = |list: &[(i64, u64)]| {
-            levels(list)
-                .into_iter()
-                .map(|level| if level.quantity.is_zero() { gone(&level) } else { level })
-                .collect::<Vec<_>>()
-        };
         for (side, before, now, changed) in [
             (Side::Buy, &bids[..], &bids[..], &[][..]),
-            (Side::Buy, &[], &bids, &bids),
-            (Side::Buy, &bids, &[], &[(10, 0), (9, 0), (7, 0)]),
-            (Side::Buy, &bids, &[(11, 1), (9, 5), (8, 2)], &[(11, 1), (10, 0), (8, 2), (7, 0)]),
-            (Side::Sell, &asks, &[(11, 4), (12, 5), (13, 3)], &[(11, 4), (13, 3), (14, 0)]),
+            (Side::Buy, &[], &bids, &[('n', 10, 5), ('n', 9, 5), ('n', 7, 1)]),
+            (Side::Buy, &bids, &[], &[('g', 10, 0), ('g', 9, 0), ('g', 7, 0)]),
+            (
+                Side::Buy,
+                &bids,
+                &[(11, 1), (9, 5), (8, 2)],
+                &[('n', 11, 1), ('g', 10, 0), ('n', 8, 2), ('g', 7, 0)],
+            ),
+            (Side::Sell, &asks, &[(11, 4), (12, 5), (13, 3)], &[('c', 11, 4), ('n', 13, 3), ('g', 14, 0)]),
         ] {
-            assert_eq!(difference(side, &levels(before), &levels(now)), zero(changed), "{before:?} {now:?}");
+            let said: Vec<_> = difference(side, &levels(before), &levels(now))
+                .iter()
+                .map(|change| {
+                    let kind = match change {
+                        LevelChange::New(_) => 'n',
+                        LevelChange::Changed(_) => 'c',
+                        LevelChange::Gone(_) => 'g',
+                    };
+                    (kind, change.level().price.ticks(), change.level().quantity.lots())
+                })
+                .collect();
+            assert_eq!(said, changed, "{before:?} {now:?}");
         }
     }
 }

@@ -23,9 +23,9 @@ mod tap;
 mod terms;
 
 pub use change::{Change, ChangeKind};
-pub use depth::{Depth, DepthChange, PublicTrade};
+pub use depth::{Depth, DepthChange, LevelChange, PublicTrade};
 pub use itch::{Directory, KEEPS_PLACE, Scribe, Unfit};
-pub use market::{Level, Market, Shown, Standing, Waits, may_be_silent};
+pub use market::{Ladder, Level, Market, Shown, Standing, Waits, may_be_silent};
 pub use server::{Bound, FeedStats, Seen, Server, Settings, Start, Stats, Watcher, WebSettings};
 pub use store::{PACKET_MAX, Store};
 pub use tap::{Batch, Intake, Item, Tap, tap};

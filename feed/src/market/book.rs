@@ -10,7 +10,7 @@ use domain::{CancelReason, Event, EventKind, InstrumentId, Nanos, OrderId, Price
 use self::shown::Fill;
 use super::{
     Standing, Waits,
-    queue::{Level, Queue, Shown},
+    queue::{Level, Queue, Shown, key_of},
 };
 use crate::{
     change::{Change, ChangeKind},
@@ -128,6 +128,10 @@ impl Book {
 
     pub(super) fn levels(&self, side: Side) -> impl Iterator<Item = Level> {
         self.sides[side as usize].levels()
+    }
+
+    pub(super) fn level(&self, side: Side, price: Price) -> Option<Level> {
+        self.sides[side as usize].level(key_of(side, price))
     }
 
     pub(super) fn known(&self) -> usize {

@@ -12,6 +12,7 @@
 //! shown, and the book is right again by the end of its command.
 
 mod book;
+mod ladder;
 mod queue;
 
 use std::collections::HashMap;
@@ -24,7 +25,10 @@ use crate::{
     terms::{Shows, Terms},
 };
 
-pub use self::queue::{Level, Shown};
+pub use self::{
+    ladder::Ladder,
+    queue::{Level, Shown},
+};
 
 /// An order that stands in a book at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +169,15 @@ impl Market {
     /// When there is no such book.
     pub fn levels(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = Level> {
         self.books[instrument.0 as usize].levels(side)
+    }
+
+    /// What is shown at a price of a side, if anything is.
+    ///
+    /// # Panics
+    /// When there is no such book.
+    #[must_use]
+    pub fn level(&self, instrument: InstrumentId, side: Side, price: Price) -> Option<Level> {
+        self.books[instrument.0 as usize].level(side, price)
     }
 
     /// Orders known, shown or not.

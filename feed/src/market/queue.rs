@@ -80,4 +80,8 @@ impl Queue {
     pub(super) fn levels(&self) -> impl Iterator<Item = Level> {
         self.levels.values().copied()
     }
+
+    pub(super) fn level(&self, key: i64) -> Option<Level> {
+        self.levels.get(&key).copied()
+    }
 }

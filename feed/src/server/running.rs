@@ -128,6 +128,7 @@ impl Running {
             self.server.stats.messages.set(self.store.next() - 1);
             self.server.publisher.begin(&self.store);
             self.server.stats.position.set(self.start.0);
+            self.server.watchers.iter_mut().for_each(|watcher| watcher.on_begin(&self.market));
         }
         while self.waiting.front().is_some_and(|batch| batch.position <= gate) {
             let Some(batch) = self.waiting.pop_front() else { break };
@@ -153,8 +154,7 @@ impl Running {
         for watcher in &mut server.watchers {
             watcher.on_turn(market, seen);
         }
-        seen.changed.clear();
-        seen.trades.clear();
+        seen.clear();
     }
 
     fn apply(&mut self, batch: &Batch) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::{InstrumentId, Side};
+use domain::{InstrumentId, Price, Side};
 
 use crate::{
     change::{Change, ChangeKind},
@@ -15,6 +15,8 @@ use crate::{
 pub struct Seen {
     /// Books of which something else can be seen.
     pub changed: BTreeSet<InstrumentId>,
+    /// The prices at which that is, or may be: as [`Market::level`] has them now.
+    pub prices: BTreeSet<(InstrumentId, Side, Price)>,
     /// Trades, of each book in their order.
     pub trades: Vec<PublicTrade>,
 }
@@ -34,6 +36,20 @@ impl Seen {
             self.trades.push(PublicTrade { instrument, nanos, trade, price, quantity, taker_side });
         }
         self.changed.insert(instrument);
+        let place = match change.kind {
+            ChangeKind::Added { side, price, .. }
+            | ChangeKind::Executed { side, price, .. }
+            | ChangeKind::Shrunk { side, price, .. }
+            | ChangeKind::Removed { side, price, .. }
+            | ChangeKind::Renamed { side, price, .. } => Some((instrument, side, price)),
+            ChangeKind::Traded { .. } => None,
+        };
+        self.prices.extend(place);
+    }
+
+    pub(super) fn clear(&mut self) {
+        let Self { changed, prices, trades } = self;
+        (changed.clear(), prices.clear(), trades.clear());
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -44,6 +60,9 @@ impl Seen {
 /// Somebody else who makes something of what can be seen, on the feed's thread: a gateway of another protocol, for one. It
 /// is told what has been published and nothing before, and must not wait for anyone.
 pub trait Watcher: Send {
+    /// What can be seen of all books at the beginning.
+    fn on_begin(&mut self, market: &Market);
+
     /// What the last turn brought, and all books behind it.
     fn on_turn(&mut self, market: &Market, seen: &Seen);
 }

@@ -10,7 +10,7 @@ use std::{
 
 use domain::{InstrumentId, Side};
 use engine::book::Book;
-use feed::{Depth, Market, Seen, Server, Settings, Watcher, WebSettings};
+use feed::{Depth, Ladder, Market, Seen, Server, Settings, Watcher, WebSettings};
 use rand::RngExt;
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket, client::IntoClientRequest};
@@ -334,20 +334,30 @@ fn those_who_misuse_the_websocket_feed_hold_nobody_up() {
     venue.end();
 }
 
-/// Keeps depth as a gateway of another protocol would.
+/// Keeps depth, and all levels, as a gateway of another protocol would.
 struct Keeper {
     instrument: InstrumentId,
-    depth: Arc<Mutex<Depth>>,
+    kept: Arc<Mutex<(Depth, Ladder)>>,
 }
 
 impl Watcher for Keeper {
+    fn on_begin(&mut self, market: &Market) {
+        let (_, ladder) = &mut *self.kept.lock().unwrap();
+        for side in [Side::Buy, Side::Sell] {
+            market.levels(self.instrument, side).for_each(|level| ladder.set(side, level.price, Some(level)));
+        }
+    }
+
     fn on_turn(&mut self, market: &Market, seen: &Seen) {
+        let (depth, ladder) = &mut *self.kept.lock().unwrap();
         if seen.changed.contains(&self.instrument) {
-            let mut depth = self.depth.lock().unwrap();
             let before = depth.sequence();
-            if let Some(change) = depth.look(market, self.instrument, DEPTH) {
+            if let Some(change) = depth.look(|side| market.levels(self.instrument, side).take(DEPTH)) {
                 assert_eq!(change.sequence, before + 1);
             }
+        }
+        for (instrument, side, price) in &seen.prices {
+            ladder.set(*side, *price, market.level(*instrument, *side, *price));
         }
     }
 }
@@ -356,18 +366,25 @@ impl Watcher for Keeper {
 fn whoever_watches_on_the_feeds_thread_sees_what_is_published() {
     let mut rng = generator();
     let (instrument, groups) = much(&mut rng);
+    let (before, behind) = groups.split_at(groups.len() / 4);
+    let mut venue = Venue::start(Book::new(instrument), *b"SESSION001", &Settings::default());
+    before.iter().for_each(|group| venue.turn(group, &mut rng));
+    venue.release();
+    // Orders stand in the book when the watcher begins.
+    let book = venue.end();
     let mut server = Server::bind(&Settings::default()).unwrap();
-    let depth = Arc::new(Mutex::new(Depth::default()));
-    server.watch(Box::new(Keeper { instrument, depth: Arc::clone(&depth) }));
-    let mut venue = Venue::start_with(Book::new(instrument), *b"SESSION001", server);
-    groups.iter().for_each(|group| venue.turn(group, &mut rng));
+    let kept = Arc::new(Mutex::new((Depth::default(), Ladder::default())));
+    server.watch(Box::new(Keeper { instrument, kept: Arc::clone(&kept) }));
+    let mut venue = Venue::start_with(book, *b"SESSION002", server);
+    behind.iter().for_each(|group| venue.turn(group, &mut rng));
     venue.release();
     let book = venue.end();
-    let depth = depth.lock().unwrap();
+    let (depth, ladder) = &*kept.lock().unwrap();
     for side in [Side::Buy, Side::Sell] {
-        let is: Vec<_> = depth.side(side).iter().map(|level| (level.price, level.quantity)).collect();
-        let should_be: Vec<_> =
-            book.levels(side).take(DEPTH).map(|level| (level.price, level.quantity)).collect();
+        let should_be: Vec<_> = book.levels(side).map(|level| (level.price, level.quantity)).collect();
+        let is: Vec<_> = ladder.side(side).map(|level| (level.price, level.quantity)).collect();
         assert_eq!(is, should_be, "{side:?}");
+        let is: Vec<_> = depth.side(side).iter().map(|level| (level.price, level.quantity)).collect();
+        assert_eq!(is, should_be[..DEPTH.min(should_be.len())], "{side:?}");
     }
 }

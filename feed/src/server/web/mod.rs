@@ -185,7 +185,7 @@ impl Web {
             let watched = self.books.entry(id).or_default();
             if watched.clients.is_empty() {
                 // Nobody has looked for a while.
-                watched.depth.look(market, id, self.settings.depth);
+                watched.depth.look(|side| market.levels(id, side).take(self.settings.depth));
             }
             watched.clients.insert(at);
             show(client, &self.instruments[id.0 as usize], &watched.depth, bits, now);
@@ -244,7 +244,8 @@ impl Web {
             let Some(watched) = books.get_mut(id).filter(|watched| !watched.clients.is_empty()) else {
                 continue;
             };
-            let Some(change) = watched.depth.look(market, *id, settings.depth) else { continue };
+            let levels = |side| market.levels(*id, side).take(settings.depth);
+            let Some(change) = watched.depth.look(levels) else { continue };
             let instrument = &instruments[id.0 as usize];
             let text = text::change(instrument, &change, &watched.depth);
             tell(&watched.clients, *id, Channel::Depth, text);

@@ -6,7 +6,7 @@ use domain::{Instrument, Price, Quantity, Side};
 use serde::Deserialize;
 
 use crate::{
-    depth::{Depth, DepthChange, PublicTrade},
+    depth::{Depth, DepthChange, LevelChange, PublicTrade},
     market::Level,
 };
 
@@ -42,14 +42,15 @@ impl Channel {
 /// All levels of a book that are published.
 pub(super) fn snapshot(instrument: &Instrument, depth: &Depth) -> String {
     let mut text = head("snapshot", instrument, depth.sequence());
-    put_sides(&mut text, instrument, [Side::Buy, Side::Sell].map(|side| depth.side(side)));
+    put_sides(&mut text, instrument, [Side::Buy, Side::Sell].map(|side| depth.side(side).iter()));
     finish(text, instrument, depth)
 }
 
 /// Levels that changed; `depth` is what they are now.
 pub(super) fn change(instrument: &Instrument, change: &DepthChange, depth: &Depth) -> String {
     let mut text = head("depth", instrument, change.sequence);
-    put_sides(&mut text, instrument, [&change.sides[0], &change.sides[1]]);
+    let [bids, asks] = &change.sides;
+    put_sides(&mut text, instrument, [bids, asks].map(|side| side.iter().map(LevelChange::level)));
     finish(text, instrument, depth)
 }
 
@@ -93,11 +94,11 @@ fn head(kind: &str, instrument: &Instrument, sequence: u64) -> String {
     format!("{{\"type\":\"{kind}\",\"symbol\":{},\"sequence\":{sequence}", quoted(instrument))
 }
 
-fn put_sides(text: &mut String, instrument: &Instrument, sides: [&[Level]; 2]) {
+fn put_sides<'a>(text: &mut String, instrument: &Instrument, sides: [impl Iterator<Item = &'a Level>; 2]) {
     for (name, levels) in ["bids", "asks"].into_iter().zip(sides) {
         // Writing to a string cannot fail, here and below.
         let _ = write!(text, ",\"{name}\":[");
-        for (at, level) in levels.iter().enumerate() {
+        for (at, level) in levels.enumerate() {
             if at > 0 {
                 text.push(',');
             }
