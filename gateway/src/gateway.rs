@@ -87,8 +87,7 @@ pub struct Gateway {
     fix_venue: Option<Arc<FixVenue>>,
     /// The next session whose numbers begin anew, while that is under way.
     rolling_over: Option<domain::SessionId>,
-    /// When the last logon was sent that each session was let in for by a signature.
-    signed: BTreeMap<domain::SessionId, Nanos>,
+    signed: crate::fix::Signed,
     /// Who is away and wants nothing in the books then.
     absent: BTreeMap<domain::SessionId, absent::Absent>,
     /// As `tls`.
@@ -170,7 +169,7 @@ impl Gateway {
             fix_listener: None,
             fix_venue: None,
             rolling_over: None,
-            signed: BTreeMap::new(),
+            signed: crate::fix::Signed::default(),
             absent: BTreeMap::new(),
             fix_tls: None,
             accepting: true,

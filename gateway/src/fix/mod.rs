@@ -12,10 +12,12 @@ pub mod fuzz;
 mod heard;
 mod link;
 mod session;
+mod shown;
 mod terms;
 mod throttle;
 
 pub(crate) use desk::{Act, Asked, Desk, MassAsked, MassCanceling};
 pub(crate) use link::{Link, Resend};
 pub use session::{Application, Close, Identity, Logon, Refused, Session, Settings, Taken, Verdict};
-pub(crate) use throttle::Throttle;
+pub use shown::{Shown, Signed};
+pub use throttle::Throttle;

@@ -3,7 +3,7 @@
 //! | comes | first of all | then |
 //! |---|---|---|
 //! | anything | BeginString and CompIDs as at the logon, the dictionary's checks, SendingTime, MsgSeqNum | below |
-//! | Logon | the application lets it in, or the connection is closed without a word | Logon; a ResendRequest if it is ahead |
+//! | Logon | the application lets it in, or the connection is closed, mostly without a word | Logon; a ResendRequest if it is ahead |
 //! | a number too high | waits ([`Early`]); one ResendRequest for all that is missing | its turn comes |
 //! | a number too low | PossDup: ignored | else Logout, and the connection is closed |
 //! | ResendRequest | whatever its number | the caller is told the range |
@@ -60,6 +60,8 @@ pub struct Logon {
 pub enum Refused {
     /// It does not want it: the connection is closed without a word, so that nobody learns why.
     No,
+    /// It is who it says, but may not log on like that: it is told why, in a Logout.
+    Because(&'static str),
     /// It cannot say yet: the message is to be heard again.
     Later,
 }
@@ -522,6 +524,11 @@ impl Session {
                 return Ok(());
             }
             Err(Refused::No) => return Err(Close::NoLogon("the application does not let it in")),
+            Err(Refused::Because(text)) => {
+                let [ours, theirs] = [56, 49].map(|tag| checked.get(tag).unwrap_or_default().to_vec());
+                self.identity = Identity { ours, theirs };
+                return Err(self.breach(text.into(), now, out));
+            }
         };
         self.identity = logon.identity;
         (self.next_in, self.next_out) = if reset { (1, 1) } else { logon.next };

@@ -1,4 +1,4 @@
-//! How many orders a session may send.
+//! How many orders, or other requests, a session may send.
 
 use domain::Nanos;
 
@@ -7,9 +7,9 @@ use crate::gateway::MASS_CANCEL_INTERVAL;
 /// Nanoseconds in a second.
 const SECOND: u64 = 1_000_000_000;
 
-/// Orders that a session may still send: so many a second, and as many at once.
+/// Requests that a session may still send: so many a second, and as many at once.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     /// When the last of those that were let through would have gone at an even pace.
     paid_until: u64,
     /// When the next mass cancel may go.
@@ -17,8 +17,8 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// Whether another order may go now, at `rate` orders a second; 0 for any number.
-    pub(crate) fn lets(&mut self, rate: u32, now: Nanos) -> bool {
+    /// Whether another request may go now, at `rate` requests a second; 0 for any number.
+    pub fn lets(&mut self, rate: u32, now: Nanos) -> bool {
         let Some(pace) = SECOND.checked_div(u64::from(rate)) else { return true };
         let from = self.paid_until.max(now.0.saturating_sub(SECOND));
         // A second's worth may go ahead of time.

@@ -30,8 +30,6 @@ use crate::{
 
 /// The longest message that a client may send, in bytes.
 pub(super) const MESSAGE_MAX: usize = 8 * 1024;
-/// Bytes of an Ed25519 signature.
-const SIGNATURE: usize = 64;
 /// How long a last message may take to go out.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Instruments in one SecurityList.

@@ -89,6 +89,12 @@ impl Writer {
         MessageWriter { writer: self, out, begin, body }
     }
 
+    /// Begins fields that several messages are to have ([`MessageWriter::fields`]): they are no message, and not to be ended.
+    pub fn part<'a>(&'a mut self, out: &'a mut Vec<u8>) -> MessageWriter<'a> {
+        let begin = out.len();
+        MessageWriter { writer: self, out, begin, body: begin }
+    }
+
     fn remember(&mut self, second: u64) {
         let (days, rest) = (second / 86_400, (second % 86_400) as u32);
         let (year, month, day) = civil(days);
@@ -106,11 +112,20 @@ impl Writer {
     }
 
     fn time(&mut self, out: &mut Vec<u8>, time: Nanos) {
+        out.extend_from_slice(self.second_of(time));
+        self.fraction(out, time);
+    }
+
+    /// The second of a time, as it is written.
+    fn second_of(&mut self, time: Nanos) -> &[u8; 17] {
         let second = time.0 / NANOS_PER_SECOND;
         if second != self.second {
             self.remember(second);
         }
-        out.extend_from_slice(&self.written);
+        &self.written
+    }
+
+    fn fraction(&self, out: &mut Vec<u8>, time: Nanos) {
         let digits = self.precision.digits();
         if digits > 0 {
             let mut fraction = [b'.'; 10];
@@ -180,6 +195,18 @@ impl MessageWriter<'_> {
     pub fn time(&mut self, tag: u32, value: Nanos) -> &mut Self {
         self.tag(tag);
         self.writer.time(self.out, value);
+        self.out.push(SOH);
+        self
+    }
+
+    /// A field of a day and one of the time of that day, in UTC.
+    pub fn day_and_time(&mut self, (day, time): (u32, u32), value: Nanos) -> &mut Self {
+        self.tag(day);
+        self.out.extend_from_slice(&self.writer.second_of(value)[..8]);
+        self.out.push(SOH);
+        self.tag(time);
+        self.out.extend_from_slice(&self.writer.second_of(value)[9..]);
+        self.writer.fraction(self.out, value);
         self.out.push(SOH);
         self
     }
@@ -261,6 +288,28 @@ mod tests {
         assert!(text.starts_with(&format!("8=FIX.4.4|9={:05}|{body}10=", body.len())), "{text}");
         let Ok(Frame::Message(message, length)) = frame(&out[6..], 1_000) else { panic!("{text}") };
         assert_eq!((message.msg_type, length), (&b"8"[..], out.len() - 6));
+    }
+
+    #[test]
+    fn a_part_is_written_once_for_several_messages() {
+        let mut writer = Writer::new(TimePrecision::Millis);
+        let mut part = Vec::new();
+        let time = Nanos(1_795_955_696_789_012_345);
+        writer.part(&mut part).letter(269, b'2').number(271, 5).day_and_time((272, 273), time);
+        assert_eq!(part, b"269=2\x01271=5\x01272=20261129\x01273=12:34:56.789\x01");
+        let mut out = Vec::new();
+        for number in [7, 8] {
+            let mut message = writer.begin(&mut out, b"FIX.4.4", b"X");
+            message.number(34, number).fields(&part);
+            message.end();
+        }
+        let Ok(Frame::Message(first, length)) = frame(&out, 1_000) else { panic!("no message") };
+        assert!(
+            first.fields.starts_with(b"34=7\x01269=2\x01") && first.fields.ends_with(b"12:34:56.789\x01")
+        );
+        assert!(
+            matches!(frame(&out[length..], 1_000), Ok(Frame::Message(_, rest)) if rest == out.len() - length)
+        );
     }
 
     #[test]

@@ -24,6 +24,9 @@ impl Application for Desk {
         if theirs != b"ALICE" || ours != b"EXCH" {
             return Err(Refused::No);
         }
+        if logon.get(553) == Some(b"LATE") {
+            return Err(Refused::Because("not now"));
+        }
         Ok(Logon { identity: Identity { ours, theirs }, next: self.next.unwrap_or((1, 1)) })
     }
 
@@ -164,6 +167,9 @@ fn case_1_logons_that_are_not_wanted_are_not_answered() {
     let mut line = Line::new(&FIX44);
     line.begin_string = "FIX.4.2";
     assert!(matches!(line.says("A", 1, "98=0|108=30|").1, Err(Close::NoLogon(_))));
+    // Whoever is told why must be known by then.
+    let (told, heard) = Line::new(&FIX44).says("A", 1, "98=0|108=30|553=LATE|");
+    assert_eq!((told, heard), (vec!["5 1 58=not now|".to_owned()], Err(Close::Breach("not now".into()))));
     // Nobody comes.
     assert_eq!(Line::new(&FIX44).waits(9), (vec![], Ok(())));
     assert!(matches!(Line::new(&FIX44).waits(11).1, Err(Close::NoLogon(_))));

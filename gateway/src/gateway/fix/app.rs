@@ -1,16 +1,15 @@
 //! Who listens to the session of one connection: who may come in, and what a message asks for, while nothing is done yet.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Instant};
+use std::{net::IpAddr, time::Instant};
 
-use base64ct::{Base64, Encoding};
 use domain::{Command, Nanos, SessionId};
-use door::auth::{Answer, Attempt, Credentials, Protocol, Refusal, Secret};
+use door::auth::{Answer, Attempt, Credentials, Protocol, Refusal};
 use log::info;
-use wire::fix::{Checked, SOH, value};
+use wire::fix::Checked;
 
-use super::{FixVenue, SIGNATURE};
+use super::FixVenue;
 use crate::{
-    fix::{Act, Application, Desk, Identity, Logon, Refused, Taken, Throttle},
+    fix::{Act, Application, Desk, Identity, Logon, Refused, Shown, Signed, Taken, Throttle},
     gateway::requests,
     placement::Here,
     sessions::Sessions,
@@ -25,8 +24,7 @@ pub(super) struct App<'a, V> {
     pub(super) peer: IpAddr,
     pub(super) venue_is: &'a FixVenue,
     pub(super) credentials: &'a mut Credentials,
-    /// When the last logon was sent that each session was let in for by a signature.
-    pub(super) signed: &'a mut BTreeMap<SessionId, Nanos>,
+    pub(super) signed: &'a mut Signed,
     /// What came of the logon, which was being verified.
     pub(super) verdict: Option<Result<SessionId, Refusal>>,
     pub(super) sessions: &'a Sessions,
@@ -69,11 +67,7 @@ impl<V: Venue> Application for App<'_, V> {
                 }
             }
         };
-        // A signature is good once: the logon that it was heard in cannot be said again by whoever has listened.
-        let signed = logon.get(96).and_then(|_| logon.get(52)).and_then(value::utc_timestamp);
-        if let Some(sent) = signed.filter(|_| self.id.is_none())
-            && self.signed.insert(id, sent).is_some_and(|last| last >= sent)
-        {
+        if self.id.is_none() && self.signed.is_used(id, logon) {
             info!("{}: a signature that has been used", self.peer);
             return Err(Refused::No);
         }
@@ -140,19 +134,8 @@ impl<V: Venue> Application for App<'_, V> {
 impl<V: Venue> App<'_, V> {
     /// Looks at who wants in: by a password, or by a signature of what its logon says of itself.
     fn check(&mut self, name: &[u8], logon: &Checked<'_, '_>) -> Result<SessionId, Refused> {
-        let mut signature = [0; SIGNATURE];
-        let signed: Vec<u8>;
-        let secret = match logon.get(96) {
-            None => Secret::Password(logon.get(554).unwrap_or_default()),
-            Some(text) => {
-                if Base64::decode(text, &mut signature).map(<[u8]>::len) != Ok(SIGNATURE) {
-                    return Err(Refused::No);
-                }
-                let fields = [49, 56, 34, 52].map(|tag| logon.get(tag).unwrap_or_default());
-                signed = [b"A".as_slice()].into_iter().chain(fields).collect::<Vec<_>>().join(&SOH);
-                Secret::Signature { of: &signed, signature: &signature }
-            }
-        };
+        let shown = Shown::of(logon).ok_or(Refused::No)?;
+        let secret = shown.secret();
         let attempt = Attempt { protocol: Protocol::Fix, name, secret, from: self.peer, token: self.token };
         match self.credentials.check(&attempt, Instant::now()) {
             Answer::Accepted(id) => Ok(id),

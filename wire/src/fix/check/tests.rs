@@ -9,6 +9,7 @@ use super::{
 
 const HEADER: &str = "49=ALICE|56=EXCH|34=2|52=20261129-12:34:56.789|";
 const ORDER: &str = "11=a1|55=ABC|54=1|60=20261129-12:34:56|38=100|40=2|44=10.5|";
+const MARKET_DATA: &str = "262=r|263=1|264=5|265=1|267=2|269=0|269=1|146=2|55=A|55=B|";
 
 /// A whole message; bars for SOHs.
 fn sealed(begin_string: &str, msg_type: &str, fields: &str) -> Vec<u8> {
@@ -100,6 +101,19 @@ fn each_fault_has_its_reason_and_its_field() {
         ("D", format!("{HEADER}{ORDER}386=1|336=|"), TagWithoutValue, "336"),
         ("D", format!("{HEADER}{ORDER}453=1|448=X|452=z|"), IncorrectDataFormat, "452"),
         ("D", format!("{HEADER}{ORDER}453=1|448=X|802=2|523=a|"), IncorrectGroupCount, "802"),
+        // A request of market data, which has three groups.
+        ("V", format!("{HEADER}{}", MARKET_DATA.replace("262=r|", "")), RequiredTagMissing, "262"),
+        ("V", format!("{HEADER}{}", MARKET_DATA.replace("263=1", "263=3")), ValueIncorrect, "263"),
+        ("V", format!("{HEADER}{}", MARKET_DATA.replace("264=5", "264=deep")), IncorrectDataFormat, "264"),
+        ("V", format!("{HEADER}{}", MARKET_DATA.replace("265=1", "265=2")), ValueIncorrect, "265"),
+        ("V", format!("{HEADER}{}", MARKET_DATA.replace("269=1", "269=Z")), ValueIncorrect, "269"),
+        ("V", format!("{HEADER}{}", MARKET_DATA.replace("267=2", "267=3")), IncorrectGroupCount, "267"),
+        ("V", format!("{HEADER}{}", MARKET_DATA.replace("267=2", "267=1")), IncorrectGroupCount, "267"),
+        ("V", format!("{HEADER}{}", MARKET_DATA.replace("146=2", "146=9")), IncorrectGroupCount, "146"),
+        ("V", format!("{HEADER}{}", MARKET_DATA.replace("146=2|55=A", "146=2|48=A")), GroupOutOfOrder, "48"),
+        ("V", format!("{HEADER}{}", MARKET_DATA.replace("55=B", "55=")), TagWithoutValue, "55"),
+        ("V", format!("{HEADER}{MARKET_DATA}55=A|"), IncorrectGroupCount, "146"),
+        ("V", format!("{HEADER}{MARKET_DATA}44=1|"), TagNotDefinedForMessage, "44"),
         // Data goes with its length.
         ("D", format!("{HEADER}{ORDER}354=2|58=ab|"), RequiredTagMissing, "355"),
         ("D", format!("{HEADER}{ORDER}354=2|"), RequiredTagMissing, "355"),

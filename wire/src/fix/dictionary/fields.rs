@@ -247,6 +247,7 @@ fields! {
     1138 DisplayQty Qty;
     1156 ApplExtID Int;
     2362 SelfMatchPreventionID String;
+    2446 AggressorSide Char ["1" BUY, "2" SELL];
     2964 SelfMatchPreventionInstruction Int;
 }
 

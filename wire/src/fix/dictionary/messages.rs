@@ -57,8 +57,12 @@ static SECURITIES: Group =
 /// What a news says.
 static LINES: Group = group(33, &[58, 354, 355], &[]);
 static FULL_ENTRIES: Group = group(268, &[269, 270, 271, 272, 273, 278, 290, 346, 1023], &[]);
+static FULL_ENTRIES_50SP2: Group =
+    group(268, &[269, 278, 270, 271, 272, 273, 1003, 346, 290, 1023, 2446], &[]);
 static INCREMENTAL_ENTRIES: Group =
     group(268, &[279, 269, 278, 280, 55, 270, 271, 272, 273, 290, 346, 83, 1023], &[]);
+static INCREMENTAL_ENTRIES_50SP2: Group =
+    group(268, &[279, 269, 278, 280, 55, 270, 271, 272, 273, 1003, 346, 290, 1023, 2446, 83], &[]);
 
 const HEADER: &[u16] =
     &[115, 128, 90, 91, 50, 142, 57, 143, 116, 144, 129, 145, 43, 97, 122, 212, 213, 347, 369];
@@ -74,7 +78,7 @@ const TERMS: &[u16] = &[
     529, 582, 120, 77, 203, 210, 211, 388, 389, 1138, 2362, 2964,
 ];
 
-static COMMON: [MessageDef; 26] = [
+static COMMON: [MessageDef; 24] = [
     admin("0", "Heartbeat", &[], &[&[112]], &[]),
     admin("1", "TestRequest", &[112], &[], &[]),
     admin("2", "ResendRequest", &[7, 16], &[], &[]),
@@ -144,18 +148,6 @@ static COMMON: [MessageDef; 26] = [
         &[&AFFECTED_ORDERS, &SECURITY_ALT_IDS],
     ),
     message(("j", "BusinessMessageReject", From::Venue), &[372, 380], &[&[45, 379], TEXT], &[]),
-    message(
-        ("W", "MarketDataSnapshotFullRefresh", From::Venue),
-        &[55],
-        &[&[262, 83, 1021, 1022], INSTRUMENT],
-        &[&FULL_ENTRIES, &SECURITY_ALT_IDS],
-    ),
-    message(
-        ("X", "MarketDataIncrementalRefresh", From::Venue),
-        &[],
-        &[&[262, 1021, 1022]],
-        &[&INCREMENTAL_ENTRIES],
-    ),
     message(("Y", "MarketDataRequestReject", From::Venue), &[262], &[&[281], TEXT], &[]),
     message(("y", "SecurityList", From::Venue), &[320, 322, 560], &[&[393, 893]], &[&SECURITIES]),
     message(
@@ -182,7 +174,7 @@ const REPORT_GROUPS: &[&Group] = &[&PARTIES, &SECURITY_ALT_IDS];
 const CANCEL: &[u16] = &[526, 583, 37, 586, 1, 660, 376, 38];
 const LOGON: &[u16] = &[95, 96, 141, 789, 383, 464, 553, 554, 925];
 
-static ONLY_44: [MessageDef; 4] = [
+static ONLY_44: [MessageDef; 6] = [
     admin("A", "Logon", &[98, 108], &[LOGON], &[&MSG_TYPES]),
     message(
         ("F", "OrderCancelRequest", From::Client),
@@ -197,9 +189,21 @@ static ONLY_44: [MessageDef; 4] = [
         REPORT_GROUPS,
     ),
     message(("B", "News", From::Venue), &[148], &[&[42, 61]], &[&LINES]),
+    message(
+        ("W", "MarketDataSnapshotFullRefresh", From::Venue),
+        &[55],
+        &[&[262, 83, 1021, 1022], INSTRUMENT],
+        &[&FULL_ENTRIES, &SECURITY_ALT_IDS],
+    ),
+    message(
+        ("X", "MarketDataIncrementalRefresh", From::Venue),
+        &[],
+        &[&[262, 1021, 1022]],
+        &[&INCREMENTAL_ENTRIES],
+    ),
 ];
 
-static ONLY_50SP2: [MessageDef; 4] = [
+static ONLY_50SP2: [MessageDef; 6] = [
     admin("A", "Logon", &[98, 108, 1137], &[LOGON], &[&MSG_TYPES]),
     message(
         ("F", "OrderCancelRequest", From::Client),
@@ -214,6 +218,18 @@ static ONLY_50SP2: [MessageDef; 4] = [
         REPORT_GROUPS,
     ),
     message(("B", "News", From::Venue), &[148], &[&[42, 61]], &[&LINES]),
+    message(
+        ("W", "MarketDataSnapshotFullRefresh", From::Venue),
+        &[55],
+        &[&[262, 83, 1021, 1022], INSTRUMENT],
+        &[&FULL_ENTRIES_50SP2, &SECURITY_ALT_IDS],
+    ),
+    message(
+        ("X", "MarketDataIncrementalRefresh", From::Venue),
+        &[],
+        &[&[262, 1021, 1022]],
+        &[&INCREMENTAL_ENTRIES_50SP2],
+    ),
 ];
 
 const fn part(
