@@ -22,7 +22,8 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub(super) fn see(&mut self, change: &Change) {
+    /// Adds a change.
+    pub fn see(&mut self, change: &Change) {
         let (instrument, nanos) = (change.instrument, change.nanos);
         let trade = match change.kind {
             ChangeKind::Executed { counts: true, side, quantity, trade, at, .. } => {
@@ -47,7 +48,8 @@ impl Seen {
         self.prices.extend(place);
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Forgets all of it.
+    pub fn clear(&mut self) {
         let Self { changed, prices, trades } = self;
         (changed.clear(), prices.clear(), trades.clear());
     }

@@ -11,6 +11,7 @@ mod desk;
 pub mod fuzz;
 mod heard;
 mod link;
+mod securities;
 mod session;
 mod shown;
 mod terms;
@@ -18,6 +19,7 @@ mod throttle;
 
 pub(crate) use desk::{Act, Asked, Desk, MassAsked, MassCanceling};
 pub(crate) use link::{Link, Resend};
+pub use securities::{SECURITIES, security_list};
 pub use session::{Application, Close, Identity, Logon, Refused, Session, Settings, Taken, Verdict};
 pub use shown::{Shown, Signed};
 pub use throttle::Throttle;

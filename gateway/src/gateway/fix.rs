@@ -32,8 +32,6 @@ use crate::{
 pub(super) const MESSAGE_MAX: usize = 8 * 1024;
 /// How long a last message may take to go out.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Instruments in one SecurityList.
-const SECURITIES: usize = 50;
 
 /// What the venue is to clients that speak FIX.
 #[derive(Clone, Debug)]

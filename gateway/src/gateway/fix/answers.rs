@@ -5,9 +5,8 @@ use domain::{
 };
 use wire::fix::report;
 
-use super::SECURITIES;
 use crate::{
-    fix::{Act, Asked, Link, MassAsked, MassCanceling},
+    fix::{Act, Asked, Link, MassAsked, MassCanceling, SECURITIES, security_list},
     gateway::{
         Gateway,
         catch_up::{Given, RESEND_MAX},
@@ -192,16 +191,9 @@ impl Gateway {
 
     fn tell_securities<V: Venue>(&mut self, token: usize, id: &[u8], at: usize, venue: &mut V) {
         let all = self.instruments.as_slice();
-        let some: Vec<_> = all.iter().skip(at).take(SECURITIES).map(|instrument| instrument.symbol).collect();
-        let (many, is_last) = (all.len() as u64, at + some.len() >= all.len());
-        self.tell(token, b"y", venue, |message| {
-            message.text(320, id).text(322, id).number(560, 0);
-            message.number(393, many).letter(893, if is_last { b'Y' } else { b'N' });
-            message.number(146, some.len() as u64);
-            for symbol in &some {
-                message.text(55, symbol.as_str().as_bytes());
-            }
-        });
+        let some: Vec<_> = all.iter().skip(at).take(SECURITIES).copied().collect();
+        let of = (at, all.len());
+        self.tell(token, b"y", venue, |message| security_list(message, id, &some, of));
     }
 }
 
