@@ -51,7 +51,9 @@ impl Seen {
     /// Forgets all of it.
     pub fn clear(&mut self) {
         let Self { changed, prices, trades } = self;
-        (changed.clear(), prices.clear(), trades.clear());
+        changed.clear();
+        prices.clear();
+        trades.clear();
     }
 
     pub(super) fn is_empty(&self) -> bool {
