@@ -1,6 +1,6 @@
 //! Books that change at random, what is told of them, and what somebody who is told has then.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use domain::{Events, Instrument, InstrumentId, Nanos, OrderBounds, Price, Quantity, Side, Symbol};
 use door::Waker;
@@ -10,7 +10,7 @@ use mio::{Poll, Token};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use wire::fix::{
-    Checker, Fields, Frame, TimePrecision, Writer,
+    Checker, Frame, TimePrecision, Writer,
     dictionary::{Dictionary, FIX44, FIX50SP2},
     frame,
 };
@@ -21,6 +21,7 @@ use crate::{
     entries::{Part, Trades, snapshot},
     handover::{Leaves, Takes, handover},
     request::{DEPTH_MAX, Types},
+    view::{Fault, Levels, View},
 };
 
 fn generator() -> Xoshiro256PlusPlus {
@@ -29,121 +30,37 @@ fn generator() -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)
 }
 
-/// Levels by price in ten-thousandths: units, and orders.
-type Levels = BTreeMap<i64, (u64, u64)>;
-
-/// What a client makes of what it is told.
-#[derive(Default)]
-struct View {
-    sides: [Levels; 2],
-    trades: Vec<u64>,
-    number: u64,
-    /// An entry's number was not one above the last one's.
-    gaps: u64,
-}
-
 /// A version, and how it tells of trades.
 const VERSIONS: [(&Dictionary, Trades); 2] = [(&FIX44, Trades::Entry), (&FIX50SP2, Trades::Trade)];
 
-/// An entry: its fields by tag.
-type Entry = BTreeMap<u32, Vec<u8>>;
-
-/// A message with these fields, checked by the dictionary; its entries.
-fn entries(dictionary: &'static Dictionary, msg_type: &str, first: u32, body: &[u8]) -> Vec<Entry> {
+/// That a message with these fields is one of the dictionary's.
+fn check(dictionary: &'static Dictionary, msg_type: &str, body: &[u8]) {
     let mut out = Vec::new();
     let mut writer = Writer::new(TimePrecision::Millis);
     let mut message = writer.begin(&mut out, dictionary.begin_string.as_bytes(), msg_type.as_bytes());
     message.number(34, 1).text(49, b"V").time(52, Nanos(0)).text(56, b"C").fields(body);
     message.end();
     let Ok(Frame::Message(message, _)) = frame(&out, out.len()) else { panic!("no message") };
-    let mut checker = Checker::default();
-    checker
+    Checker::default()
         .check(dictionary, &message)
         .unwrap_or_else(|fault| panic!("{fault:?}: {}", String::from_utf8_lossy(body).replace('\x01', "|")));
-    let mut entries: Vec<Entry> = Vec::new();
-    for field in Fields::new(body).skip_while(|field| field.tag != 268).skip(1) {
-        if field.tag == first {
-            entries.push(Entry::new());
-        }
-        entries.last_mut().expect("an entry").insert(field.tag, field.value.to_vec());
-    }
-    entries
 }
 
-fn number(entry: &Entry, tag: u32) -> u64 {
-    std::str::from_utf8(&entry[&tag]).unwrap().parse().unwrap()
-}
-
-fn e4(entry: &Entry) -> i64 {
-    wire::fix::value::decimal(&entry[&270]).unwrap()
-}
-
-impl View {
-    fn trade(&mut self, entry: &Entry) {
-        let tag = if entry.contains_key(&1003) { 1003 } else { 278 };
-        self.trades.push(number(entry, tag));
-    }
-
-    fn take_snapshot(&mut self, dictionary: &'static Dictionary, body: &[u8]) {
-        self.sides = Default::default();
-        self.number = Fields::new(body)
-            .find(|field| field.tag == 83)
-            .map(|field| std::str::from_utf8(field.value).unwrap().parse().unwrap())
-            .unwrap_or_default();
-        for entry in entries(dictionary, "W", 269, body) {
-            match entry[&269][0] {
-                b'2' => self.trade(&entry),
-                side => {
-                    let side = usize::from(side - b'0');
-                    let level = (number(&entry, 271), number(&entry, 346));
-                    assert!(self.sides[side].insert(e4(&entry), level).is_none(), "a level twice");
-                }
-            }
-        }
-    }
-
-    fn take_change(&mut self, dictionary: &'static Dictionary, part: &Part) {
-        let mut body = format!("262=r\x01268={}\x01", part.count).into_bytes();
-        body.extend_from_slice(&part.fields);
-        for entry in entries(dictionary, "X", 279, &body) {
-            self.gaps += u64::from(number(&entry, 83) != self.number + 1);
-            self.number = number(&entry, 83);
-            if entry[&269] == b"2" {
-                self.trade(&entry);
-                continue;
-            }
-            let side = &mut self.sides[usize::from(entry[&269][0] - b'0')];
-            match entry[&279][0] {
-                b'0' => {
-                    let level = (number(&entry, 271), number(&entry, 346));
-                    assert!(side.insert(e4(&entry), level).is_none(), "new, and there already");
-                }
-                b'1' => {
-                    let level = (number(&entry, 271), number(&entry, 346));
-                    let before = side.insert(e4(&entry), level);
-                    assert!(before.is_some_and(|before| before != level), "changed to what it was");
-                }
-                b'2' => assert!(side.remove(&e4(&entry)).is_some(), "gone, and never there"),
-                other => panic!("{other}"),
-            }
-        }
-    }
-
-    /// Holds it against the best levels of a market.
-    fn compare(&self, market: &Market, instrument: &Instrument, depth: usize, types: Types) {
-        for (side, of) in [(Side::Buy, Types::BIDS), (Side::Sell, Types::OFFERS)] {
-            let depth = if types.has(of) { depth } else { 0 };
-            let should_be: Levels = market
-                .levels(instrument.id, side)
-                .take(depth)
-                .map(|level| {
-                    let price = level.price.ticks() * i64::from(instrument.tick);
-                    let units = level.quantity.lots() * u64::from(instrument.lot);
-                    (price, (units, u64::from(level.orders)))
-                })
-                .collect();
-            assert_eq!(self.sides[side as usize], should_be, "{side:?}, {depth} levels");
-        }
+/// Holds a view of the book against the best levels of a market.
+fn compare(view: &View, market: &Market, instrument: &Instrument, depth: usize, types: Types) {
+    let book = view.book(instrument.symbol.as_str()).expect("it has been told");
+    for (side, of) in [(Side::Buy, Types::BIDS), (Side::Sell, Types::OFFERS)] {
+        let depth = if types.has(of) { depth } else { 0 };
+        let should_be: Levels = market
+            .levels(instrument.id, side)
+            .take(depth)
+            .map(|level| {
+                let price = level.price.ticks() * i64::from(instrument.tick);
+                let units = level.quantity.lots() * u64::from(instrument.lot);
+                (price, (units, u64::from(level.orders)))
+            })
+            .collect();
+        assert_eq!(book.sides[side as usize], should_be, "{side:?}, {depth} levels");
     }
 }
 
@@ -153,10 +70,28 @@ struct Watching {
     types: Types,
     version: usize,
     view: View,
+    /// The trades that it was told when they happened.
+    trades: Vec<u64>,
+    /// An entry's number was not one above the last one's.
+    gaps: u64,
     /// It is not told of changes until it has a snapshot.
     is_behind: bool,
     /// It has been behind.
     was_behind: bool,
+}
+
+impl Watching {
+    fn take(&mut self, part: &Part) {
+        let mut body = format!("262=r\x01268={}\x01", part.count).into_bytes();
+        body.extend_from_slice(&part.fields);
+        check(VERSIONS[self.version].0, "X", &body);
+        match self.view.take(b"X", &body) {
+            Ok(()) => {}
+            Err(Fault::Gap { .. }) => self.gaps += 1,
+            Err(fault) => panic!("{fault}"),
+        }
+        self.trades.extend(self.view.take_trades().iter().map(|trade| trade.trade));
+    }
 }
 
 /// One book, what is seen of it, and those who watch.
@@ -216,9 +151,16 @@ impl Floor {
         ] {
             let at = floor.watching.len();
             floor.channels.watch((at, 7), id, depth, &floor.book);
-            let view = View::default();
-            let types = Types(types);
-            floor.watching.push(Watching { depth, types, version, view, is_behind: true, was_behind: false });
+            floor.watching.push(Watching {
+                depth,
+                types: Types(types),
+                version,
+                view: View::default(),
+                trades: Vec::new(),
+                gaps: 0,
+                is_behind: true,
+                was_behind: false,
+            });
             floor.show(at);
         }
         floor
@@ -238,10 +180,10 @@ impl Floor {
         let mut writer = Writer::new(TimePrecision::Millis);
         let what = (&b"r"[..], watching.depth, watching.types);
         snapshot(&mut writer.part(&mut body), &instrument, &self.book, what, version, number);
-        let trades = watching.view.trades.len();
-        watching.view.take_snapshot(dictionary, &body);
+        check(dictionary, "W", &body);
+        watching.view.take(b"W", &body).unwrap();
         // The last one, which it may have had.
-        watching.view.trades.truncate(trades);
+        assert!(watching.view.take_trades().iter().all(|trade| trade.is_old));
         watching.is_behind = false;
     }
 
@@ -263,9 +205,8 @@ impl Floor {
                 if watching.is_behind || !changes.has(watching.types) {
                     return;
                 }
-                let (dictionary, version) = VERSIONS[watching.version];
-                let parts = changes.parts(watching.types, version);
-                parts.iter().for_each(|part| watching.view.take_change(dictionary, part));
+                let parts = changes.parts(watching.types, VERSIONS[watching.version].1);
+                parts.iter().for_each(|part| watching.take(part));
             });
         }
         for at in 0..self.watching.len() {
@@ -274,7 +215,7 @@ impl Floor {
             }
             if !self.watching[at].is_behind {
                 let Watching { depth, types, .. } = self.watching[at];
-                self.watching[at].view.compare(&self.market, &instrument, depth, types);
+                compare(&self.watching[at].view, &self.market, &instrument, depth, types);
             }
         }
     }
@@ -322,9 +263,9 @@ fn whoever_is_told_has_the_book_as_it_is_however_much_comes_between() {
         for watching in &floor.watching {
             behind += u32::from(watching.was_behind);
             if !watching.was_behind {
-                assert_eq!(watching.view.gaps, 0, "numbers have gaps where nothing was left out");
+                assert_eq!(watching.gaps, 0, "numbers have gaps where nothing was left out");
                 if watching.types.has(Types::TRADES) {
-                    assert_eq!(watching.view.trades, trades);
+                    assert_eq!(watching.trades, trades);
                 }
             }
         }
@@ -363,10 +304,10 @@ fn what_nobody_takes_is_no_more_than_the_books_and_trades_without_room_leave_a_g
     let Floor { channels, watching, book, leaves, takes, market, .. } = &mut floor;
     let mut publish = |news: &crate::handover::News| {
         channels.publish((&instrument, TimePrecision::Millis), book, news, |(at, _), changes| {
-            let Watching { types, version, view, .. } = &mut watching[at];
-            let (dictionary, version) = VERSIONS[*version];
-            if changes.has(*types) {
-                changes.parts(*types, version).iter().for_each(|part| view.take_change(dictionary, part));
+            let watching = &mut watching[at];
+            if changes.has(watching.types) {
+                let parts = changes.parts(watching.types, VERSIONS[watching.version].1);
+                parts.iter().for_each(|part| watching.take(part));
             }
         });
     };
@@ -377,8 +318,9 @@ fn what_nobody_takes_is_no_more_than_the_books_and_trades_without_room_leave_a_g
     leaves.on_turn(market, &seen);
     let news = takes.take().remove(&InstrumentId(0)).unwrap();
     publish(&news);
-    for Watching { types, view, .. } in &floor.watching {
-        let (gaps, number) = if types.has(Types::TRADES) { (1, most + more + 1) } else { (0, 0) };
-        assert_eq!((view.gaps, view.number), (gaps, number));
+    for Watching { types, view, gaps, .. } in &floor.watching {
+        let should_be = if types.has(Types::TRADES) { (1, most + more + 1) } else { (0, 0) };
+        let number = view.book("S0").map(|book| book.number).expect("it has been told");
+        assert_eq!((*gaps, number), should_be);
     }
 }
