@@ -1,9 +1,9 @@
 //! Commands: intents, in the one order that the sequencer gives them.
 
 use crate::{
-    AccountId, CancelReason, ClientOrderId, ClientRef, Echo, Epoch, FixRequest, Instructions, Instrument,
-    InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Protocol, Quantity, RejectReason, Sequence,
-    SessionId, Side, TimeInForce, UserName,
+    AccountId, CancelReason, ClientOrderId, ClientRef, DropCopy, Echo, Epoch, FixRequest, Instructions,
+    Instrument, InstrumentId, Nanos, OrderId, OrderType, Owner, Price, Protocol, Quantity, RejectReason,
+    Sequence, SessionId, Side, TimeInForce, UserName,
 };
 
 /// A command with its place in the global order and the time at which it got that place.
@@ -51,6 +51,8 @@ pub enum Command {
     EpochStart(Epoch),
     /// What a FIX session asked for that the command behind this one cannot say, or that is refused. Touches no book.
     FixRequest(FixRequest),
+    /// What one session is told is told to another one as well from here on, or no more. Touches no book.
+    DropCopy(DropCopy),
 }
 
 impl Command {
@@ -71,7 +73,8 @@ impl Command {
             | Self::DefineSession(_)
             | Self::EndOfDay
             | Self::EpochStart(_)
-            | Self::FixRequest(_) => None,
+            | Self::FixRequest(_)
+            | Self::DropCopy(_) => None,
         }
     }
 

@@ -220,3 +220,23 @@ pub enum FixAsk {
     /// What is refused at once.
     Refused(RefusedRequest, RejectReason),
 }
+
+/// Who is told of another session's orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DropCopy {
+    /// Who is told: a FIX session.
+    pub watcher: SessionId,
+    /// Of whose orders: any session but itself.
+    pub watched: SessionId,
+    /// Whether that begins or ends.
+    pub is_on: bool,
+}
+
+/// An execution report of another session's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderCopy {
+    /// Whose order it is.
+    pub of: SessionId,
+    /// What that session is told, or would be if it spoke FIX.
+    pub order: OrderReport,
+}

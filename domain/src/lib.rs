@@ -25,7 +25,8 @@ pub use command::{
 };
 pub use event::{CancelReason, Event, EventKind, EventSink, Events, NextEvent};
 pub use fix::{
-    FixAsk, FixRequest, OrderReport, OrderReportKind, OrderStatus, Refused, RefusedRequest, Restatement,
+    DropCopy, FixAsk, FixRequest, OrderCopy, OrderReport, OrderReportKind, OrderStatus, Refused,
+    RefusedRequest, Restatement,
 };
 pub use id::{
     AccountId, BookScopedId, ClientOrderId, ClientRef, Epoch, InstrumentId, OrderId, Owner, Sequence,

@@ -1,8 +1,9 @@
 //! Reports: one session's view of what happened, with that session's outbound number.
 
 use crate::{
-    CancelReason, ClientOrderId, ClientRef, Instructions, InstrumentId, Nanos, OrderId, OrderReport,
-    OrderType, Price, Quantity, Refused, RejectReason, Sequence, SessionId, TimeInForce, TradeId,
+    CancelReason, ClientOrderId, ClientRef, Instructions, InstrumentId, Nanos, OrderCopy, OrderId,
+    OrderReport, OrderType, Price, Quantity, Refused, RejectReason, Sequence, SessionId, TimeInForce,
+    TradeId,
 };
 
 /// What a client said of an order that the engine does not read and the client's reports repeat, as the wire's
@@ -213,6 +214,8 @@ pub enum ReportKind {
     /// To a FIX session: a message that is not said again, for what it said is over: a heartbeat, a logon, an answer to a
     /// question. Nothing causes it; it uses up a number.
     Said(Said),
+    /// To a FIX session: what became of another session's order.
+    Copy(OrderCopy),
 }
 
 /// Whether a numbering begins. The numbers are those of the journal and never change.

@@ -216,6 +216,11 @@ impl Credentials {
         self.who_cancels().any(|id| id == session)
     }
 
+    /// All of them.
+    pub fn users(&self) -> impl Iterator<Item = &User> {
+        self.users.values().map(|known| &known.user)
+    }
+
     /// The user of a session.
     #[must_use]
     pub fn user_of(&self, session: SessionId) -> Option<&User> {

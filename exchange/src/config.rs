@@ -200,6 +200,8 @@ struct UserFile {
     protocol: String,
     #[serde(default)]
     cancel_on_disconnect: bool,
+    #[serde(default)]
+    drop_copy_of: Vec<String>,
 }
 
 impl std::fmt::Debug for UserFile {
@@ -264,6 +266,7 @@ pub(crate) struct User {
     pub(crate) name: UserName,
     pub(crate) login: Login,
     pub(crate) cancel_on_disconnect: bool,
+    pub(crate) drop_copy_of: Vec<UserName>,
 }
 
 /// How a user logs in.
@@ -658,9 +661,20 @@ fn plain_users(list: &[UserFile]) -> Result<Vec<User>, String> {
                 name,
                 login: Login::Soup { username, password },
                 cancel_on_disconnect: user.cancel_on_disconnect,
+                drop_copy_of: watched(user)?,
             })
         })
         .collect()
+}
+
+/// The users whose orders a user is told of.
+fn watched(user: &UserFile) -> Result<Vec<UserName>, String> {
+    let name_of = |name: &String| {
+        UserName::new(name.as_bytes())
+            .filter(|_| !name.is_empty())
+            .ok_or_else(|| format!("user \"{}\": drop_copy_of: \"{name}\" is no user's name", user.name))
+    };
+    user.drop_copy_of.iter().map(name_of).collect()
 }
 
 /// A user who speaks FIX. Case counts there; the session is the user's, so one name is one session, whatever it speaks.
@@ -681,6 +695,7 @@ fn fix_user(user: &UserFile, seen: &mut BTreeSet<UserName>) -> Result<User, Stri
         name: user_name,
         login: Login::Fix { password: password.clone() },
         cancel_on_disconnect: user.cancel_on_disconnect,
+        drop_copy_of: watched(user)?,
     })
 }
 

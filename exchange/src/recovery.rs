@@ -31,6 +31,7 @@ use crate::{
     follower::{Followed, Follower},
     sequencer::Sequencer,
     snapshot::{self, Loaded},
+    users,
     wake::FrontWake,
 };
 
@@ -142,6 +143,7 @@ pub(crate) fn take_over(
         instruments.define(instrument);
     }
     define_sessions(config, &mut sessions, &mut sequencer)?;
+    define_copies(config, &mut sessions, &mut sequencer)?;
     sequencer.commit();
     Ok(Recovered {
         sequencer,
@@ -346,6 +348,19 @@ fn define_sessions(
         let definition = SessionDefinition { session, user, protocol };
         let command = sequencer.sequence(Command::DefineSession(definition));
         sessions.define(&definition);
+        sessions.on_command(&command, |report| sequencer.log(report));
+    }
+    Ok(())
+}
+
+/// Who is told of whose orders, as the users have it.
+fn define_copies(config: &Config, sessions: &mut Sessions, sequencer: &mut Sequencer) -> Result<(), String> {
+    let users = users::with_sessions(&config.users, &config.accounts, |name| {
+        sessions.iter().find(|(_, session)| session.user == name).map(|(id, _)| id)
+    })?;
+    for copy in sessions.copies_due(&users)? {
+        wait_for_room(sequencer)?;
+        let command = sequencer.sequence(Command::DropCopy(copy));
         sessions.on_command(&command, |report| sequencer.log(report));
     }
     Ok(())

@@ -45,7 +45,9 @@ use journal::{
     snapshot::{self, Header},
 };
 
-use self::rows::{Body, BodyV1, BodyV2, BodyV3, BookRow, FixRow, InstrumentRow, OwedRow, SessionRow};
+use self::rows::{
+    Body, BodyV1, BodyV2, BodyV3, BodyV4, BookRow, CopyRow, FixRow, InstrumentRow, OwedRow, SessionRow,
+};
 pub(crate) use self::shadow::snapshot;
 
 /// No body is longer, in either direction. The larger part of one is 4 bytes for each report ever numbered.
@@ -214,6 +216,12 @@ fn encode(state: &State<'_>) -> Result<Vec<u8>, String> {
             .zip(&images)
             .filter_map(|(id, image)| image.fix.as_ref().map(|fix| FixRow::of(id, fix)))
             .collect(),
+        copies: (0..)
+            .zip(&images)
+            .flat_map(|(watched, image)| {
+                image.watchers.iter().map(move |watcher| CopyRow { watched, watcher: watcher.0 })
+            })
+            .collect(),
     };
     let bytes = bincode::serde::encode_to_vec(&body, CODEC).map_err(|error| error.to_string())?;
     if bytes.len() > BODY_MAX {
@@ -240,6 +248,8 @@ fn decode(header: &Header, bytes: &[u8]) -> Result<Loaded, String> {
         2 => bincode::serde::decode_from_slice::<BodyV2, _>(bytes, CODEC)
             .map(|(body, read)| (Body::from(body), read)),
         3 => bincode::serde::decode_from_slice::<BodyV3, _>(bytes, CODEC)
+            .map(|(body, read)| (Body::from(body), read)),
+        4 => bincode::serde::decode_from_slice::<BodyV4, _>(bytes, CODEC)
             .map(|(body, read)| (Body::from(body), read)),
         _ => bincode::serde::decode_from_slice(bytes, CODEC),
     }
@@ -280,6 +290,17 @@ fn decode(header: &Header, bytes: &[u8]) -> Result<Loaded, String> {
         let image = images.get_mut(id.0 as usize).filter(|image| image.fix.is_none());
         let image = image.ok_or_else(|| format!("there is no FIX session {id}, or there are two"))?;
         image.fix = Some(row.image().ok_or_else(|| format!("the FIX session {id} cannot be"))?);
+    }
+    for CopyRow { watched, watcher } in body.copies {
+        let cannot = || format!("session {watcher} cannot be told of session {watched}'s orders");
+        let is_fix = images.get(watcher as usize).is_some_and(|image| image.fix.is_some());
+        let watchers = images.get_mut(watched as usize).map(|image| &mut image.watchers);
+        match watchers {
+            Some(watchers) if is_fix && watchers.last().is_none_or(|last| last.0 < watcher) => {
+                watchers.push(SessionId(watcher));
+            }
+            _ => return Err(cannot()),
+        }
     }
     let mut sessions = Sessions::restore(images).map_err(|error| error.to_string())?;
     for row in body.owed {

@@ -32,6 +32,7 @@ pub(crate) fn with_sessions(
         };
         users.push(User {
             cancel_on_disconnect: user.cancel_on_disconnect,
+            drop_copy_of: user.drop_copy_of.clone(),
             ..User::new(user.name, protocol, session, Proof::Plain(password))
         });
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use domain::{Nanos, Report, ReportKind};
+use domain::{Nanos, Report, ReportKind, SessionId, UserName};
 use journal::Position;
 use wire::{fix::report, ouch, soup};
 
@@ -13,9 +13,23 @@ use crate::{
     venue::Instruments,
 };
 
+/// What reports name by number.
+#[derive(Clone, Copy)]
+pub(crate) struct Named<'a> {
+    pub(crate) instruments: &'a Instruments,
+    /// Of each session, by its index: whose it is.
+    pub(crate) users: &'a [UserName],
+}
+
+impl Named<'_> {
+    fn user(&self, session: SessionId) -> UserName {
+        self.users.get(session.0 as usize).copied().unwrap_or_default()
+    }
+}
+
 /// Where a numbered report goes once it is in the log: to its session's connection, if that has all before it.
 pub(crate) struct Deliver<'a> {
-    pub(crate) instruments: &'a Instruments,
+    pub(crate) named: Named<'a>,
     pub(crate) connections: &'a mut [Option<Connection>],
     pub(crate) by_session: &'a [Option<usize>],
     pub(crate) dirty: &'a mut Vec<usize>,
@@ -41,7 +55,7 @@ impl Deliver<'_> {
             {
                 let number = report.number - link.out_base;
                 let out = connection.outbox.buffer();
-                if encode_fix(report, self.instruments, machine, number, None, out).is_err() {
+                if encode_fix(report, self.named, machine, number, None, out).is_err() {
                     self.catching_up.push_back(token);
                     return position;
                 }
@@ -53,7 +67,7 @@ impl Deliver<'_> {
         if cursor != report.number {
             return position; // the client is behind, and reads this from the log in its turn
         }
-        if encode(report, self.instruments, connection.outbox.buffer()).is_err() {
+        if encode(report, self.named.instruments, connection.outbox.buffer()).is_err() {
             self.catching_up.push_back(token); // it will fail there again, and the connection is closed with the reason
             return position;
         }
@@ -76,13 +90,13 @@ pub(crate) fn encode(report: &Report, instruments: &Instruments, out: &mut Vec<u
 #[inline]
 pub(crate) fn encode_fix(
     report: &Report,
-    instruments: &Instruments,
+    named: Named<'_>,
     session: &mut Session,
     number: u64,
     again: Option<Nanos>,
     out: &mut Vec<u8>,
 ) -> Result<(), Close> {
-    let instrument = report.instrument.and_then(|id| instruments.get(id));
+    let instrument = report.instrument.and_then(|id| named.instruments.get(id));
     let start = out.len();
     let mut encoded = Ok(());
     let trade_id = session.dictionary().trade_id;
@@ -95,6 +109,10 @@ pub(crate) fn encode_fix(
             encoded = report::order_report(report, order, instrument, (false, trade_id), message);
         }
         ReportKind::Refused(refused) => report::refused(report, refused, message),
+        ReportKind::Copy(copy) => {
+            let of = named.user(copy.of);
+            encoded = report::order_copy(report, copy, &of, instrument, trade_id, message);
+        }
         _ => encoded = Err(report::EncodeError::Amount),
     };
     match again {

@@ -12,6 +12,7 @@
 
 mod absent;
 mod catch_up;
+mod copies;
 mod fix;
 mod login;
 mod mass_cancel;
@@ -26,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Event, Nanos, Report, SessionId};
+use domain::{Event, Nanos, Report, SessionId, UserName};
 use door::{
     ServerConfig,
     auth::{Credentials, Network, User, UsersFeed},
@@ -47,7 +48,7 @@ pub(crate) use self::{fix::has_message, mass_cancel::MASS_CANCEL_INTERVAL};
 use crate::{
     admission::Admission,
     connection::{Close, Connection, Stage},
-    egress::Deliver,
+    egress::{Deliver, Named},
     limits::{GatewayStats, Limits},
     placement::{Here, PlacementFeed},
     sessions::Sessions,
@@ -108,6 +109,10 @@ pub struct Gateway {
     /// Which instruments live here; all, if there is no placement.
     here: Option<Here>,
     sessions: Sessions,
+    /// Of each session, by its index: whose it is.
+    names: Vec<UserName>,
+    /// Who is told of whose orders may not be as the users have it.
+    copies_due: bool,
     /// By token.
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -182,6 +187,8 @@ impl Gateway {
             parked: VecDeque::new(),
             instruments,
             here: None,
+            names: sessions.iter().map(|(_, session)| session.user).collect(),
+            copies_due: false,
             sessions,
             connections: Vec::new(),
             free: Vec::new(),
@@ -370,6 +377,7 @@ impl Gateway {
             here.look(&self.instruments);
         }
         self.look_at_logins(venue);
+        self.follow_copies(venue);
         let received = self.serve_ready(venue) | self.go_on_rolling(venue) | self.cancel_for_absent(venue);
         self.unpark();
         self.admit(venue) || received
@@ -411,7 +419,7 @@ impl Gateway {
     #[inline]
     pub fn on_event(&mut self, event: &Event, log: &mut dyn FnMut(&Report) -> Position) {
         let mut deliver = Deliver {
-            instruments: &self.instruments,
+            named: Named { instruments: &self.instruments, users: &self.names },
             connections: &mut self.connections,
             by_session: &self.by_session,
             dirty: &mut self.dirty,

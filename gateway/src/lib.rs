@@ -23,11 +23,10 @@ mod venue;
 pub use admission::{Admission, AdmissionLimits, AdmissionStats, Room, Turn, Verdict};
 pub use gateway::{FixVenue, Gateway};
 pub use limits::{GatewayStats, Limits};
-pub use orders::{LiveOrder, OrderTable};
+pub use orders::{LiveOrder, OrderTable, Traded};
 pub use outbox::{Flush, Outbox};
 pub use placement::{Home, Placement, PlacementFeed};
 pub use sessions::{
     Differs, FixImage, FixState, ImageError, LogError, RECENT_IDS, Session, SessionImage, Sessions, Standing,
-    Traded,
 };
 pub use venue::{Instruments, Venue};

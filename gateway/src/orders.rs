@@ -24,12 +24,39 @@ pub struct LiveOrder {
     pub is_special: bool,
     /// Its limit.
     pub price: Price,
-    /// How much was asked for.
+    /// How much was asked for, what has traded counted: with orders that it replaced.
     pub quantity: Quantity,
+    /// What has traded of that.
+    pub traded: Traded,
     /// What the client said besides.
     pub echo: Echo,
     /// The client's own text.
     pub client_order_id: ClientOrderId,
+}
+
+impl LiveOrder {
+    /// What is open.
+    #[must_use]
+    pub fn leaves(&self) -> Quantity {
+        Quantity(self.quantity.lots().saturating_sub(self.traded.cumulative))
+    }
+
+    /// So much of it has traded at this price.
+    pub(crate) fn trade(&mut self, quantity: Quantity, price: Price) {
+        self.traded.cumulative = self.traded.cumulative.saturating_add(quantity.lots());
+        // An order's whole size times the highest price fits, as an instrument's definition is checked for.
+        let lots = i64::try_from(quantity.lots()).unwrap_or(i64::MAX);
+        self.traded.notional = self.traded.notional.saturating_add(price.ticks().saturating_mul(lots));
+    }
+}
+
+/// What has traded of an order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traded {
+    /// Lots.
+    pub cumulative: u64,
+    /// Ticks × lots.
+    pub notional: i64,
 }
 
 const PAGE_ORDERS: usize = 16;
@@ -178,6 +205,7 @@ mod tests {
             is_special: false,
             price: Price::new(1).unwrap(),
             quantity: Quantity(1),
+            traded: Traded::default(),
             echo: Echo::default(),
             client_order_id: ClientOrderId::BLANK,
         }

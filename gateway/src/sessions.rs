@@ -4,6 +4,7 @@
 //! through the same two functions as live trading does: [`Sessions::on_command`] when a command has been sequenced,
 //! [`Sessions::on_event`] when a book has spoken. Reports get their numbers here, and nowhere else.
 
+mod copies;
 mod fix;
 mod following;
 mod image;
@@ -15,19 +16,19 @@ use std::collections::BTreeMap;
 
 use domain::{
     ClientRef, Command, EnterOrder, EnterSpecial, Event, EventKind, Instructions, InstrumentId, Liquidity,
-    MassCancel, Nanos, OrderId, OrderType, Owner, PreRejected, Protocol, ReduceKind, ReplaceOrder,
-    ReplaceSpecial, Report, ReportKind, Sequence, Sequenced, SessionDefinition, SessionId, SystemCode,
-    UserName,
+    MassCancel, Nanos, OrderId, OrderReport, OrderType, Owner, PreRejected, Protocol, Quantity, ReduceKind,
+    ReplaceOrder, ReplaceSpecial, Report, ReportKind, Sequence, Sequenced, SessionDefinition, SessionId,
+    SystemCode, UserName,
 };
 use journal::{Position, session_log::SessionIndex};
 
-use self::{fix::Fill, following::Following};
+use self::{copies::Watcher, fix::Fill, following::Following};
 pub use self::{
-    fix::{FixImage, FixState, RECENT_IDS, Standing, Traded},
+    fix::{FixImage, FixState, RECENT_IDS, Standing},
     following::Differs,
     image::{ImageError, SessionImage},
 };
-use crate::orders::{LiveOrder, OrderTable};
+use crate::orders::{LiveOrder, OrderTable, Traded};
 
 /// One session.
 #[derive(Debug)]
@@ -47,6 +48,10 @@ pub struct Session {
     consumed: ClientRef,
     /// Where each of its outbound messages stands in the log; the first is number 1.
     log: SessionIndex,
+    /// Who is told as well what its orders do, rising.
+    watchers: Vec<Watcher>,
+    /// Of how many sessions' orders it is told.
+    watches: u32,
     /// What a FIX session has besides.
     fix: Option<Box<FixState>>,
 }
@@ -61,6 +66,8 @@ impl Session {
             asked: BTreeMap::new(),
             consumed: ClientRef(0),
             log: SessionIndex::default(),
+            watchers: Vec::new(),
+            watches: 0,
             fix: (protocol == Protocol::Fix).then(|| Box::new(FixState::new())),
         }
     }
@@ -114,6 +121,25 @@ impl Session {
             return None;
         }
         self.asked.remove(&(client_ref, order))
+    }
+
+    /// An order that lives, if it is this one.
+    fn live_mut(&mut self, client_ref: ClientRef, order: OrderId) -> Option<&mut LiveOrder> {
+        self.orders.get_mut(client_ref).filter(|live| live.order == order)
+    }
+
+    /// An order of a session that does not speak FIX has traded. Gives what is told to those who watch it.
+    fn bare_traded(&mut self, owner: Owner, fill: &Fill) -> Option<OrderReport> {
+        let live = if fill.leaves.is_zero() {
+            let mut live = self.orders.remove(owner.client_ref, fill.order)?;
+            live.trade(fill.quantity, fill.price);
+            live
+        } else {
+            let live = self.live_mut(owner.client_ref, fill.order)?;
+            live.trade(fill.quantity, fill.price);
+            *live
+        };
+        self.bare_fill(owner, &live, fill)
     }
 
     /// Orders that live or are about to.
@@ -272,6 +298,7 @@ impl Sessions {
                 self.number_command(command, id, kind, &mut log);
             }
             Command::FixRequest(request) => self.fix_request(command, request, &mut log),
+            Command::DropCopy(copy) => self.on_drop_copy(copy, command.sequence),
             Command::DefineSession(SessionDefinition { protocol: Protocol::Fix, .. }) => {}
             Command::DefineSession(definition) => {
                 let kind = ReportKind::System(SystemCode::StartOfDay);
@@ -302,6 +329,7 @@ impl Sessions {
                 is_special: *instructions != Instructions::NONE,
                 price: enter.price,
                 quantity: enter.quantity,
+                traded: Traded::default(),
                 echo: enter.echo,
                 client_order_id: enter.client_order_id,
             },
@@ -325,6 +353,7 @@ impl Sessions {
                 .map_or(old.is_special, |instructions| *instructions != Instructions::NONE),
             price: replace.price,
             quantity: replace.total,
+            traded: Traded::default(),
             echo: domain::Echo { side: old.echo.side, ..replace.echo },
             client_order_id: replace.client_order_id,
         };
@@ -362,6 +391,7 @@ impl Sessions {
         {
             return self.on_fix_event(event, owner, &mut log);
         }
+        let copy = self.bare(&event.kind);
         match event.kind {
             EventKind::Accepted { order, owner, order_type, time_in_force, price, quantity, .. } => {
                 let session = self.of(owner);
@@ -410,20 +440,21 @@ impl Sessions {
                     (maker, maker_owner, maker_leaves, Liquidity::Added),
                     (taker, taker_owner, taker_leaves, Liquidity::Removed),
                 ] {
+                    let fill = Fill { order, trade, price, quantity, leaves, liquidity };
                     if self.of(owner).fix.is_some() {
-                        let fill = Fill { order, trade, price, quantity, leaves, liquidity };
                         if let Some(kind) = self.of(owner).fix_traded(owner, &fill) {
                             self.number_event(&cause, owner.session, kind, &mut log);
                         }
                         continue;
                     }
-                    if leaves.is_zero() {
-                        self.of(owner).orders.remove(owner.client_ref, order);
-                    }
+                    let copy = self.of(owner).bare_traded(owner, &fill);
                     let client_ref = owner.client_ref;
                     let kind =
                         ReportKind::Executed { client_ref, order, trade, price, quantity, leaves, liquidity };
                     self.number_event(&cause, owner.session, kind, &mut log);
+                    if copy.is_some() {
+                        self.copy_bare(&cause, owner.session, copy, &mut log);
+                    }
                 }
             }
             EventKind::Canceled { order, owner, quantity, reason } => {
@@ -433,6 +464,9 @@ impl Sessions {
             }
             EventKind::Reduced { order, owner, quantity, leaves, kind } => {
                 let client_ref = owner.client_ref;
+                if let Some(live) = self.of(owner).live_mut(client_ref, order) {
+                    live.quantity = fix::less(live.quantity, quantity);
+                }
                 let kind = match kind {
                     ReduceKind::Cancel => ReportKind::Canceled {
                         client_ref,
@@ -458,7 +492,9 @@ impl Sessions {
                 if let Some(replaced) = replaced {
                     // Modified, perhaps, after the replacement was sequenced and before this.
                     live.echo.side = replaced.echo.side;
+                    live.traded = replaced.traded;
                 }
+                live.quantity = Quantity(leaves.lots().saturating_add(live.traded.cumulative));
                 live.price = price;
                 session.orders.insert(owner.client_ref, live);
                 let kind = ReportKind::Replaced {
@@ -487,12 +523,14 @@ impl Sessions {
             }
             EventKind::Decremented { order, owner, quantity, leaves, price, liquidity } => {
                 let client_ref = owner.client_ref;
+                if let Some(live) = self.of(owner).live_mut(client_ref, order) {
+                    live.quantity = fix::less(live.quantity, quantity);
+                }
                 let kind = ReportKind::Decremented { client_ref, order, quantity, leaves, price, liquidity };
                 self.tell(&cause, owner, kind, &mut log);
             }
             EventKind::Restated { order, owner, price, leaves } => {
-                let live = self.of(owner).orders.get_mut(owner.client_ref);
-                if let Some(live) = live.filter(|live| live.order == order) {
+                if let Some(live) = self.of(owner).live_mut(owner.client_ref, order) {
                     live.order_type = OrderType::Limit;
                     live.price = price;
                 }
@@ -513,6 +551,11 @@ impl Sessions {
             }
             // No order's, and nobody asked.
             EventKind::Paused { .. } => {}
+        }
+        if copy.is_some()
+            && let Some(owner) = event.kind.owner()
+        {
+            self.copy_bare(&cause, owner.session, copy, &mut log);
         }
     }
 
@@ -573,6 +616,9 @@ impl Sessions {
         match &mut self.following {
             Some(following) => following.caused(&report),
             None => self.number(report, log),
+        }
+        if let ReportKind::Order(order) = &report.kind {
+            self.copy(cause, session, order, log);
         }
     }
 

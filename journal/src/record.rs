@@ -47,6 +47,8 @@ pub enum RecordKind {
     EpochStart = 13,
     /// `Command::FixRequest`.
     FixRequest = 14,
+    /// `Command::DropCopy`.
+    DropCopy = 15,
     /// `ReportKind::System`.
     ReportSystem = 64,
     /// `ReportKind::Accepted`.
@@ -85,6 +87,8 @@ pub enum RecordKind {
     ReportRefused = 81,
     /// `ReportKind::Said`.
     ReportSaid = 82,
+    /// `ReportKind::Copy`.
+    ReportCopy = 83,
     /// Closes a batch.
     Seal = 128,
 }
@@ -109,6 +113,7 @@ impl RecordKind {
             12 => Self::Advance,
             13 => Self::EpochStart,
             14 => Self::FixRequest,
+            15 => Self::DropCopy,
             64 => Self::ReportSystem,
             65 => Self::ReportAccepted,
             66 => Self::ReportReplaced,
@@ -128,6 +133,7 @@ impl RecordKind {
             80 => Self::ReportOrder,
             81 => Self::ReportRefused,
             82 => Self::ReportSaid,
+            83 => Self::ReportCopy,
             128 => Self::Seal,
             _ => return None,
         })
@@ -381,7 +387,7 @@ mod tests {
     #[test]
     fn kinds_and_numbers_agree() {
         let known: Vec<u8> = (0..=255).filter(|n| RecordKind::from_u8(*n).is_some()).collect();
-        assert_eq!(known.len(), 34);
+        assert_eq!(known.len(), 36);
         for n in known {
             let kind = RecordKind::from_u8(n).expect("known");
             assert_eq!(kind as u8, n);

@@ -26,12 +26,12 @@ use crate::put_away;
 use crate::storage::{Storage, write_all};
 
 /// The version of the format that this program writes, and the newest that it reads. Version 2 has the records of
-/// special orders, version 4 the start of an epoch, version 7 what a session speaks and the reports of special orders;
-/// all that the versions before have is the same. Any two versions differ in two bits, so one flipped bit makes none of
+/// special orders, version 4 the start of an epoch, version 7 what a session speaks and the reports of special orders,
+/// version 8 drop copies; all that the versions before have is the same. Any two versions differ in two bits, so one flipped bit makes none of
 /// another.
-pub const FORMAT_VERSION: u32 = 7;
+pub const FORMAT_VERSION: u32 = 8;
 /// The versions that this program reads.
-const FORMATS: [u32; 4] = [1, 2, 4, FORMAT_VERSION];
+const FORMATS: [u32; 5] = [1, 2, 4, 7, FORMAT_VERSION];
 
 /// Bytes before the data.
 pub(crate) const HEADER_BYTES: u64 = 4096;

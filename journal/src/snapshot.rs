@@ -29,7 +29,7 @@ use crate::storage::sync_parent;
 
 /// The version of the header and of the body that this program writes, and the newest that it reads: a snapshot of a
 /// newer one is done without. Versions differ in their bodies only.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// The oldest version that it reads.
 const VERSION_OLDEST: u32 = 1;
 

@@ -121,7 +121,8 @@ impl Book {
             | Command::DefineInstrument(_)
             | Command::DefineSession(_)
             | Command::EpochStart(_)
-            | Command::FixRequest(_) => unreachable!("sorted out above"),
+            | Command::FixRequest(_)
+            | Command::DropCopy(_) => unreachable!("sorted out above"),
         }
         self.finish(events);
     }

@@ -84,7 +84,8 @@ impl ReferenceBook {
             | Command::DefineInstrument(_)
             | Command::DefineSession(_)
             | Command::EpochStart(_)
-            | Command::FixRequest(_) => return,
+            | Command::FixRequest(_)
+            | Command::DropCopy(_) => return,
             Command::EndOfDay => {}
             Command::MassCancel(mass) if mass.instrument.is_none() => {}
             _ => assert_eq!(command.command.instrument(), Some(self.header.instrument)),
@@ -115,7 +116,8 @@ impl ReferenceBook {
             | Command::DefineInstrument(_)
             | Command::DefineSession(_)
             | Command::EpochStart(_)
-            | Command::FixRequest(_) => {}
+            | Command::FixRequest(_)
+            | Command::DropCopy(_) => {}
         }
         // "(3) the triggers that its trades reached"
         self.give_turns(doing);

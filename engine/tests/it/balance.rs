@@ -170,7 +170,8 @@ fn renamed(command: Command, to: InstrumentId) -> Command {
         | Command::DefineInstrument(_)
         | Command::DefineSession(_)
         | Command::EpochStart(_)
-        | Command::FixRequest(_) => {}
+        | Command::FixRequest(_)
+        | Command::DropCopy(_) => {}
     }
     command
 }

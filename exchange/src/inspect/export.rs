@@ -220,6 +220,7 @@ mod tests {
                 session: SessionId(4),
                 user: UserName::new(b"ALICE").expect("a name"),
             }),
+            Command::DropCopy(DropCopy { watcher: SessionId(4), watched: SessionId(31), is_on: true }),
             request(FixAsk::Cancel { original: ClientRef(4) }),
             request(FixAsk::Replace),
             request(FixAsk::MassCancel),
@@ -268,23 +269,22 @@ mod tests {
         let (price, quantity) = (Price::new(40).expect("a price"), Quantity(41));
         let echo = Echo { side: b'B', display: b'A', capacity: b'P', intermarket_sweep: b'N', cross: b'N' };
         let client_order_id = ClientOrderId::new(b"id").expect("text");
-        let of = |kind| {
-            ReportKind::Order(OrderReport {
-                kind,
-                status: OrderStatus::PartiallyFilled,
-                client_ref,
-                order,
-                echo,
-                time_in_force,
-                price,
-                quantity,
-                cumulative: Quantity(45),
-                leaves: Quantity(46),
-                notional: 47,
-                client_order_id,
-                original_id: ClientOrderId::BLANK,
-            })
+        let report = |kind| OrderReport {
+            kind,
+            status: OrderStatus::PartiallyFilled,
+            client_ref,
+            order,
+            echo,
+            time_in_force,
+            price,
+            quantity,
+            cumulative: Quantity(45),
+            leaves: Quantity(46),
+            notional: 47,
+            client_order_id,
+            original_id: ClientOrderId::BLANK,
         };
+        let of = |kind| ReportKind::Order(report(kind));
         vec![
             ReportKind::System(SystemCode::StartOfDay),
             ReportKind::Accepted {
@@ -348,6 +348,7 @@ mod tests {
             of(OrderReportKind::Rejected(RejectReason::WouldTrade)),
             of(OrderReportKind::Restated(Restatement::Refreshed)),
             of(OrderReportKind::Triggered),
+            ReportKind::Copy(OrderCopy { of: SessionId(31), order: report(OrderReportKind::New) }),
             ReportKind::Refused(Refused {
                 request: RefusedRequest::Replace { order, status: OrderStatus::New },
                 reason: RejectReason::TooLate,

@@ -267,6 +267,11 @@ impl Row {
                 self.name(Column::Protocol, c.protocol);
             }
             Command::FixRequest(c) => self.fix_request(c),
+            Command::DropCopy(c) => {
+                self.number(Column::Session, u64::from(c.watcher.0));
+                self.number(Column::OfSession, u64::from(c.watched.0));
+                self.word(Column::Ask, if c.is_on { "CopyOn" } else { "CopyOff" });
+            }
             // All that they say is said by now; the epoch that starts is that of the record.
             Command::Advance(_) | Command::EndOfDay | Command::EpochStart(_) => {}
         }
@@ -485,6 +490,10 @@ impl Row {
                 self.number(Column::Canceled, u64::from(canceled));
             }
             ReportKind::Order(order) => self.order_report(&order),
+            ReportKind::Copy(copy) => {
+                self.number(Column::OfSession, u64::from(copy.of.0));
+                self.order_report(&copy.order);
+            }
             ReportKind::Refused(refused) => {
                 self.number(Column::ClientRef, u64::from(refused.client_ref.0));
                 self.refused(&refused.request, refused.reason);

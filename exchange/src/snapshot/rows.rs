@@ -7,6 +7,7 @@ mod special;
 mod v1;
 mod v2;
 mod v3;
+mod v4;
 
 use std::borrow::Cow;
 
@@ -16,11 +17,11 @@ use domain::{
     UserName,
 };
 use engine::book::{BookHeader, BookImage, Counters, LastTrade, RestingOrder};
-use gateway::{LiveOrder, SessionImage};
+use gateway::{LiveOrder, SessionImage, Traded};
 use journal::{PackedReport, Position, session_log::SessionIndex};
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::{fix::FixRow, special::SpecialRow, v1::BodyV1, v2::BodyV2, v3::BodyV3};
+pub(super) use self::{fix::FixRow, special::SpecialRow, v1::BodyV1, v2::BodyV2, v3::BodyV3, v4::BodyV4};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Body<'a> {
@@ -32,6 +33,8 @@ pub(super) struct Body<'a> {
     pub(super) sessions: Vec<SessionRow<'a>>,
     /// Of each FIX session, rising.
     pub(super) fix: Vec<FixRow>,
+    /// Who is told of whose orders: by who is watched, then by who watches, rising.
+    pub(super) copies: Vec<CopyRow>,
     /// Reports that the books have caused and the journal does not have before the place.
     pub(super) owed: Vec<OwedRow>,
 }
@@ -280,9 +283,17 @@ pub(super) struct LiveRow {
     pub(super) is_special: bool,
     pub(super) price: i64,
     pub(super) quantity: u64,
+    /// Lots, and ticks × lots.
+    pub(super) traded: (u64, i64),
     /// Side, display, capacity, intermarket sweep, cross: the wire's codes.
     pub(super) echo: [u8; 5],
     pub(super) client_order_id: [u8; 20],
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct CopyRow {
+    pub(super) watched: u32,
+    pub(super) watcher: u32,
 }
 
 impl<'a> SessionRow<'a> {
@@ -307,6 +318,7 @@ impl<'a> SessionRow<'a> {
             protocol: Protocol::from_u8(self.protocol)?,
             consumed: ClientRef(self.consumed),
             fix: None,
+            watchers: Vec::new(),
             orders: self.orders.iter().map(LiveRow::order).collect::<Option<_>>()?,
             log: Cow::Owned(SessionIndex::from_blocks(blocks)?),
         })
@@ -323,6 +335,7 @@ impl LiveRow {
             is_special,
             price,
             quantity,
+            traded: Traded { cumulative, notional },
             echo,
             client_order_id,
         } = *order;
@@ -336,6 +349,7 @@ impl LiveRow {
             is_special,
             price: price.ticks(),
             quantity: quantity.lots(),
+            traded: (cumulative, notional),
             echo: [mark, display, capacity, intermarket_sweep, cross],
             client_order_id: client_order_id.0,
         }
@@ -351,6 +365,7 @@ impl LiveRow {
             is_special: self.is_special,
             price: Price::new(self.price)?,
             quantity: Quantity(self.quantity),
+            traded: Traded { cumulative: self.traded.0, notional: self.traded.1 },
             echo: Echo { side, display, capacity, intermarket_sweep, cross },
             client_order_id: ClientOrderId(self.client_order_id),
         };

@@ -110,8 +110,8 @@ fn concat(fields: &[(i128, usize)]) -> Vec<u8> {
     fields.iter().flat_map(|(number, bytes)| number.to_le_bytes()[..*bytes].to_vec()).collect()
 }
 
-/// Written out by hand from `docs/snapshot-format.md`.
-fn written(version: u32) -> Vec<u8> {
+/// Written out by hand from `docs/snapshot-format.md`. `traded`: what the live order has traded, in lots, and ticks times lots.
+fn written(version: u32, traded: (i128, i128)) -> Vec<u8> {
     let newer = |fields: &[(i128, usize)]| if version == 1 { Vec::new() } else { concat(fields) };
     let expected = [
         concat(&[(0, 8), (0, 8), (1, 8)]),
@@ -133,10 +133,12 @@ fn written(version: u32) -> Vec<u8> {
         concat(&[(20, 4), (2, 8), (0, 1), (0, 1), (1, 1)]),
         if version < 4 { Vec::new() } else { concat(&[(0, 1)]) },
         concat(&[(700, 8), (12, 8)]),
+        if version < 5 { Vec::new() } else { concat(&[(traded.0, 8), (traded.1, 8)]) },
         b"BYPNNmine                ".to_vec(),
         concat(&[(1, 8), (64, 8), (5, 8), (0, 4), (8, 4), (16, 4), (24, 4), (32, 4)]),
-        // No FIX session.
+        // No FIX session, and nobody is told of others' orders.
         if version < 4 { Vec::new() } else { concat(&[(0, 8)]) },
+        if version < 5 { Vec::new() } else { concat(&[(0, 8)]) },
         // Nothing is owed.
         if version < 3 { Vec::new() } else { concat(&[(0, 8)]) },
     ];
@@ -145,23 +147,50 @@ fn written(version: u32) -> Vec<u8> {
 
 #[test]
 fn the_body_has_the_documented_bytes() {
-    assert_eq!(Small::new().bytes(), written(4));
+    assert_eq!(Small::new().bytes(), written(5, (5, 3_500)));
 }
 
 #[test]
 fn bodies_of_older_versions_are_still_read() {
     // Sessions of that time speak what there was to speak.
-    let small = Small::speaking(Protocol::PlainOuch);
-    for version in [1, 2, 3] {
+    for version in [1, 2, 3, 4] {
+        let protocol = if version < 4 { Protocol::PlainOuch } else { Protocol::Ouch };
+        let small = Small::speaking(protocol);
         let old = Header { version, ..small.header() };
-        let Loaded { market_wide, instruments, books, sessions, .. } =
-            decode(&old, &written(version)).unwrap();
+        let bytes = |version| written(version, (0, 0));
+        let Loaded { market_wide, instruments, books, sessions, .. } = decode(&old, &bytes(version)).unwrap();
         let again = Small { instruments, books, sessions };
-        assert_eq!((market_wide, again.bytes()), (MARKET_WIDE, small.bytes()));
+        // What orders had traded was not kept.
+        let mut now = bytes(5);
+        let user = now.windows(4).position(|text| text == b"DEV1").unwrap();
+        now[user + 20] = protocol as u8;
+        assert_eq!((market_wide, again.bytes()), (MARKET_WIDE, now));
         // Each version by its own number only.
-        assert!(decode(&old, &written(version + 1)).is_err());
-        assert!(decode(&small.header(), &written(version)).is_err());
+        assert!(decode(&old, &bytes(version + 1)).is_err());
+        assert!(decode(&small.header(), &bytes(version)).is_err());
     }
+}
+
+/// A FIX session of version 4 had what its orders had traded beside them.
+#[test]
+fn what_orders_of_fix_sessions_had_traded_is_found_where_it_was() {
+    let small = Small::speaking(Protocol::Fix);
+    let now = small.bytes();
+    let mine = b"BYPNNmine                ";
+    let order = now.windows(mine.len()).position(|text| text == mine).unwrap();
+    let name = now.windows(20).rposition(|text| text == &mine[5..]).unwrap();
+    let then = [
+        &now[..order - 16],
+        &now[order..name - 8],
+        &concat(&[(1, 8), (20, 4), (5, 8), (3_500, 8), (1, 8)]),
+        // Nothing between the names and what is owed.
+        &now[name..now.len() - 16],
+        &now[now.len() - 8..],
+    ]
+    .concat();
+    let old = Header { version: 4, ..small.header() };
+    let Loaded { instruments, books, sessions, .. } = decode(&old, &then).unwrap();
+    assert_eq!(Small { instruments, books, sessions }.bytes(), now);
 }
 
 /// What is owed stands at the end, and comes back as it was.

@@ -1,5 +1,6 @@
 //! FIX, as its clients speak it: scripts of whole conversations, each of which must fail when one value of it is another.
 
+mod copies;
 mod player;
 
 use crate::{
@@ -36,6 +37,7 @@ scripts! {
     a_byte_at_a_time_is_as_good_as_all_at_once "slowly",
     several_messages_may_come_at_once "together",
     fix_50_sp2_is_spoken_over_fixt "fixt",
+    another_session_is_told_of_orders_too "drop_copies",
 }
 
 fn home() -> Home {
@@ -52,7 +54,8 @@ fn sections(keys: &str) -> String {
     for name in ["TRADER", "MAKER"] {
         sections += &format!("[[users]]\nname = \"{name}\"\npassword = \"a-secret\"\nprotocol = \"fix\"\n");
     }
-    sections
+    sections += "[[users]]\nname = \"RISK\"\npassword = \"a-secret\"\nprotocol = \"fix\"\n";
+    sections + "drop_copy_of = [\"TRADER\", \"ALICE\"]\n"
 }
 
 /// Plays a script that is made while the test runs.

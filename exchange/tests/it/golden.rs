@@ -10,7 +10,8 @@
 //! | 1 | commit aeae255 | two loads of three sessions, a kill between them |
 //! | 2 | commit d9c0745 | the same; bounds of an instrument; every kind of special order, mass cancels, expiries |
 //! | 4 | commit 9968953 | trade, special orders, the start of an epoch |
-//! | 7 | the program that made it | the same, with the reports of special orders |
+//! | 7 | commit bf13c5b | the same, with the reports of special orders |
+//! | 8 | the program that made it | the same, with a session that is told of two others' orders |
 
 use std::{
     fs,
@@ -51,7 +52,9 @@ fn found(data: &Path, shards: &str) -> Value {
 /// Trade, special orders, two epochs' worth of starts and stops, all from one seed but for the times.
 fn write(place: &Path) {
     let mut random = Random::seed_from_u64(20_261_129);
-    let home = Home::new(Settings { segment_mib: 1, ..Settings::default() });
+    let sections = "[fix]\naddress = \"127.0.0.1:0\"\n[[users]]\nname = \"RISK\"\npassword = \"a-secret\"\nprotocol = \"fix\"\n\
+                    drop_copy_of = [\"ALICE\", \"BOB\"]\n";
+    let home = Home::new(Settings { segment_mib: 1, sections: sections.into(), ..Settings::default() });
     let mut parties = parties();
     let venue = home.start();
     trade(&venue, &mut parties, &mut random);
@@ -132,5 +135,5 @@ fn journals_of_every_format_come_to_what_they_came_to() {
     }
     formats.sort();
     // One is there from the day on that its format is new. There never was a format 3, 5 or 6.
-    assert_eq!(formats, ["journal-1", "journal-2", "journal-4", "journal-7"]);
+    assert_eq!(formats, ["journal-1", "journal-2", "journal-4", "journal-7", "journal-8"]);
 }

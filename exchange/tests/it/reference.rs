@@ -123,7 +123,8 @@ impl Reference {
             | Command::MassCancel(_)
             | Command::Advance(_)
             | Command::EpochStart(_)
-            | Command::FixRequest(_) => {}
+            | Command::FixRequest(_)
+            | Command::DropCopy(_) => {}
         }
         if let Some(instrument) = command.command.instrument() {
             self.run(instrument.0 as usize, command);
@@ -208,6 +209,7 @@ impl Reference {
             // No command causes it.
             ReportKind::AccountQuery { .. }
             | ReportKind::Order(_)
+            | ReportKind::Copy(_)
             | ReportKind::Refused(_)
             | ReportKind::Said(_) => return,
         };

@@ -36,7 +36,7 @@ fn user(home: &Home, args: &[&str], password: &str) -> Output {
 }
 
 /// The same, for what must succeed.
-fn done(home: &Home, args: &[&str], password: &str) {
+pub(crate) fn done(home: &Home, args: &[&str], password: &str) {
     let output = user(home, args, password);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{args:?}: {}\n{stderr}", output.status);

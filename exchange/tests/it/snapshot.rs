@@ -200,7 +200,7 @@ fn what_is_not_as_it_was_written_is_done_without() {
         (&|bytes| flipped(bytes, 3), "does not begin as a snapshot"),
         (&|bytes| flipped(bytes, in_header), "the header's CRC"),
         (&|bytes| flipped(bytes, in_body), "the body's CRC"),
-        (&|bytes| [&bytes[..8], &5_u32.to_le_bytes(), &bytes[12..]].concat(), "its version is 5"),
+        (&|bytes| [&bytes[..8], &6_u32.to_le_bytes(), &bytes[12..]].concat(), "its version is 6"),
         (&|_| foreign.clone(), "of another journal"),
     ];
     for (spoil, why) in cases {

@@ -118,6 +118,12 @@ impl<'a> Desk<'a> {
         is_again: bool,
         next_order: impl FnOnce(InstrumentId) -> OrderId,
     ) -> Result<Act, Taken> {
+        if self.session.is_watching() && matches!(message.message().msg_type, b"D" | b"G") {
+            return Err(Taken::No {
+                reason: 6,
+                text: "this session is told of others' orders and enters none",
+            });
+        }
         match message.message().msg_type {
             b"D" => self.order(message, self.reference(number)?, is_again, next_order),
             b"G" => self.replace(message, self.reference(number)?, is_again, next_order),

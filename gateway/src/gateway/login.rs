@@ -55,6 +55,7 @@ impl Gateway {
         if let Some((feed, seen)) = &mut self.users
             && let Some(users) = feed.newer_than(seen)
         {
+            self.copies_due = true;
             for session in self.credentials.replace(users) {
                 if let Some(token) = self.by_session.get(session.0 as usize).copied().flatten() {
                     self.close(token, &Close::Disabled);

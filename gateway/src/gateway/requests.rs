@@ -21,7 +21,7 @@ use super::{Gateway, protocol};
 use crate::{
     admission::{Room, Turn, Verdict},
     connection::Close,
-    egress::Deliver,
+    egress::{Deliver, Named},
     ouch::{self, Action, Checks, Options},
     venue::Venue,
 };
@@ -465,7 +465,7 @@ impl Gateway {
     #[inline]
     pub(super) fn perform<V: Venue>(&mut self, id: SessionId, action: &Action, venue: &mut V) {
         let mut deliver = Deliver {
-            instruments: &self.instruments,
+            named: Named { instruments: &self.instruments, users: &self.names },
             connections: &mut self.connections,
             by_session: &self.by_session,
             dirty: &mut self.dirty,

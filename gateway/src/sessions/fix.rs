@@ -82,15 +82,6 @@ impl Ids {
     }
 }
 
-/// What has traded of an order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traded {
-    /// Lots.
-    pub cumulative: u64,
-    /// Ticks × lots.
-    pub notional: i64,
-}
-
 /// A cancel or a replacement that its book has not answered.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
@@ -106,8 +97,6 @@ pub struct FixState {
     out_base: u64,
     ref_base: ClientRef,
     next_in: u64,
-    /// Of live orders, those that have traded.
-    traded: BTreeMap<ClientRef, Traded>,
     /// By the number of the order that each is for, in turn.
     canceling: BTreeMap<ClientRef, VecDeque<Asked>>,
     /// By the number of the request.
@@ -144,12 +133,6 @@ impl FixState {
         self.ids.get(id)
     }
 
-    /// What has traded of an order that lives.
-    #[must_use]
-    pub fn traded(&self, client_ref: ClientRef) -> Traded {
-        self.traded.get(&client_ref).copied().unwrap_or_default()
-    }
-
     /// A message of the client has been dealt with, all before it included.
     fn heard(&mut self, client_ref: ClientRef) {
         let number = u64::from(client_ref.0.saturating_sub(self.ref_base.0));
@@ -158,7 +141,7 @@ impl FixState {
 
     fn status(&self, session_order: Option<&LiveOrder>, client_ref: ClientRef) -> OrderStatus {
         match session_order {
-            Some(_) if self.traded.contains_key(&client_ref) => OrderStatus::PartiallyFilled,
+            Some(live) if live.traded.cumulative > 0 => OrderStatus::PartiallyFilled,
             Some(_) => OrderStatus::New,
             None => {
                 let standing = self.ids.name_of(client_ref).and_then(|id| self.ids.get(&id));
@@ -177,7 +160,6 @@ impl FixState {
             out_base: self.out_base,
             ref_base: self.ref_base,
             next_in: self.next_in,
-            traded: self.traded.iter().map(|(number, traded)| (*number, *traded)).collect(),
             ids: self
                 .ids
                 .recent
@@ -207,7 +189,6 @@ impl FixState {
             out_base: image.out_base,
             ref_base: image.ref_base,
             next_in: image.next_in,
-            traded: image.traded.into_iter().collect(),
             canceling: BTreeMap::new(),
             replacing: BTreeMap::new(),
             ids,
@@ -224,8 +205,6 @@ pub struct FixImage {
     pub ref_base: ClientRef,
     /// See [`FixState::next_in`].
     pub next_in: u64,
-    /// What live orders have traded, by the session's number, rising.
-    pub traded: Vec<(ClientRef, Traded)>,
     /// Names used most recently, by the number of what they stand for, rising.
     pub ids: Vec<(ClientOrderId, ClientRef, Standing)>,
 }
@@ -236,19 +215,16 @@ impl Session {
     pub fn order_report(&self, client_ref: ClientRef) -> Option<OrderReport> {
         let fix = self.fix.as_deref()?;
         let live = self.order(client_ref)?;
-        let traded = fix.traded(client_ref);
-        let leaves = Quantity(live.quantity.lots().saturating_sub(traded.cumulative));
         let status = fix.status(Some(live), client_ref);
-        Some(report(OrderReportKind::New, status, client_ref, live, traded, leaves))
+        Some(report(OrderReportKind::New, status, client_ref, live, live.leaves()))
     }
 }
 
-fn report(
+pub(super) fn report(
     kind: OrderReportKind,
     status: OrderStatus,
     client_ref: ClientRef,
     live: &LiveOrder,
-    traded: Traded,
     leaves: Quantity,
 ) -> OrderReport {
     OrderReport {
@@ -260,16 +236,16 @@ fn report(
         time_in_force: live.time_in_force,
         price: live.price,
         quantity: live.quantity,
-        cumulative: Quantity(traded.cumulative),
+        cumulative: Quantity(live.traded.cumulative),
         leaves,
-        notional: traded.notional,
+        notional: live.traded.notional,
         client_order_id: live.client_order_id,
         original_id: ClientOrderId::BLANK,
     }
 }
 
 /// How an order stands that was canceled for this reason.
-fn canceled(reason: CancelReason) -> OrderStatus {
+pub(super) fn canceled(reason: CancelReason) -> OrderStatus {
     match reason {
         CancelReason::ImmediateOrCancel
         | CancelReason::FillOrKill
@@ -423,7 +399,7 @@ impl Sessions {
     }
 }
 
-fn less(quantity: Quantity, by: Quantity) -> Quantity {
+pub(super) fn less(quantity: Quantity, by: Quantity) -> Quantity {
     Quantity(quantity.lots().saturating_sub(by.lots()))
 }
 
@@ -454,7 +430,7 @@ impl Session {
         let live = self.orders.get_mut(owner.client_ref)?;
         live.price = price;
         let (kind, status) = (OrderReportKind::New, OrderStatus::New);
-        let report = report(kind, status, owner.client_ref, live, Traded::default(), quantity);
+        let report = report(kind, status, owner.client_ref, live, quantity);
         Some(ReportKind::Order(report))
     }
 
@@ -462,18 +438,13 @@ impl Session {
     pub(super) fn fix_traded(&mut self, owner: Owner, fill: &Fill) -> Option<ReportKind> {
         let fix = self.fix.as_deref_mut()?;
         let Fill { order, trade, price, quantity, leaves, liquidity } = *fill;
-        let live = *self.orders.get(owner.client_ref).filter(|live| live.order == order)?;
-        let traded = fix.traded.entry(owner.client_ref).or_default();
-        traded.cumulative = traded.cumulative.saturating_add(quantity.lots());
-        // An order's whole size times the highest price fits, as an instrument's definition is checked for.
-        let lots = i64::try_from(quantity.lots()).unwrap_or(i64::MAX);
-        traded.notional = traded.notional.saturating_add(price.ticks().saturating_mul(lots));
-        let traded = *traded;
+        let live = self.orders.get_mut(owner.client_ref).filter(|live| live.order == order)?;
+        live.trade(quantity, price);
+        let live = *live;
         let kind = OrderReportKind::Trade { trade, price, quantity, liquidity };
         let status = if leaves.is_zero() { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
-        let report = report(kind, status, owner.client_ref, &live, traded, leaves);
+        let report = report(kind, status, owner.client_ref, &live, leaves);
         if leaves.is_zero() {
-            fix.traded.remove(&owner.client_ref);
             fix.ids.end(&live.client_order_id, owner.client_ref, status);
             self.orders.remove(owner.client_ref, order);
         }
@@ -490,9 +461,8 @@ impl Session {
     ) -> Option<ReportKind> {
         let fix = self.fix.as_deref_mut()?;
         let live = self.orders.remove(owner.client_ref, order)?;
-        let traded = fix.traded.remove(&owner.client_ref).unwrap_or_default();
         fix.ids.end(&live.client_order_id, owner.client_ref, status);
-        let report = report(kind, status, owner.client_ref, &live, traded, Quantity(0));
+        let report = report(kind, status, owner.client_ref, &live, Quantity(0));
         Some(ReportKind::Order(report))
     }
 
@@ -543,18 +513,15 @@ impl Session {
         live.price = price;
         let fix = self.fix.as_deref_mut()?;
         let original_id = fix.replacing.remove(&owner.client_ref)?.original_id;
-        let traded = fix.traded.remove(&original).unwrap_or_default();
-        if traded != Traded::default() {
-            fix.traded.insert(owner.client_ref, traded);
-        }
+        live.traded = replaced.map(|replaced| replaced.traded).unwrap_or_default();
         // What a reduction has taken off is off the new order too.
-        live.quantity = Quantity(leaves.lots().saturating_add(traded.cumulative));
+        live.quantity = Quantity(leaves.lots().saturating_add(live.traded.cumulative));
         if let Some(replaced) = replaced {
             fix.ids.end(&replaced.client_order_id, original, OrderStatus::Replaced);
         }
         self.orders.insert(owner.client_ref, live);
         let status = self.fix.as_deref()?.status(Some(&live), owner.client_ref);
-        let report = report(OrderReportKind::Replaced, status, owner.client_ref, &live, traded, leaves);
+        let report = report(OrderReportKind::Replaced, status, owner.client_ref, &live, leaves);
         Some(ReportKind::Order(OrderReport { original_id, ..report }))
     }
 
@@ -589,12 +556,10 @@ impl Session {
         change: impl FnOnce(&mut LiveOrder),
     ) -> Option<ReportKind> {
         let fix = self.fix.as_deref()?;
-        let traded = fix.traded(owner.client_ref);
         let live = self.orders.get_mut(owner.client_ref).filter(|live| live.order == order)?;
         change(live);
-        let leaves = Quantity(live.quantity.lots().saturating_sub(traded.cumulative));
         let live = *live;
         let status = fix.status(Some(&live), owner.client_ref);
-        Some(ReportKind::Order(report(kind, status, owner.client_ref, &live, traded, leaves)))
+        Some(ReportKind::Order(report(kind, status, owner.client_ref, &live, live.leaves())))
     }
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use domain::{ClientRef, Protocol, SessionId, UserName};
 use journal::session_log::SessionIndex;
 
-use super::{FixImage, FixState, Session, Sessions};
+use super::{FixImage, FixState, Session, Sessions, copies::Watcher};
 use crate::orders::{LiveOrder, OrderTable};
 
 /// All of a session, at a moment when nothing is in flight.
@@ -23,6 +23,8 @@ pub struct SessionImage<'a> {
     pub consumed: ClientRef,
     /// Its live orders, by its number for them, rising.
     pub orders: Vec<(ClientRef, LiveOrder)>,
+    /// Who is told what its orders do, rising.
+    pub watchers: Vec<SessionId>,
     /// What a FIX session has besides; every other has none.
     pub fix: Option<FixImage>,
     /// Where its outbound messages stand in the log.
@@ -71,6 +73,7 @@ impl Sessions {
                 };
                 Ok(SessionImage {
                     fix,
+                    watchers: session.watchers().collect(),
                     user: session.user,
                     protocol: session.protocol,
                     consumed: session.consumed,
@@ -105,9 +108,18 @@ impl Sessions {
                 orders,
                 consumed: image.consumed,
                 log: image.log.into_owned(),
+                watchers: image.watchers.into_iter().map(Watcher::from_before).collect(),
                 fix,
                 ..Session::new(image.user, image.protocol)
             });
+        }
+        for at in 0..sessions.sessions.len() {
+            let watchers: Vec<_> = sessions.sessions[at].watchers().collect();
+            for watcher in watchers {
+                if let Some(session) = sessions.sessions.get_mut(watcher.0 as usize) {
+                    session.watches += 1;
+                }
+            }
         }
         Ok(sessions)
     }

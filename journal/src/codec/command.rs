@@ -69,6 +69,7 @@ pub(crate) const fn shape(command: &Command) -> (RecordKind, usize) {
         Command::Advance(_) => (RecordKind::Advance, ADVANCE),
         Command::EpochStart(_) => (RecordKind::EpochStart, EPOCH_START),
         Command::FixRequest(_) => (RecordKind::FixRequest, fix::REQUEST),
+        Command::DropCopy(_) => (RecordKind::DropCopy, fix::DROP_COPY),
     }
 }
 
@@ -164,6 +165,7 @@ pub(crate) fn encode(command: &Command, payload: &mut [u8]) -> [u8; 3] {
             [0; 3]
         }
         Command::FixRequest(c) => fix::put_request(c, payload),
+        Command::DropCopy(c) => fix::put_drop_copy(c, payload),
     }
 }
 

@@ -5,15 +5,17 @@
 //! | FixRequest | ask, reason, side or status | session 4, client ref 4, original 4, zero 4, order 8, units 8, symbol 8, client order id 20, original id 20 | 80 |
 //! | ReportOrder | kind, reason | common 24, order 8, price 8, quantity 8, cumulative 8, leaves 8, notional 8, trade 8, trade price 8, traded 8, echo 5, time in force 1, status 1, client order id 20, original id 20 | 144 |
 //! | ReportRefused | ask, reason, side or status | common 24, order 8, units 8, symbol 8, client order id 20, original id 20 | 88 |
+//! | ReportCopy | as ReportOrder | ReportOrder's 144, the session that the order is of 4, zero 4 | 152 |
+//! | DropCopy | 1 on, 0 off | who is told 4, of whose orders 4 | 8 |
 //! | ReportSaid | numbering | common 24, next in 8, ref base 4 | 40 |
 //!
 //! Asks: 1 cancel, 2 mass cancel, 6 replace; refused: 3 order, 4 cancel, 5 replace. Kinds of what became of an order: 0 new, 1 trade (reason:
 //! liquidity), 2 canceled, 3 replaced, 4 rejected, 5 restated, 6 triggered. What a payload's ask or kind does not use is zero.
 
 use domain::{
-    BookScopedId, CancelReason, ClientOrderId, ClientRef, FixAsk, FixRequest, Liquidity, Numbering, OrderId,
-    OrderReport, OrderReportKind, OrderStatus, Price, Quantity, Refused, RefusedRequest, RejectReason,
-    Report, ReportKind, Restatement, Said, SessionId, Symbol,
+    BookScopedId, CancelReason, ClientOrderId, ClientRef, DropCopy, FixAsk, FixRequest, Liquidity, Numbering,
+    OrderCopy, OrderId, OrderReport, OrderReportKind, OrderStatus, Price, Quantity, Refused, RefusedRequest,
+    RejectReason, Report, ReportKind, Restatement, Said, SessionId, Symbol,
 };
 
 use super::{
@@ -28,6 +30,8 @@ use crate::{
 
 pub(super) const REQUEST: usize = 80;
 pub(super) const ORDER_REPORT: usize = COMMON + 120;
+pub(super) const ORDER_COPY: usize = ORDER_REPORT + 8;
+pub(super) const DROP_COPY: usize = 8;
 pub(super) const REFUSED: usize = COMMON + 64;
 pub(super) const SAID: usize = COMMON + 16;
 
@@ -130,7 +134,41 @@ pub(super) fn take_request(detail: [u8; 3], payload: &[u8]) -> Result<FixRequest
     Ok(FixRequest { session, client_ref, ask, client_order_id, original_id })
 }
 
+pub(super) fn put_drop_copy(c: &DropCopy, payload: &mut [u8]) -> [u8; 3] {
+    Put::<DROP_COPY>::new(payload).u32(c.watcher.0).u32(c.watched.0).end();
+    [u8::from(c.is_on), 0, 0]
+}
+
+pub(super) fn take_drop_copy(detail: [u8; 3], payload: &[u8]) -> Result<DropCopy, DecodeError> {
+    unused(&detail[1..])?;
+    let is_on = match detail[0] {
+        0 => false,
+        1 => true,
+        n => return Err(value("drop copy", n)),
+    };
+    let mut t = Take::<DROP_COPY>::new(RecordKind::DropCopy as u8, payload)?;
+    let (watcher, watched) = (SessionId(t.u32()), SessionId(t.u32()));
+    t.end()?;
+    Ok(DropCopy { watcher, watched, is_on })
+}
+
 pub(super) fn put_order(report: &Report, o: &OrderReport, payload: &mut [u8]) -> [u8; 3] {
+    let (put, detail) = put_terms::<ORDER_REPORT>(report, o, payload);
+    put.end();
+    detail
+}
+
+pub(super) fn put_copy(report: &Report, copy: &OrderCopy, payload: &mut [u8]) -> [u8; 3] {
+    let (put, detail) = put_terms::<ORDER_COPY>(report, &copy.order, payload);
+    put.bytes([0]).u32(copy.of.0).end();
+    detail
+}
+
+fn put_terms<'a, const N: usize>(
+    report: &Report,
+    o: &OrderReport,
+    payload: &'a mut [u8],
+) -> (Put<'a, N>, [u8; 3]) {
     let none = (BookScopedId(0), Price::default(), Quantity(0));
     let (kind, reason, (trade, price, traded)) = match o.kind {
         OrderReportKind::New => (0, 0, none),
@@ -143,7 +181,7 @@ pub(super) fn put_order(report: &Report, o: &OrderReport, payload: &mut [u8]) ->
         OrderReportKind::Restated(why) => (5, why as u8, none),
         OrderReportKind::Triggered => (6, 0, none),
     };
-    common::<ORDER_REPORT>(report, o.client_ref, payload)
+    let put = common::<N>(report, o.client_ref, payload)
         .u64(o.order.0)
         .u64(o.price.ticks() as u64)
         .u64(o.quantity.0)
@@ -156,15 +194,32 @@ pub(super) fn put_order(report: &Report, o: &OrderReport, payload: &mut [u8]) ->
         .bytes(echo(&o.echo))
         .bytes([o.time_in_force as u8, o.status as u8])
         .bytes(o.client_order_id.0)
-        .bytes(o.original_id.0)
-        .end();
-    [kind, reason, 0]
+        .bytes(o.original_id.0);
+    (put, [kind, reason, 0])
 }
 
 pub(super) fn take_order(header: &Header, payload: &[u8]) -> Result<Report, DecodeError> {
-    unused(&header.detail[2..])?;
     let mut t = Take::<ORDER_REPORT>::new(header.kind as u8, payload)?;
-    let (report, client_ref) = said(header, &mut t)?;
+    let (report, order) = take_terms(header, &mut t)?;
+    t.end()?;
+    Ok(Report { kind: ReportKind::Order(order), ..report })
+}
+
+pub(super) fn take_copy(header: &Header, payload: &[u8]) -> Result<Report, DecodeError> {
+    let mut t = Take::<ORDER_COPY>::new(header.kind as u8, payload)?;
+    let (report, order) = take_terms(header, &mut t)?;
+    t.zeros::<1>()?;
+    let of = SessionId(t.u32());
+    t.end()?;
+    Ok(Report { kind: ReportKind::Copy(OrderCopy { of, order }), ..report })
+}
+
+fn take_terms<const N: usize>(
+    header: &Header,
+    t: &mut Take<'_, N>,
+) -> Result<(Report, OrderReport), DecodeError> {
+    unused(&header.detail[2..])?;
+    let (report, client_ref) = said(header, t)?;
     let order: OrderId = BookScopedId(t.u64());
     let price = t.price()?;
     let [quantity, cumulative, leaves] = [t.u64(), t.u64(), t.u64()].map(Quantity);
@@ -178,7 +233,6 @@ pub(super) fn take_order(header: &Header, payload: &[u8]) -> Result<Report, Deco
     let status = OrderStatus::from_u8(status_code).ok_or(value("order status", status_code))?;
     let client_order_id = ClientOrderId(t.bytes());
     let original_id = ClientOrderId(t.bytes());
-    t.end()?;
     let code = header.detail[1];
     let nothing_besides = || unused(&[code]);
     let kind = match header.detail[0] {
@@ -213,7 +267,7 @@ pub(super) fn take_order(header: &Header, payload: &[u8]) -> Result<Report, Deco
         client_order_id,
         original_id,
     };
-    Ok(Report { kind: ReportKind::Order(order), ..report })
+    Ok((report, order))
 }
 
 pub(super) fn put_refused(report: &Report, refused: &Refused, payload: &mut [u8]) -> [u8; 3] {

@@ -108,6 +108,7 @@ pub(crate) const fn shape(kind: &ReportKind) -> (RecordKind, usize) {
         ReportKind::Order(_) => (RecordKind::ReportOrder, fix::ORDER_REPORT),
         ReportKind::Refused(_) => (RecordKind::ReportRefused, fix::REFUSED),
         ReportKind::Said(_) => (RecordKind::ReportSaid, fix::SAID),
+        ReportKind::Copy(_) => (RecordKind::ReportCopy, fix::ORDER_COPY),
     }
 }
 
@@ -118,6 +119,7 @@ pub(crate) fn encode(report: &Report, payload: &mut [u8]) -> [u8; 3] {
         ReportKind::Order(ref order) => fix::put_order(report, order, payload),
         ReportKind::Refused(ref refused) => fix::put_refused(report, refused, payload),
         ReportKind::Said(ref said) => fix::put_said(report, said, payload),
+        ReportKind::Copy(ref copy) => fix::put_copy(report, copy, payload),
         ReportKind::System(code) => {
             common::<COMMON>(report, ClientRef(0), payload).end();
             [code as u8, 0, 0]
@@ -379,6 +381,7 @@ pub(crate) fn decode(header: &Header, payload: &[u8]) -> Result<Report, DecodeEr
             Ok(Report { kind: ReportKind::MassCanceled { client_ref, canceled }, ..report })
         }
         RecordKind::ReportOrder => fix::take_order(header, payload),
+        RecordKind::ReportCopy => fix::take_copy(header, payload),
         RecordKind::ReportRefused => fix::take_refused(header, payload),
         RecordKind::ReportSaid => fix::take_said(header, payload),
         _ => Err(DecodeError::Kind(number)),

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{
-    AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Display, Echo, EnterOrder,
-    EnterSpecial, Epoch, Execution, FixAsk, FixRequest, Instructions, Instrument, InstrumentId, Liquidity,
-    MassCancel, Nanos, OrderBounds, OrderId, OrderReport, OrderReportKind, OrderStatus, OrderType, Owner,
-    PostOnly, PreRejected, Price, Protocol, Quantity, ReduceKind, ReduceOrder, Refused, RefusedRequest,
-    RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial, Report, ReportKind, Restatement, SelfTrade,
-    SelfTradePolicy, Sequence, Sequenced, SessionDefinition, SessionId, Side, Symbol, SystemCode,
-    TimeInForce, Trigger, UserName,
+    AccountId, CancelOrder, CancelReason, ClientOrderId, ClientRef, Command, Display, DropCopy, Echo,
+    EnterOrder, EnterSpecial, Epoch, Execution, FixAsk, FixRequest, Instructions, Instrument, InstrumentId,
+    Liquidity, MassCancel, Nanos, OrderBounds, OrderCopy, OrderId, OrderReport, OrderReportKind, OrderStatus,
+    OrderType, Owner, PostOnly, PreRejected, Price, Protocol, Quantity, ReduceKind, ReduceOrder, Refused,
+    RefusedRequest, RejectReason, ReplaceOrder, ReplacePriority, ReplaceSpecial, Report, ReportKind,
+    Restatement, SelfTrade, SelfTradePolicy, Sequence, Sequenced, SessionDefinition, SessionId, Side, Symbol,
+    SystemCode, TimeInForce, Trigger, UserName,
 };
 use journal::{AckPolicy, Appender, Full, Journal, Options, Position, Reader, Recovery};
 
@@ -169,7 +169,7 @@ impl Random {
     }
 
     pub(crate) fn command(&mut self) -> Command {
-        match self.below(18) {
+        match self.below(19) {
             0..5 => Command::Enter(self.enter()),
             5 | 6 => Command::Cancel(CancelOrder {
                 order: self.order(),
@@ -235,6 +235,11 @@ impl Random {
                 client_order_id: self.text(),
                 original_id: self.text(),
             }),
+            17 => Command::DropCopy(DropCopy {
+                watcher: SessionId(self.next() as u32),
+                watched: SessionId(self.next() as u32),
+                is_on: self.flip(),
+            }),
             _ => Command::EndOfDay,
         }
     }
@@ -290,7 +295,7 @@ impl Random {
     pub(crate) fn report_kind(&mut self) -> ReportKind {
         let client_ref = ClientRef(self.next() as u32);
         let order = self.order();
-        match self.below(17) {
+        match self.below(18) {
             0 => ReportKind::System(if self.flip() { SystemCode::StartOfDay } else { SystemCode::EndOfDay }),
             1 => ReportKind::Accepted {
                 client_ref,
@@ -378,6 +383,9 @@ impl Random {
                 next_in: self.next(),
                 ref_base: ClientRef(self.next() as u32),
             }),
+            16 => {
+                ReportKind::Copy(OrderCopy { of: SessionId(self.next() as u32), order: self.order_report() })
+            }
             _ => ReportKind::AccountQuery { next: client_ref },
         }
     }

@@ -13,6 +13,8 @@
 //! | a cancel or a replacement came to nothing | 9 | | as the order stands |
 //! | an answer to a question | 8 | I | as the order stands |
 //!
+//! A copy of another session's report says the same, and whose order it is in OnBehalfOfCompID; ExecID is the copy's own.
+//!
 //! ExecID is the number of the session's report, which is never given twice. Quantities are in units. LeavesQty + CumQty =
 //! OrderQty while an order lives; LeavesQty is 0 when it does not. The same report always gives the same bytes.
 //!
@@ -21,8 +23,9 @@
 use core::fmt;
 
 use domain::{
-    CancelReason, Instrument, InstrumentId, Liquidity, OrderId, OrderReport, OrderReportKind, OrderStatus,
-    Price, Quantity, Refused, RefusedRequest, RejectReason, Report, Restatement, TimeInForce,
+    CancelReason, Instrument, InstrumentId, Liquidity, OrderCopy, OrderId, OrderReport, OrderReportKind,
+    OrderStatus, Price, Quantity, Refused, RefusedRequest, RejectReason, Report, Restatement, TimeInForce,
+    UserName,
 };
 
 use super::writer::MessageWriter;
@@ -199,7 +202,9 @@ pub fn order_report(
         }
         _ => None,
     };
-    message.number(37, order.order.0).text(11, order.client_order_id.trimmed());
+    message.number(37, order.order.0);
+    // Only an order of a session that does not speak FIX may have none.
+    text(message, 11, order.client_order_id.trimmed());
     text(message, 41, order.original_id.trimmed());
     message.number(17, if is_answer { 0 } else { report.number });
     message.letter(150, if is_answer { b'I' } else { exec_type(order) });
@@ -224,6 +229,23 @@ pub fn order_report(
     message.number(151, leaves).number(14, cumulative).decimal(6, average).time(60, report.nanos);
     why(order, message);
     Ok(())
+}
+
+/// What a report of another session's order says, behind the header: that report, with whose it is in OnBehalfOfCompID, which is
+/// a field of the header and so comes first.
+///
+/// # Errors
+/// As for [`order_report`].
+pub fn order_copy(
+    report: &Report,
+    copy: &OrderCopy,
+    of: &UserName,
+    instrument: Option<&Instrument>,
+    trade_id: u32,
+    message: &mut MessageWriter<'_>,
+) -> Result<(), EncodeError> {
+    message.text(115, of.trimmed());
+    order_report(report, &copy.order, instrument, (false, trade_id), message)
 }
 
 #[inline]

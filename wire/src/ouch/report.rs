@@ -143,7 +143,9 @@ pub fn encode_report(
         | ReportKind::Decremented { .. }
         | ReportKind::CancelRejected { .. }
         | ReportKind::MassCanceled { .. } => special::encode(report, instrument, out)?,
-        ReportKind::Order(_) | ReportKind::Refused(_) | ReportKind::Said(_) => return Err(EncodeError::Fix),
+        ReportKind::Order(_) | ReportKind::Copy(_) | ReportKind::Refused(_) | ReportKind::Said(_) => {
+            return Err(EncodeError::Fix);
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What FIX sessions have besides what every session has.
 
 use domain::{ClientOrderId, ClientRef, OrderStatus};
-use gateway::{FixImage, RECENT_IDS, Standing, Traded};
+use gateway::{FixImage, RECENT_IDS, Standing};
 use serde::{Deserialize, Serialize};
 
 /// Standings below this are no order's status.
@@ -16,15 +16,7 @@ pub(in crate::snapshot) struct FixRow {
     pub(in crate::snapshot) out_base: u64,
     pub(in crate::snapshot) ref_base: u32,
     pub(in crate::snapshot) next_in: u64,
-    pub(in crate::snapshot) traded: Vec<TradedRow>,
     pub(in crate::snapshot) ids: Vec<IdRow>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(in crate::snapshot) struct TradedRow {
-    client_ref: u32,
-    cumulative: u64,
-    notional: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,15 +34,6 @@ impl FixRow {
             out_base: image.out_base,
             ref_base: image.ref_base.0,
             next_in: image.next_in,
-            traded: image
-                .traded
-                .iter()
-                .map(|(client_ref, Traded { cumulative, notional })| TradedRow {
-                    client_ref: client_ref.0,
-                    cumulative: *cumulative,
-                    notional: *notional,
-                })
-                .collect(),
             ids: image
                 .ids
                 .iter()
@@ -68,8 +51,7 @@ impl FixRow {
     }
 
     pub(in crate::snapshot) fn image(self) -> Option<FixImage> {
-        let can_be = self.traded.is_sorted_by(|a, b| a.client_ref < b.client_ref)
-            && self.ids.is_sorted_by(|a, b| a.client_ref < b.client_ref)
+        let can_be = self.ids.is_sorted_by(|a, b| a.client_ref < b.client_ref)
             && self.ids.len() <= RECENT_IDS
             && self.next_in > 0;
         if !can_be {
@@ -87,13 +69,6 @@ impl FixRow {
             out_base: self.out_base,
             ref_base: ClientRef(self.ref_base),
             next_in: self.next_in,
-            traded: self
-                .traded
-                .into_iter()
-                .map(|TradedRow { client_ref, cumulative, notional }| {
-                    (ClientRef(client_ref), Traded { cumulative, notional })
-                })
-                .collect(),
             ids: ids.collect::<Option<_>>()?,
         })
     }

@@ -59,6 +59,7 @@ impl From<BodyV1> for Body<'static> {
         Self {
             owed: Vec::new(),
             fix: Vec::new(),
+            copies: Vec::new(),
             market_wide,
             market_wide_last,
             instruments: instruments.into_iter().map(InstrumentRow::from).collect(),

@@ -24,6 +24,7 @@ impl From<BodyV2> for Body<'static> {
             sessions: sessions.into_iter().map(Into::into).collect(),
             owed: Vec::new(),
             fix: Vec::new(),
+            copies: Vec::new(),
         }
     }
 }

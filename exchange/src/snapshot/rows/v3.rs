@@ -41,7 +41,16 @@ impl From<BodyV3> for Body<'static> {
     fn from(old: BodyV3) -> Self {
         let BodyV3 { market_wide, market_wide_last, instruments, books, sessions, owed } = old;
         let sessions = sessions.into_iter().map(Into::into).collect();
-        Self { market_wide, market_wide_last, instruments, books, sessions, owed, fix: Vec::new() }
+        Self {
+            market_wide,
+            market_wide_last,
+            instruments,
+            books,
+            sessions,
+            owed,
+            fix: Vec::new(),
+            copies: Vec::new(),
+        }
     }
 }
 
@@ -75,6 +84,8 @@ impl From<LiveV3> for LiveRow {
             is_special: false,
             price,
             quantity,
+            // It was not kept for such orders.
+            traded: (0, 0),
             echo,
             client_order_id,
         }

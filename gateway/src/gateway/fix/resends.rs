@@ -5,7 +5,7 @@ use journal::Position;
 
 use crate::{
     connection::{Close, Stage},
-    egress::encode_fix,
+    egress::{Named, encode_fix},
     fix::Resend,
     gateway::{
         Gateway,
@@ -46,6 +46,7 @@ impl Gateway {
         let Some(session) = self.sessions.get(id) else { return Ok(nothing) };
         let Some(link) = connection.fix.as_mut() else { return Ok(nothing) };
         let (base, now) = (link.out_base, venue.now());
+        let named = Named { instruments: &self.instruments, users: &self.names };
         let start = connection.outbox.buffer().len();
         let unsent = connection.outbox.len();
         let out = connection.outbox.buffer();
@@ -97,7 +98,7 @@ impl Gateway {
                     if let Some(gap) = resend.gap.take() {
                         machine.fill_gap(gap - base, number - base, now, out);
                     }
-                    encode_fix(&report, &self.instruments, machine, number - base, Some(now), out)?;
+                    encode_fix(&report, named, machine, number - base, Some(now), out)?;
                     resend.next += 1;
                 }
                 (Some(resend), None) => {
@@ -105,7 +106,7 @@ impl Gateway {
                     resend.next += 1;
                 }
                 (None, Some(report)) => {
-                    encode_fix(&report, &self.instruments, machine, number - base, None, out)?;
+                    encode_fix(&report, named, machine, number - base, None, out)?;
                     cursor += 1;
                 }
                 (None, None) => {

@@ -190,6 +190,7 @@ fn decode_rare(kind: RecordKind, detail: [u8; 3], payload: &[u8]) -> Result<Comm
             Ok(Command::EpochStart(epoch))
         }
         RecordKind::FixRequest => fix::take_request(detail, payload).map(Command::FixRequest),
+        RecordKind::DropCopy => fix::take_drop_copy(detail, payload).map(Command::DropCopy),
         _ => Err(DecodeError::Kind(number)),
     }
 }

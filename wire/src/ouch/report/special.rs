@@ -123,6 +123,7 @@ pub(super) fn encode(
         | ReportKind::Executed { .. }
         | ReportKind::Rejected { .. }
         | ReportKind::Order(_)
+        | ReportKind::Copy(_)
         | ReportKind::Refused(_)
         | ReportKind::Said(_)
         | ReportKind::Modified { .. }
