@@ -332,5 +332,6 @@ fn a_dump_shows_them() {
     }
     assert!(lines[1].contains("Advance(InstrumentId(2))"), "{dump}");
     let info = printed(&["journal", "info", "--data", &data]);
-    assert!(info.contains("(format 7, ") && info.contains("1 EnterSpecial"), "{info}");
+    let format = format!("(format {}, ", journal::FORMAT_VERSION);
+    assert!(info.contains(&format) && info.contains("1 EnterSpecial"), "{info}");
 }
