@@ -88,6 +88,10 @@ struct FixFile {
     times: String,
     #[serde(default)]
     roll_over_utc: String,
+    #[serde(default = "notices")]
+    roll_over_news_s: Vec<u32>,
+    #[serde(default)]
+    stop_news_s: u32,
     #[serde(default)]
     orders_per_s: u32,
     #[serde(default)]
@@ -102,10 +106,16 @@ impl Default for FixFile {
             heartbeat_s: intervals(),
             times: millis(),
             roll_over_utc: String::new(),
+            roll_over_news_s: notices(),
+            stop_news_s: 0,
             orders_per_s: 0,
             tls: TlsFile::default(),
         }
     }
+}
+
+fn notices() -> Vec<u32> {
+    vec![600, 60, 10]
 }
 
 fn fulcrum() -> String {
@@ -303,6 +313,10 @@ pub(crate) struct Fix {
     pub(crate) precision: TimePrecision,
     /// When the sessions' numbers begin anew, each day, since midnight UTC.
     pub(crate) roll_over: Option<Duration>,
+    /// How long before that clients are told.
+    pub(crate) roll_over_news: Vec<Duration>,
+    /// How long clients are told of a stop before it begins.
+    pub(crate) stop_news: Duration,
     /// 0 for any number.
     pub(crate) orders_per_second: u32,
     pub(crate) tls: Option<ServerFiles>,
@@ -723,12 +737,23 @@ fn fix(file: &FixFile) -> Result<Option<Fix>, String> {
     };
     let tls = tls("fix.tls", &file.tls)?;
     let roll_over = time_of_day("fix.roll_over_utc", &file.roll_over_utc)?;
+    if file.roll_over_news_s.len() > 16
+        || file.roll_over_news_s.iter().any(|before| *before == 0 || *before >= 86_400)
+    {
+        return Err("fix.roll_over_news_s: up to 16 times of 1 s to a day before the roll-over".into());
+    }
+    let seconds = |seconds: &u32| Duration::from_secs(u64::from(*seconds));
+    if file.stop_news_s > 3_600 {
+        return Err(format!("fix.stop_news_s: {} s is more than an hour", file.stop_news_s));
+    }
     Ok(Some(Fix {
         address,
         comp_id,
         heartbeat: (least, most),
         precision,
         roll_over,
+        roll_over_news: file.roll_over_news_s.iter().map(seconds).collect(),
+        stop_news: seconds(&file.stop_news_s),
         orders_per_second: file.orders_per_s,
         tls,
     }))

@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -27,6 +27,7 @@ use log::{error, info, warn};
 use crate::{
     balance_events::{Stamped, is_steal},
     clock,
+    day::{DayEnd, RollOver},
     replication::replica::Replica,
     sequencer::{Sequencer, wall_clock},
     snapshot::{self, State},
@@ -52,6 +53,8 @@ pub(crate) struct Requests {
     pub(crate) status_wanted: AtomicBool,
     /// Hand steals over too.
     pub(crate) steals_wanted: AtomicBool,
+    /// Tell FIX clients that the exchange stops in so many seconds; 0 when they have been told, or need not be.
+    pub(crate) stop_news: Arc<AtomicU32>,
 }
 
 /// Where the front leaves what others want to know. It never waits there.
@@ -99,30 +102,6 @@ pub(crate) fn combined(books: impl IntoIterator<Item = StateHash>) -> StateHash 
     books.into_iter().fold(StateHash::default(), StateHash::combine)
 }
 
-/// When a day ends, and which day was the last to end.
-pub(crate) struct DayEnd {
-    since_midnight: u64,
-    next: Nanos,
-}
-
-impl DayEnd {
-    /// Ends each day at this time of day, from now on.
-    pub(crate) fn new(time_of_day: Duration, now: Nanos) -> Self {
-        let since_midnight = u64::try_from(time_of_day.as_nanos()).unwrap_or(0);
-        let today = now.0 - now.since_midnight() + since_midnight;
-        let next = if now.0 < today { today } else { today + Nanos::PER_DAY };
-        Self { since_midnight, next: Nanos(next) }
-    }
-
-    fn is_due(&mut self, now: Nanos) -> bool {
-        if now < self.next {
-            return false;
-        }
-        *self = Self::new(Duration::from_nanos(self.since_midnight), now);
-        true
-    }
-}
-
 /// Whether input is taken. For a planned switch it is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
@@ -144,7 +123,7 @@ pub(crate) struct Front {
     pub(crate) shared_cores: bool,
     pub(crate) day_end: Option<DayEnd>,
     /// When the numbers of FIX sessions begin anew, each day.
-    pub(crate) roll_over: Option<DayEnd>,
+    pub(crate) roll_over: Option<RollOver>,
     pub(crate) outside: Outside,
     /// The standby, in a pair.
     pub(crate) replica: Option<Arc<Replica>>,
@@ -313,10 +292,21 @@ impl Front {
         }
         if let Some(roll_over) = &mut self.roll_over
             && !is_at_its_end
-            && roll_over.is_due(self.sequencer.now())
         {
-            info!("the numbers of FIX sessions begin anew");
-            self.gateway.roll_over();
+            let now = self.sequencer.now();
+            if let Some(seconds) = roll_over.news_due(now) {
+                let text = format!("numbers begin anew in {seconds} s: log on again then, with number 1");
+                self.gateway.say_news("roll-over", &text);
+            }
+            if roll_over.is_due(now) {
+                info!("the numbers of FIX sessions begin anew");
+                self.gateway.roll_over();
+            }
+        }
+        if self.requests.stop_news.load(Ordering::Relaxed) != 0 {
+            let seconds = self.requests.stop_news.swap(0, Ordering::Relaxed);
+            info!("told to stop: it stops in {seconds} s");
+            self.gateway.say_news("the exchange stops", &format!("the exchange stops in {seconds} s"));
         }
         self.balance();
         let mut worked = !is_at_its_end && self.sequencer.advance_due() > 0;

@@ -9,6 +9,7 @@ mod child;
 mod cli;
 mod clock;
 mod config;
+mod day;
 mod demo;
 mod drill;
 mod follower;

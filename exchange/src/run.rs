@@ -7,6 +7,7 @@ mod follows;
 mod found;
 mod leader;
 mod standby_watch;
+mod stopper;
 mod voice;
 mod watch;
 
@@ -14,7 +15,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -38,6 +39,7 @@ use self::{
     disk_alarm::DiskAlarm,
     feeding::Feeding,
     leader::{Leader, Leads},
+    stopper::Stopper,
     voice::Voice,
     watch::Watch,
 };
@@ -45,7 +47,8 @@ use crate::{
     balance_events::{EventFile, Stamped},
     books::HowToRun,
     cli, config,
-    front::{DayEnd, Front, Input, Outside, Requests},
+    day::{DayEnd, RollOver},
+    front::{Front, Input, Outside, Requests},
     keeping::Keeping,
     placement::Placed,
     recovery::{self, Recovered, recover},
@@ -129,6 +132,10 @@ struct Process<'a> {
     choices: Arc<Choices>,
     voice: Voice,
     stop: Arc<AtomicBool>,
+    /// What the front is to say of a stop that is near.
+    stop_news: Arc<AtomicU32>,
+    /// This process leads, and has clients.
+    trades: Arc<AtomicBool>,
     /// Whom a signal wakes.
     awake: Arc<Mutex<Option<Arc<FrontWake>>>>,
 }
@@ -161,27 +168,36 @@ impl<'a> Process<'a> {
         }
         let placed = Placed::of(&args.placed, &args.pair.coordinator, &args.data)?;
         let voice = Voice { json: args.json };
-        Ok(Self { args, node, placed, choices, voice, stop: Arc::default(), awake: Arc::default() })
+        Ok(Self {
+            args,
+            node,
+            placed,
+            choices,
+            voice,
+            stop: Arc::default(),
+            stop_news: Arc::default(),
+            trades: Arc::default(),
+            awake: Arc::default(),
+        })
     }
 
     /// Goes from role to role until it is told to stop.
     fn run(mut self, first: Role) -> Result<(), String> {
         // Before any thread starts, so that all inherit the mask and the signal is not lost while recovering.
-        let mut signals =
+        let signals =
             Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("cannot watch signals: {error}"))?;
         let handle = signals.handle();
         let stopper = {
-            let (stop, awake) = (Arc::clone(&self.stop), Arc::clone(&self.awake));
+            let stopper = Stopper {
+                stop: Arc::clone(&self.stop),
+                news: Arc::clone(&self.stop_news),
+                news_for: self.choices.config.fix.as_ref().map_or(Duration::ZERO, |fix| fix.stop_news),
+                trades: Arc::clone(&self.trades),
+                awake: Arc::clone(&self.awake),
+            };
             std::thread::Builder::new()
                 .name("signals".into())
-                .spawn(move || {
-                    if signals.forever().next().is_some() {
-                        stop.store(true, Ordering::Release);
-                        if let Some(wake) = &*awake.lock().unwrap_or_else(PoisonError::into_inner) {
-                            wake.call();
-                        }
-                    }
-                })
+                .spawn(move || stopper.run(signals))
                 .map_err(|error| format!("no thread for signals: {error}"))?
         };
         let result = self.roles(first);
@@ -197,6 +213,7 @@ impl<'a> Process<'a> {
             role = Role::Follows;
         }
         loop {
+            self.trades.store(false, Ordering::Release);
             let wake = Arc::new(FrontWake::default());
             *self.awake.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&wake));
             let (recovered, leads) = match role {
@@ -303,7 +320,12 @@ impl<'a> Process<'a> {
         let replica = pair.as_ref().map(|(pair, ..)| Arc::clone(&pair.replica));
         let epoch = pair.as_ref().map(|(_, _, epoch)| *epoch);
         let feeding = Feeding::start(&choices.config.feed, epoch, &mut recovered, voice)?;
-        let requests = Arc::new(Requests { stop: Arc::clone(&self.stop), ..Requests::default() });
+        let requests = Arc::new(Requests {
+            stop: Arc::clone(&self.stop),
+            stop_news: Arc::clone(&self.stop_news),
+            ..Requests::default()
+        });
+        self.trades.store(true, Ordering::Release);
         let (mut front, Addresses { soup: address, fix }) =
             assemble(choices, recovered, &wake, outside, requests)?;
         front.replica = replica;
@@ -518,8 +540,10 @@ fn assemble(
     let address = gateway.address();
     let mut sequencer = recovered.sequencer;
     let day_end = config.end_of_day.map(|time| DayEnd::new(time, sequencer.now()));
-    let roll_over = config.fix.as_ref().and_then(|fix| fix.roll_over);
-    let roll_over = roll_over.map(|time| DayEnd::new(time, sequencer.now()));
+    let roll_over = config
+        .fix
+        .as_ref()
+        .and_then(|fix| fix.roll_over.map(|time| RollOver::new(time, &fix.roll_over_news, sequencer.now())));
     let front = Front {
         gateway,
         sequencer,

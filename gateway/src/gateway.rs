@@ -88,6 +88,8 @@ pub struct Gateway {
     fix_venue: Option<Arc<FixVenue>>,
     /// The next session whose numbers begin anew, while that is under way.
     rolling_over: Option<domain::SessionId>,
+    /// What those who speak FIX are being told, the oldest first.
+    news: VecDeque<fix::News>,
     signed: crate::fix::Signed,
     /// Who is away and wants nothing in the books then.
     absent: BTreeMap<domain::SessionId, absent::Absent>,
@@ -174,6 +176,7 @@ impl Gateway {
             fix_listener: None,
             fix_venue: None,
             rolling_over: None,
+            news: VecDeque::new(),
             signed: crate::fix::Signed::default(),
             absent: BTreeMap::new(),
             fix_tls: None,
@@ -295,6 +298,7 @@ impl Gateway {
         !self.to_serve.is_empty()
             || !self.catching_up.is_empty()
             || self.rolling_over.is_some()
+            || !self.news.is_empty()
             || self.ticking.is_some()
     }
 
@@ -378,7 +382,10 @@ impl Gateway {
         }
         self.look_at_logins(venue);
         self.follow_copies(venue);
-        let received = self.serve_ready(venue) | self.go_on_rolling(venue) | self.cancel_for_absent(venue);
+        let received = self.serve_ready(venue)
+            | self.go_on_with_news(venue)
+            | self.go_on_rolling(venue)
+            | self.cancel_for_absent(venue);
         self.unpark();
         self.admit(venue) || received
     }

@@ -3,6 +3,8 @@
 mod copies;
 mod player;
 
+use rustix::process::{Signal, kill_process};
+
 use crate::{
     pair::Pair,
     venue::{Home, Settings, Venue, eventually},
@@ -173,10 +175,13 @@ fn numbers_begin_anew_when_the_day_rolls_over() {
     // Soon, but not before it has been logged on to.
     let at = (since_midnight + 8) % 86_400;
     let (hours, minutes, seconds) = (at / 3_600, at / 60 % 60, at % 60);
-    let home = home_with(&format!("roll_over_utc = \"{hours:02}:{minutes:02}:{seconds:02}\""));
+    let at = format!("roll_over_utc = \"{hours:02}:{minutes:02}:{seconds:02}\"");
+    let home = home_with(&format!("{at}\nroll_over_news_s = [2]"));
     let mut lines = logs_on(1, 1).to_vec();
     lines.extend([order(2, "a"), accepted(2, "a")]);
-    lines.extend([told("5", 3, "58=the numbers begin anew: log on again|"), "eDISCONNECT".into()]);
+    let news = "42=*|148=roll-over|33=1|58=numbers begin anew in 2 s: log on again then, with number 1|";
+    lines.push(told("B", 3, news));
+    lines.extend([told("5", 4, "58=the numbers begin anew: log on again|"), "eDISCONNECT".into()]);
     lines.extend(logs_on(1, 1));
     lines.extend([order(2, "b"), accepted(2, "b"), "iKILL".into(), "iSTART".into()]);
     lines.extend(logs_on(3, 3));
@@ -185,6 +190,30 @@ fn numbers_begin_anew_when_the_day_rolls_over() {
     lines.push(said("F", 5, "41=a|11=c|55=AAPL|54=1|60=<TIME>|38=1|"));
     lines.push(canceled(4, "c", "a"));
     play_lines(&home, &lines);
+}
+
+/// Clients are told of a stop before it comes, and trade until then; whoever cannot wait says so again.
+#[test]
+fn a_stop_is_news_first() {
+    let home = home_with("stop_news_s = 3600");
+    let venue = home.start();
+    let pid = venue.pid();
+    let mut lines = logs_on(1, 1).to_vec();
+    lines.push(told("B", 2, "42=*|148=the exchange stops|33=1|58=the exchange stops in 3600 s|"));
+    lines.extend([order(2, "a"), accepted(3, "a")]);
+    let goodbye = std::thread::scope(|scope| {
+        let signals = scope.spawn(|| {
+            eventually("a client is there", || home.log().contains("TRADER: logged on"));
+            kill_process(pid, Signal::TERM).expect("it can be told to stop");
+            eventually("it knows", || home.log().contains("told to stop: it stops in 3600 s"));
+        });
+        let mut venue = play_on(&home, venue, &lines);
+        signals.join().expect("it was told");
+        kill_process(pid, Signal::TERM).expect("it can be told again");
+        venue.wait()
+    });
+    assert!(goodbye.success(), "{goodbye}");
+    assert_eq!(home.replay(1)["state"], home.replay(3)["state"]);
 }
 
 #[test]

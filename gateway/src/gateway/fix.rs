@@ -7,6 +7,7 @@
 mod answers;
 mod app;
 mod leaving;
+mod news;
 mod resends;
 
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use wire::fix::{
 };
 
 use self::app::App;
+pub(super) use self::news::News;
 use super::Gateway;
 use crate::{
     connection::{Close, Stage},
