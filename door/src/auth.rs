@@ -227,6 +227,21 @@ impl Credentials {
         self.users.values().map(|known| &known.user).find(|user| user.session == session)
     }
 
+    /// What a user speaks who logs in where that does not matter. A name that nobody has is taken as one of a protocol that it
+    /// fits.
+    #[must_use]
+    pub fn protocol_of(&self, name: &[u8]) -> Protocol {
+        let has = |protocol| {
+            canonical_name(protocol, name).is_some_and(|name| self.users.contains_key(&(protocol, name)))
+        };
+        // Where case counts first: it says more.
+        if has(Protocol::Fix) {
+            return Protocol::Fix;
+        }
+        let fits = canonical_name(Protocol::Soup, name).is_some();
+        if fits { Protocol::Soup } else { Protocol::Fix }
+    }
+
     /// What has come of logins.
     #[must_use]
     pub fn stats(&self) -> AuthStats {

@@ -12,25 +12,31 @@ use std::{
 
 use crate::auth::{Network, is_allowed};
 
-/// How many connections there may be. What is `None` holds for addresses of other machines, with a number of its own; what is
-/// on this machine is then bounded by the rest alone.
+/// How many connections there may be. Where nothing is said for every address, there is a number for those of other machines;
+/// what is on this machine is then bounded by the rest alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LobbyLimits {
-    /// From one address. `None`: 256.
+    /// From one address, wherever it is.
     pub of_address: Option<usize>,
+    /// From one address of another machine, if `of_address` says nothing.
+    pub of_other_machine: usize,
     /// That have not logged in, in all.
     pub unauthenticated: usize,
-    /// That have not logged in, from one address. `None`: 64.
+    /// That have not logged in, from one address, wherever it is.
     pub unauthenticated_of_address: Option<usize>,
+    /// That have not logged in, from one address of another machine, if `unauthenticated_of_address` says nothing.
+    pub unauthenticated_of_other_machine: usize,
 }
-
-/// For addresses of other machines, where nothing is said.
-const OF_ADDRESS: usize = 256;
-const UNAUTHENTICATED_OF_ADDRESS: usize = 64;
 
 impl Default for LobbyLimits {
     fn default() -> Self {
-        Self { of_address: None, unauthenticated: 512, unauthenticated_of_address: None }
+        Self {
+            of_address: None,
+            of_other_machine: 256,
+            unauthenticated: 512,
+            unauthenticated_of_address: None,
+            unauthenticated_of_other_machine: 64,
+        }
     }
 }
 
@@ -124,7 +130,7 @@ impl Lobby {
             self.stats.not_allowed += 1;
             return Err(Turned::NotAllowed);
         }
-        let most = most(self.limits.of_address, OF_ADDRESS, from);
+        let most = most(self.limits.of_address, self.limits.of_other_machine, from);
         if self.addresses.get(&from).map_or(0, |address| address.connections) >= most {
             self.stats.of_address += 1;
             return Err(Turned::Enough { of_address: most });
@@ -135,7 +141,8 @@ impl Lobby {
     /// The connection that must go so that one more can wait from there; it must be taken [out](Self::left).
     pub fn displaced_by(&mut self, from: IpAddr) -> Option<usize> {
         let from = from.to_canonical();
-        let most = most(self.limits.unauthenticated_of_address, UNAUTHENTICATED_OF_ADDRESS, from);
+        let others = self.limits.unauthenticated_of_other_machine;
+        let most = most(self.limits.unauthenticated_of_address, others, from);
         let of_address = self.addresses.get(&from).filter(|address| address.waiting.len() >= most);
         let place = match of_address.and_then(|address| address.waiting.first()) {
             Some(place) => Some(*place),
@@ -146,6 +153,14 @@ impl Lobby {
         }?;
         self.stats.displaced += 1;
         self.waiting.get(&place).map(|(token, _)| *token)
+    }
+
+    /// The connection that has waited longest, and must go so that another one has a place at all; it must be taken
+    /// [out](Self::left). `None`: all have logged in.
+    pub fn displaced_for_want_of_places(&mut self) -> Option<usize> {
+        let token = self.waiting.first_key_value().map(|(_, (token, _))| *token)?;
+        self.stats.displaced += 1;
+        Some(token)
     }
 
     /// A connection is there, and has not logged in.
@@ -181,7 +196,7 @@ impl Lobby {
     }
 }
 
-/// What holds for an address: what was said, or else a number of ours for other machines.
+/// What holds for an address: what was said of all, or else of other machines.
 const fn most(said: Option<usize>, others: usize, from: IpAddr) -> usize {
     match said {
         Some(most) => most,
@@ -203,6 +218,7 @@ mod tests {
             of_address: Some(of_address),
             unauthenticated,
             unauthenticated_of_address: Some(unauthenticated_of_address),
+            ..LobbyLimits::default()
         })
     }
 
@@ -260,7 +276,7 @@ mod tests {
         assert_eq!(lobby.may_come(address(1)), Ok(()));
         lobby.allow(Vec::new());
         let here = IpAddr::from([127, 0, 0, 1]);
-        for (from, most) in [(here, 1_000), (address(1), OF_ADDRESS)] {
+        for (from, most) in [(here, 1_000), (address(1), LobbyLimits::default().of_other_machine)] {
             for token in 0..most {
                 assert_eq!(lobby.may_come(from), Ok(()), "{token} from {from}");
                 let place = lobby.came(from, token);

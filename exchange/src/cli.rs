@@ -404,6 +404,15 @@ pub(crate) struct Watch {
     /// Who gives snapshots, as in feed.snapshot.
     #[arg(long, value_name = "ADDR")]
     pub(crate) snapshot: SocketAddr,
+    #[command(flatten)]
+    pub(crate) tls: ClientTls,
+    /// Log in for snapshots as this user, who speaks SoupBinTCP. The password is the environment's EXCHANGE_PASSWORD, or the
+    /// first line of a file.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// The file with the password, which nobody but its owner may read.
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
     /// Only these.
     #[arg(long, value_name = "SYMBOL", value_delimiter = ',')]
     pub(crate) symbol: Vec<String>,
@@ -431,6 +440,23 @@ pub(crate) struct Top {
     pub(crate) once: bool,
 }
 
+/// Whom a client trusts, and what it shows.
+#[derive(Args, Debug)]
+pub(crate) struct ClientTls {
+    /// Speak TLS, and trust the CAs in this file, in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// A certificate of our own, in PEM, for an exchange that asks its clients for one.
+    #[arg(long, value_name = "FILE", requires = "tls_ca", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// What the exchange's certificate must be for: a DNS name or an address. Default: the address that is connected to.
+    #[arg(long, value_name = "NAME", requires = "tls_ca")]
+    pub(crate) tls_name: Option<String>,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Load {
     /// Where the exchange listens for the protocol.
@@ -446,18 +472,8 @@ pub(crate) struct Load {
     /// For fix: the exchange's CompID. Default: the configuration's, or FULCRUM.
     #[arg(long, value_name = "ID")]
     pub(crate) target_comp_id: Option<String>,
-    /// Speak TLS, and trust the CAs in this file, in PEM.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_ca: Option<PathBuf>,
-    /// A certificate of our own, in PEM, for an exchange that asks its clients for one.
-    #[arg(long, value_name = "FILE", requires = "tls_ca", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// The key of that certificate.
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// What the exchange's certificate must be for: a DNS name or an address. Default: the target's address.
-    #[arg(long, value_name = "NAME", requires = "tls_ca")]
-    pub(crate) tls_name: Option<String>,
+    #[command(flatten)]
+    pub(crate) tls: ClientTls,
     /// The exchange's configuration: its instruments and users. Without one, the embedded default.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -572,6 +588,9 @@ pub(crate) enum UserCommand {
         /// Users whose reports it is told as well.
         #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
         drop_copy_of: Vec<String>,
+        /// Keep it from market data, where that takes a login (feed.login).
+        #[arg(long)]
+        no_market_data: bool,
         #[command(flatten)]
         at: UsersAt,
     },

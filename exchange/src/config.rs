@@ -26,6 +26,7 @@ use wire::{
     soup::{Password, Username},
 };
 
+pub(crate) use self::feed::FeedDoors;
 use self::feed::FeedFile;
 use crate::{
     hints::{ConfiguredHints, Wish},
@@ -368,6 +369,8 @@ pub(crate) struct Config {
     pub(crate) tls: Option<ServerFiles>,
     /// Where market data goes.
     pub(crate) feed: ::feed::Settings,
+    /// Whom its listeners let in.
+    pub(crate) feed_doors: FeedDoors,
     /// Where connections may come from; empty: from anywhere.
     pub(crate) allow: Vec<Network>,
     /// Where the users are that are not in here; `None`: in the data directory.
@@ -430,6 +433,7 @@ impl Config {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         let instruments = instruments(&file.instrument_defaults, &file.instruments)?;
+        let allow = networks("allow", &file.allow)?;
         let wishes: Vec<_> = file
             .instruments
             .iter()
@@ -475,11 +479,8 @@ impl Config {
             },
             tls: tls("tls", &file.tls)?,
             feed: file.feed.settings()?,
-            allow: file
-                .allow
-                .iter()
-                .map(|text| text.parse().map_err(|error| format!("allow: {error}")))
-                .collect::<Result<_, _>>()?,
+            feed_doors: file.feed.doors(&allow)?,
+            allow,
             users_file: (!file.users_file.is_empty()).then(|| PathBuf::from(&file.users_file)),
             users: plain_users(&file.users)?,
             accounts: Vec::new(),
@@ -487,6 +488,11 @@ impl Config {
             embedded: false,
         })
     }
+}
+
+/// The networks that a key lists.
+fn networks(key: &str, texts: &[String]) -> Result<Vec<Network>, String> {
+    texts.iter().map(|text| text.parse().map_err(|error| format!("{key}: {error}"))).collect()
 }
 
 fn lobby(file: &LimitsFile) -> Result<LobbyLimits, String> {
@@ -505,6 +511,7 @@ fn lobby(file: &LimitsFile) -> Result<LobbyLimits, String> {
         of_address: file.connections_per_address,
         unauthenticated: file.unauthenticated.unwrap_or_else(|| (file.connections / 2).max(FEW)),
         unauthenticated_of_address: file.unauthenticated_per_address,
+        ..LobbyLimits::default()
     })
 }
 

@@ -43,6 +43,16 @@ pub(crate) fn micros(nanos: u64) -> String {
     format!("{:.1} us", nanos as f64 / 1e3)
 }
 
+impl cli::ClientTls {
+    /// The files that were named; `None` when none were.
+    pub(crate) fn read(&self) -> Result<Option<Tls>, String> {
+        let Some(file) = &self.tls_ca else { return Ok(None) };
+        let own = self.tls_cert.as_deref().zip(self.tls_key.as_deref());
+        let tls = Tls::from_files(file, self.tls_name.as_deref(), own);
+        tls.map(Some).map_err(|error| format!("TLS: {error}"))
+    }
+}
+
 /// Users of a configuration who speak SoupBinTCP, as the load generator wants them.
 pub(crate) fn users(config: &Config) -> Vec<User> {
     config
@@ -91,11 +101,7 @@ pub(crate) fn load_config(args: &cli::Load, cancel: Arc<AtomicBool>) -> Result<l
         let target = args.target_comp_id.clone().or(configured).unwrap_or_else(|| "FULCRUM".to_owned());
         config.protocol = Protocol::Fix { target, version };
     }
-    if let Some(file) = &args.tls_ca {
-        let own = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
-        let tls = Tls::from_files(file, args.tls_name.as_deref(), own);
-        config.tls = Some(tls.map_err(|error| format!("TLS: {error}"))?);
-    }
+    config.tls = args.tls.read()?;
     config.sessions = args.sessions;
     config.seed = args.seed;
     config.clean_up = !args.leave;

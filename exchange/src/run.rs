@@ -2,6 +2,7 @@
 
 mod choices;
 mod disk_alarm;
+mod exposure;
 mod feeding;
 mod follows;
 mod found;
@@ -37,7 +38,7 @@ use wire::soup::SessionName;
 use self::{
     choices::Choices,
     disk_alarm::DiskAlarm,
-    feeding::Feeding,
+    feeding::{Feeding, Readership},
     leader::{Leader, Leads},
     stopper::Stopper,
     voice::Voice,
@@ -59,7 +60,7 @@ use crate::{
     },
     users::{
         self,
-        watch::{UsersWatch, Watched},
+        watch::{Audience, UsersWatch, Watched},
     },
     wake::FrontWake,
 };
@@ -319,7 +320,9 @@ impl<'a> Process<'a> {
         };
         let replica = pair.as_ref().map(|(pair, ..)| Arc::clone(&pair.replica));
         let epoch = pair.as_ref().map(|(_, _, epoch)| *epoch);
-        let feeding = Feeding::start(&choices.config.feed, epoch, &mut recovered, voice)?;
+        let readership = Readership::of(choices)?;
+        let feeding = Feeding::start(choices, readership, epoch, &mut recovered, voice)?;
+        let (feeding, readers) = feeding.map_or((None, None), |(feeding, readers)| (Some(feeding), readers));
         let requests = Arc::new(Requests {
             stop: Arc::clone(&self.stop),
             stop_news: Arc::clone(&self.stop_news),
@@ -337,7 +340,7 @@ impl<'a> Process<'a> {
             front.sequencer.cancel_only = true;
             front.cancel_only_until = Some(std::time::Instant::now() + cancel_only);
         }
-        let users_watch = self.watch_users(&mut front)?;
+        let users_watch = self.watch_users(&mut front, readers)?;
         let requests = Arc::clone(&front.requests);
         let front_core = choices.front_core;
         let (ended, end) = bounded(1);
@@ -425,7 +428,7 @@ impl<'a> Process<'a> {
     }
 
     /// Tells the front of changes in the users file, from now on.
-    fn watch_users(&self, front: &mut Front) -> Result<UsersWatch, String> {
+    fn watch_users(&self, front: &mut Front, readers: Option<Audience>) -> Result<UsersWatch, String> {
         let feed = Arc::new(UsersFeed::default());
         front.gateway.follow_users(Arc::clone(&feed));
         Watched {
@@ -434,6 +437,7 @@ impl<'a> Process<'a> {
             sessions: front.gateway.sessions().iter().map(|(id, session)| (session.user, id)).collect(),
             feed,
             waker: front.gateway.waker(),
+            readers,
         }
         .spawn()
     }

@@ -1,9 +1,10 @@
 //! Users that are kept apart from the configuration: a file with hashes of their passwords ([`mod@file`]), the commands that change
-//! it ([`command`]), and the thread that tells a running exchange of a change ([`watch`]).
+//! it ([`command`]), the thread that tells a running exchange of a change ([`watch`]), and who may read market data ([`readers`]).
 
 pub(crate) mod command;
 pub(crate) mod file;
-mod prompt;
+pub(crate) mod prompt;
+pub(crate) mod readers;
 pub(crate) mod watch;
 
 use domain::{SessionId, UserName};

@@ -5,16 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use client::{ClientError, User};
 use domain::Side;
-use feed::client::{Addresses, ClientBook, Subscriber};
+use feed::client::{Access, Addresses, ClientBook, Subscriber};
 use serde_json::json;
 
-use crate::{cli, say::say};
+use crate::{cli, say::say, users::prompt};
 
 /// How long the sockets are left alone when nothing came.
 const PAUSE: Duration = Duration::from_millis(1);
 /// Without a snapshot after so long, something is wrong with the addresses.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The environment's variable with the password.
+const PASSWORD: &str = "EXCHANGE_PASSWORD";
 
 /// The command.
 pub(crate) fn watch(args: &cli::Watch) -> Result<(), String> {
@@ -28,6 +32,7 @@ pub(crate) fn watch(args: &cli::Watch) -> Result<(), String> {
     };
     let listening = |error| format!("cannot listen on {}: {error}", args.mold);
     let mut subscriber = Subscriber::new(addresses).map_err(listening)?;
+    subscriber.ask_for_snapshots_as(access(args)?);
     let begun = Instant::now();
     let mut next = begun + every;
     let mut shown = BTreeMap::new();
@@ -43,8 +48,12 @@ pub(crate) fn watch(args: &cli::Watch) -> Result<(), String> {
             tell(args, &format!("session {name}"), &json!({ "event": "session", "session": name }));
         }
         let now = Instant::now();
+        if let Some(refused @ ClientError::LoginRefused { .. }) = subscriber.trouble() {
+            return Err(format!("{refused}; --user says as whom to log in"));
+        }
         if session.is_none() && now.duration_since(begun) > PATIENCE {
-            return Err(format!("no snapshot from {} in {} s", args.snapshot, PATIENCE.as_secs()));
+            let why = subscriber.trouble().map(|trouble| format!(": {trouble}")).unwrap_or_default();
+            return Err(format!("no snapshot from {} in {} s{why}", args.snapshot, PATIENCE.as_secs()));
         }
         let is_due = if args.once { subscriber.whole_up_to().is_some() } else { now >= next };
         if is_due {
@@ -66,6 +75,21 @@ pub(crate) fn watch(args: &cli::Watch) -> Result<(), String> {
             };
         }
     }
+}
+
+/// How snapshots are asked for.
+fn access(args: &cli::Watch) -> Result<Access, String> {
+    let mut access = Access { tls: args.tls.read()?, ..Access::default() };
+    if let Some(name) = &args.user {
+        let password = match &args.password_file {
+            Some(file) => prompt::password_file(file)?,
+            None => std::env::var(PASSWORD).map_err(|_| {
+                format!("--user {name}: the password is in --password-file FILE, or in the environment's {PASSWORD}")
+            })?,
+        };
+        access.user = User { name: name.clone(), password };
+    }
+    Ok(access)
 }
 
 fn tell(args: &cli::Watch, text: &str, value: &serde_json::Value) {

@@ -57,7 +57,7 @@ struct Shared {
     gate: AtomicU64,
     asleep: AtomicBool,
     ended: AtomicBool,
-    waker: OnceLock<Waker>,
+    waker: OnceLock<Arc<Waker>>,
 }
 
 impl Shared {
@@ -203,7 +203,7 @@ impl Drop for Tap {
 
 impl Intake {
     /// Who wakes the thread out of its poll.
-    pub(crate) fn set_waker(&self, waker: Waker) {
+    pub(crate) fn set_waker(&self, waker: Arc<Waker>) {
         // Set once: where the poll is made.
         let _ = self.shared.waker.set(waker);
     }

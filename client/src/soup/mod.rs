@@ -8,7 +8,7 @@
 //! number that the login was answered with.
 //!
 //! Everything but [`open`](Connection::open) and [`open_with`](Connection::open_with), [`login`](Connection::login), [`next_user_ref`](Connection::next_user_ref),
-//! [`receive`](Connection::receive) and [`drain`](Connection::drain) returns at once, so that one thread can drive
+//! [`receive`](Connection::receive), [`receive_bytes`](Connection::receive_bytes) and [`drain`](Connection::drain) returns at once, so that one thread can drive
 //! many connections with a poller of its own; those wait, each at most as long as it is told.
 
 mod log;
@@ -227,6 +227,21 @@ impl Connection {
     #[inline]
     #[allow(clippy::should_implement_trait)] // It lends from itself, which an iterator cannot.
     pub fn next(&mut self) -> Result<Option<Message<'_>>, ClientError> {
+        let Some((sequence, start, end)) = self.next_place()? else { return Ok(None) };
+        let bytes = &self.pipe.input[start..end];
+        match Outbound::decode(bytes) {
+            Ok(message) => Ok(Some(Message { sequence, message, bytes })),
+            Err(error) => Err(ClientError::Protocol {
+                peer: self.pipe.peer,
+                user: self.pipe.user.clone(),
+                what: format!("message {sequence}: {error}"),
+            }),
+        }
+    }
+
+    /// The number of the next sequenced message among what was read, and where it begins and ends there.
+    #[inline]
+    fn next_place(&mut self) -> Result<Option<(u64, usize, usize)>, ClientError> {
         let (start, end) = loop {
             let Some(frame) = self.frame()? else { return Ok(None) };
             match frame.kind {
@@ -247,15 +262,7 @@ impl Connection {
         };
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let bytes = &self.pipe.input[start..end];
-        match Outbound::decode(bytes) {
-            Ok(message) => Ok(Some(Message { sequence, message, bytes })),
-            Err(error) => Err(ClientError::Protocol {
-                peer: self.pipe.peer,
-                user: self.pipe.user.clone(),
-                what: format!("message {sequence}: {error}"),
-            }),
-        }
+        Ok(Some((sequence, start, end)))
     }
 
     /// The next sequenced message, waiting for it up to `timeout`; `None` when none came. Writes what waits, and
@@ -264,19 +271,37 @@ impl Connection {
     /// # Errors
     /// Those of the connection.
     pub fn receive(&mut self, timeout: Duration) -> Result<Option<Message<'_>>, ClientError> {
+        if self.wait_for_message(timeout)? { self.next() } else { Ok(None) }
+    }
+
+    /// The bytes of the next sequenced message, whatever they say: for a server that does not speak OUCH. Otherwise as
+    /// [`receive`](Self::receive).
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn receive_bytes(&mut self, timeout: Duration) -> Result<Option<&[u8]>, ClientError> {
+        if !self.wait_for_message(timeout)? {
+            return Ok(None);
+        }
+        let place = self.next_place()?;
+        Ok(place.map(|(_, start, end)| &self.pipe.input[start..end]))
+    }
+
+    /// Waits until a whole message is there, or the end. Says whether one came.
+    fn wait_for_message(&mut self, timeout: Duration) -> Result<bool, ClientError> {
         let deadline = Instant::now() + timeout;
         while !self.has_message()? {
             self.keep_alive(Instant::now())?;
             self.flush()?;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(None);
+                return Ok(false);
             }
             if self.pipe.wait(left.min(HEARTBEAT))? {
                 self.fill()?;
             }
         }
-        self.next()
+        Ok(true)
     }
 
     /// Writes all that waits, up to `timeout`.

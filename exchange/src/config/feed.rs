@@ -1,9 +1,16 @@
 //! The section `[feed]`: where market data is published and served.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
+use door::auth::Network;
 use feed::{Settings, WebSettings};
+use link::clients::ServerFiles;
 use serde::Deserialize;
+
+use super::{TlsFile, networks, tls};
 
 /// What the file says. Nothing is published unless it says where.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,11 +28,28 @@ pub(super) struct FeedFile {
     websocket_clients: usize,
     origins: Vec<String>,
     depth: usize,
+    login: bool,
+    allow: Option<Vec<String>>,
+    login_timeout_s: u64,
+    connections_per_address: Option<usize>,
+    tls: TlsFile,
+}
+
+/// Whom the listeners for snapshots and web clients let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FeedDoors {
+    /// What they show their clients; `None`: they come without TLS.
+    pub(crate) tls: Option<ServerFiles>,
+    /// Whether clients must log in.
+    pub(crate) login: bool,
+    /// Where connections may come from; empty: from anywhere.
+    pub(crate) allow: Vec<Network>,
 }
 
 impl Default for FeedFile {
     fn default() -> Self {
-        let Settings { ttl, keep_bytes, requests_per_second, snapshot_clients, .. } = Settings::default();
+        let Settings { ttl, keep_bytes, requests_per_second, snapshot_clients, login_timeout, .. } =
+            Settings::default();
         Self {
             mold: Vec::new(),
             interface: String::new(),
@@ -39,6 +63,11 @@ impl Default for FeedFile {
             websocket_clients: 64,
             origins: Vec::new(),
             depth: 10,
+            login: false,
+            allow: None,
+            login_timeout_s: login_timeout.as_secs(),
+            connections_per_address: None,
+            tls: TlsFile::default(),
         }
     }
 }
@@ -52,7 +81,19 @@ const WEBSOCKET_CLIENTS_MAX: usize = 16_384;
 /// Levels: snapshots of all that a client may subscribe to find room in what may wait for it.
 const DEPTH_MAX: usize = 50;
 
+/// A login takes a few round trips, and what waits to be verified before it some seconds.
+const LOGIN_TIMEOUT_MAX_S: u64 = 300;
+
 impl FeedFile {
+    /// `everybody`: the networks that connections of every kind may come from.
+    pub(super) fn doors(&self, everybody: &[Network]) -> Result<FeedDoors, String> {
+        let allow = match &self.allow {
+            None => everybody.to_vec(),
+            Some(own) => networks("feed.allow", own)?,
+        };
+        Ok(FeedDoors { tls: tls("feed.tls", &self.tls)?, login: self.login, allow })
+    }
+
     pub(super) fn settings(&self) -> Result<Settings, String> {
         let interface = match self.interface.as_str() {
             "" => None,
@@ -79,6 +120,15 @@ impl FeedFile {
         if !(1..=DEPTH_MAX).contains(&self.depth) {
             return Err(format!("feed.depth: {} is not between 1 and {DEPTH_MAX}", self.depth));
         }
+        if !(1..=LOGIN_TIMEOUT_MAX_S).contains(&self.login_timeout_s) {
+            let seconds = self.login_timeout_s;
+            return Err(format!(
+                "feed.login_timeout_s: {seconds} is not between 1 and {LOGIN_TIMEOUT_MAX_S}"
+            ));
+        }
+        if self.connections_per_address == Some(0) {
+            return Err("feed.connections_per_address: with 0 nobody could come in".into());
+        }
         let web = address("websocket", &self.websocket)?.map(|address| WebSettings {
             address,
             depth: self.depth,
@@ -95,7 +145,14 @@ impl FeedFile {
             requests_per_second: self.requests_per_second,
             snapshot_clients: self.snapshot_clients,
             web,
+            login_timeout: Duration::from_secs(self.login_timeout_s),
+            of_address: self.connections_per_address,
         };
+        if self.login && settings.snapshot.is_none() && settings.web.is_none() {
+            return Err(
+                "feed.login: there is nothing to log in to: give feed.snapshot or feed.websocket".into()
+            );
+        }
         if settings.rerequest.is_some() && settings.mold.is_empty() {
             return Err("feed.rerequest: without feed.mold there is nothing to ask for again".into());
         }
@@ -137,6 +194,19 @@ mod tests {
     }
 
     #[test]
+    fn networks_are_everybodys_unless_the_feed_has_its_own() {
+        let everybody = ["10.0.0.0/8".parse().unwrap()];
+        let doors = |text: &str| toml::from_str::<FeedFile>(text).unwrap().doors(&everybody);
+        assert_eq!(doors("").unwrap(), FeedDoors { tls: None, login: false, allow: everybody.to_vec() });
+        let own = doors("login = true\nallow = [\"192.0.2.0/24\"]").unwrap();
+        assert_eq!((own.login, own.allow), (true, vec!["192.0.2.0/24".parse().unwrap()]));
+        assert_eq!(doors("allow = []").unwrap().allow, []);
+        assert!(doors("allow = [\"here\"]").unwrap_err().contains("feed.allow: \"here\""));
+        let half = doors("[tls]\ncertificate = \"a\"").unwrap_err();
+        assert!(half.contains("feed.tls"), "{half}");
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, says) in [
             ("mold = [\"localhost\"]", "mold"),
@@ -151,6 +221,9 @@ mod tests {
             ("websocket = \"x\"", "feed.websocket: \"x\""),
             ("websocket_clients = 0", "feed.websocket_clients: 0"),
             ("multicast = true", "multicast"),
+            ("login = true", "feed.login: there is nothing to log in to"),
+            ("login_timeout_s = 0", "feed.login_timeout_s: 0"),
+            ("connections_per_address = 0", "feed.connections_per_address"),
         ] {
             let said = parse(text).unwrap_err();
             assert!(said.contains(says), "{text}: {said}");

@@ -14,6 +14,7 @@ use engine::{
 };
 use link::clients::{ServerFiles, server_config};
 
+use super::exposure;
 use crate::{
     cli, clock,
     config::{self, Config},
@@ -31,6 +32,8 @@ pub(super) struct Choices {
     pub(super) tls: Option<Arc<ServerConfig>>,
     /// What the FIX listener shows its clients.
     pub(super) fix_tls: Option<Arc<ServerConfig>>,
+    /// What the listeners of the feed show theirs.
+    pub(super) feed_tls: Option<Arc<ServerConfig>>,
     /// Where the users are that are not in the configuration; there may be none.
     pub(super) users_file: PathBuf,
     pub(super) shards: u16,
@@ -66,11 +69,10 @@ impl Choices {
         }
         let users_file = config.read_accounts(&args.data)?;
         users::warn_of_plain_passwords(&config, &users_file);
-        let tls = config.tls.as_ref().map(|files| server_config(files, SystemTime::now()));
-        let tls = tls.transpose().map_err(|error| format!("tls: {error}"))?;
-        let fix_tls = config.fix.as_ref().and_then(|fix| fix.tls.as_ref());
-        let fix_tls = fix_tls.map(|files| server_config(files, SystemTime::now()));
-        let fix_tls = fix_tls.transpose().map_err(|error| format!("fix.tls: {error}"))?;
+        exposure::warn(&config);
+        let tls = tls_of("tls", config.tls.as_ref())?;
+        let fix_tls = tls_of("fix.tls", config.fix.as_ref().and_then(|fix| fix.tls.as_ref()))?;
+        let feed_tls = tls_of("feed.tls", config.feed_doors.tls.as_ref())?;
         let cores = cores();
         let spare = u16::try_from(cores.len().saturating_sub(usize::from(BESIDE))).unwrap_or(u16::MAX);
         let shards = args.shards.or(config.shards).unwrap_or_else(|| spare.max(1));
@@ -89,6 +91,7 @@ impl Choices {
             config,
             tls,
             fix_tls,
+            feed_tls,
             users_file,
             shards,
             cores,
@@ -138,4 +141,12 @@ impl Choices {
         (self.config.balance.steals() && self.config.balance != BalanceMode::Drill && self.shared_cores)
             .then(|| format!("{} cores for {} threads", self.cores.len(), self.shards + BESIDE))
     }
+}
+
+/// What a listener shows its clients, read and checked.
+fn tls_of(section: &str, files: Option<&ServerFiles>) -> Result<Option<Arc<ServerConfig>>, String> {
+    files
+        .map(|files| server_config(files, SystemTime::now()))
+        .transpose()
+        .map_err(|error| format!("{section}: {error}"))
 }

@@ -3,17 +3,42 @@
 use std::{sync::Arc, thread::JoinHandle};
 
 use domain::{Epoch, OrderType};
+use door::auth::{User, UsersFeed};
 use engine::book::{BookImage, RestingOrder, Waiting};
-use feed::{Server, Settings, Shows, Standing, Start, Stats, Waits, tap};
+use feed::{Server, Shows, Standing, Start, Stats, Waits, tap};
 use gateway::Venue;
 use log::warn;
 use serde_json::json;
 
-use super::voice::Voice;
-use crate::recovery::Recovered;
+use super::{choices::Choices, voice::Voice};
+use crate::{
+    recovery::Recovered,
+    users::{readers::Readers, watch::Audience},
+};
 
 /// Instruments that are named when they are not published.
 const NAMED_MAX: usize = 8;
+
+/// Who may read what is served, where that is asked.
+pub(super) struct Readership {
+    readers: Readers,
+    users: Vec<User>,
+}
+
+impl Readership {
+    /// `None` where nobody must log in.
+    ///
+    /// # Errors
+    /// When an account is not what it should be.
+    pub(super) fn of(choices: &Choices) -> Result<Option<Self>, String> {
+        if !choices.config.feed_doors.login {
+            return Ok(None);
+        }
+        let mut readers = Readers::default();
+        let users = readers.of(&choices.config.users, &choices.config.accounts)?;
+        Ok(Some(Self { readers, users }))
+    }
+}
 
 /// The feed of a process that leads.
 pub(super) struct Feeding {
@@ -22,20 +47,35 @@ pub(super) struct Feeding {
 }
 
 impl Feeding {
-    /// Binds the sockets and begins with what has been recovered. `None` when nothing is to be published.
+    /// Binds the sockets and begins with what has been recovered. `None` when nothing is to be published. With whom changes of
+    /// users are to be told, if any.
     ///
     /// # Errors
     /// When an address cannot be had.
     pub(super) fn start(
-        settings: &Settings,
+        choices: &Choices,
+        readership: Option<Readership>,
         epoch: Option<Epoch>,
         recovered: &mut Recovered,
         voice: &Voice,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<(Self, Option<Audience>)>, String> {
+        let settings = &choices.config.feed;
         if !settings.is_on() {
             return Ok(None);
         }
-        let server = Server::bind(settings)?;
+        let mut server = Server::bind(settings)?;
+        server.allow(&choices.config.feed_doors.allow);
+        if let Some(tls) = &choices.feed_tls {
+            server.serve_tls(Arc::clone(tls));
+        }
+        let audience = match readership {
+            None => None,
+            Some(Readership { readers, users }) => {
+                let feed = Arc::new(UsersFeed::default());
+                server.ask_for_users(users, Arc::clone(&feed))?;
+                Some(Audience { readers, feed, waker: server.waker() })
+            }
+        };
         let (bound, stats) = (server.bound(), server.stats());
         let sequencer = &mut recovered.sequencer;
         let nanos = sequencer.now();
@@ -78,11 +118,14 @@ impl Feeding {
         if let Some(address) = bound.rerequest {
             said += &format!(", re-requests at {address}");
         }
+        let doors = &choices.config.feed_doors;
+        let how = Choices::tls_text(doors.tls.as_ref());
+        let who = if doors.login { ", for users" } else { "" };
         if let Some(address) = bound.snapshot {
-            said += &format!(", snapshots at {address}");
+            said += &format!(", snapshots at {address}{how}{who}");
         }
         if let Some(address) = bound.web {
-            said += &format!(", WebSocket at {address}");
+            said += &format!(", WebSocket at {address}{how}{who}");
         }
         voice.say(
             &said,
@@ -93,10 +136,12 @@ impl Feeding {
                 "rerequest": text(bound.rerequest),
                 "snapshot": text(bound.snapshot),
                 "websocket": text(bound.web),
+                "tls": doors.tls.is_some(),
+                "login": doors.login,
                 "unpublished": unfit.len(),
             }),
         );
-        Ok(Some(Self { stats, thread }))
+        Ok(Some((Self { stats, thread }, audience)))
     }
 
     /// Waits until what may be published has been. The front has ended. Says whether the thread was well.

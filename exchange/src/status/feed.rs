@@ -28,6 +28,17 @@ pub(crate) struct FeedStatus {
     /// How often a WebSocket client that was behind was given snapshots instead of what it had missed.
     pub(crate) websocket_conflated: u64,
     pub(crate) websocket_cut: u64,
+    /// Connections from where none may come, or from an address that has enough.
+    #[serde(default)]
+    pub(crate) turned_away: u64,
+    /// Connections closed for others, or when it was time, for they had not logged in.
+    #[serde(default)]
+    pub(crate) not_logged_in: u64,
+    /// Logins that succeeded, and that did not, where clients must log in.
+    #[serde(default)]
+    pub(crate) logins: u64,
+    #[serde(default)]
+    pub(crate) logins_refused: u64,
     /// Turns of the front in which events waited, because the feed was behind.
     pub(crate) held_back: u64,
     pub(crate) held_back_lately: u64,
@@ -53,6 +64,10 @@ impl FeedStatus {
             websocket_refused: feed.web_refused,
             websocket_conflated: feed.web_conflated,
             websocket_cut: feed.web_cut,
+            turned_away: feed.turned_away,
+            not_logged_in: feed.displaced + feed.late,
+            logins: feed.logins,
+            logins_refused: feed.logins_refused,
             held_back: now.feed_held_back,
             held_back_lately: now.feed_held_back.saturating_sub(before.feed_held_back),
         }
@@ -73,6 +88,9 @@ impl FeedStatus {
         put(self.snapshots_cut, "snapshots cut off");
         put(self.websocket_refused, "web clients without a place");
         put(self.websocket_cut, "web clients cut off");
+        put(self.turned_away, "connections turned away");
+        put(self.not_logged_in, "that did not log in");
+        put(self.logins_refused, "logins refused");
         if self.held_back_lately > 0 {
             text += ", BEHIND: the front waits for it";
         }

@@ -23,7 +23,16 @@ const PASSWORD_MIN: usize = 8;
 /// The command.
 pub(crate) fn user(args: &User) -> Result<(), String> {
     match &args.command {
-        UserCommand::Add { name, protocol, secret, allow, cancel_on_disconnect, drop_copy_of, at } => {
+        UserCommand::Add {
+            name,
+            protocol,
+            secret,
+            allow,
+            cancel_on_disconnect,
+            drop_copy_of,
+            no_market_data,
+            at,
+        } => {
             let protocol = file::protocol(protocol)?;
             let path = path(at)?;
             let name = canonical_name(protocol, name.as_bytes()).ok_or_else(|| {
@@ -39,6 +48,7 @@ pub(crate) fn user(args: &User) -> Result<(), String> {
                 allow: allow.clone(),
                 cancel_on_disconnect: *cancel_on_disconnect,
                 drop_copy_of: drop_copy_of.clone(),
+                market_data: !no_market_data,
             };
             // Before a password is asked for.
             let is_there = |users: &[Account]| users.iter().any(|user| user.name == account.name);
@@ -167,15 +177,24 @@ fn list(path: &std::path::Path, as_json: bool) -> Result<(), String> {
     let users = file::read(path)?
         .ok_or_else(|| format!("there is no users file {}: `exchange user add` makes it", path.display()))?;
     for user in users {
-        let Account { name, protocol, hash, public_key, disabled, allow, cancel_on_disconnect, drop_copy_of } =
-            user;
+        let Account {
+            name,
+            protocol,
+            hash,
+            public_key,
+            disabled,
+            allow,
+            cancel_on_disconnect,
+            drop_copy_of,
+            market_data,
+        } = user;
         if as_json {
             say!(
                 "{}",
                 json!({
                     "name": name, "protocol": protocol, "password": hash.is_some(), "public_key": public_key,
                     "disabled": disabled, "allow": allow, "cancel_on_disconnect": cancel_on_disconnect,
-                    "drop_copy_of": drop_copy_of,
+                    "drop_copy_of": drop_copy_of, "market_data": market_data,
                 })
             );
             continue;
@@ -186,6 +205,7 @@ fn list(path: &std::path::Path, as_json: bool) -> Result<(), String> {
         what.extend(cancel_on_disconnect.then(|| "cancel on disconnect".to_owned()));
         what.extend((!allow.is_empty()).then(|| format!("from {}", allow.join(" "))));
         what.extend((!drop_copy_of.is_empty()).then(|| format!("drop copy of {}", drop_copy_of.join(" "))));
+        what.extend((!market_data).then(|| "no market data".to_owned()));
         what.extend(disabled.then(|| "DISABLED".to_owned()));
         say!("{name:<20} {}", what.join(", "));
     }

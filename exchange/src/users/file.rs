@@ -43,12 +43,19 @@ pub(crate) struct Account {
     pub(crate) cancel_on_disconnect: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) drop_copy_of: Vec<String>,
+    /// Whether it may read market data, where that takes a login.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub(crate) market_data: bool,
 }
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Account").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+const fn yes() -> bool {
+    true
 }
 
 fn soup() -> String {
@@ -249,6 +256,7 @@ mod tests {
             allow: vec!["10.0.0.0/8".into()],
             cancel_on_disconnect: true,
             drop_copy_of: vec!["ALICE".into()],
+            market_data: false,
             ..account("Broker One")
         };
         let users = vec![account("ALICE"), full.clone()];

@@ -1,7 +1,12 @@
 //! A password from a person, or from a program: by a terminal that does not show it, or the first line of standard input. Never
 //! from the command line, which every process of a machine can read.
 
-use std::io::{BufRead, IsTerminal, Read, Write};
+use std::{
+    fs::File,
+    io::{BufRead, IsTerminal, Read, Write},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
@@ -19,6 +24,26 @@ pub(super) fn password(name: &str) -> Result<String, String> {
         return Err("the two differ; nothing was changed".into());
     }
     Ok(password)
+}
+
+/// The password in the first line of a file, which nobody but its owner may read.
+///
+/// # Errors
+/// When there is none, or others may read it.
+pub(crate) fn password_file(path: &Path) -> Result<String, String> {
+    let wrong = |what: &dyn std::fmt::Display| format!("password file {}: {what}", path.display());
+    let file = File::open(path).map_err(|error| wrong(&error))?;
+    // Asked of the open file: the one at this path may be another by now.
+    let mode = file.metadata().map_err(|error| wrong(&error))?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(wrong(&format!("mode {mode:04o}: others can get at it. Run chmod 600")));
+    }
+    let mut text = String::new();
+    file.take(BYTES_MAX).read_to_string(&mut text).map_err(|error| wrong(&error))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err(wrong(&"no password in its first line")),
+    }
 }
 
 fn asked(prompt: &str) -> Result<String, String> {

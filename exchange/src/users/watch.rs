@@ -17,7 +17,7 @@ use domain::{SessionId, UserName};
 use door::{Waker, auth::UsersFeed};
 use log::{info, warn};
 
-use super::{file, with_sessions};
+use super::{file, readers::Readers, with_sessions};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -28,6 +28,15 @@ pub(crate) struct Watched {
     /// The configuration's own users, who stay.
     pub(crate) plain: Vec<crate::config::User>,
     pub(crate) sessions: BTreeMap<UserName, SessionId>,
+    pub(crate) feed: Arc<UsersFeed>,
+    pub(crate) waker: Arc<Waker>,
+    /// Who reads market data, where that is asked.
+    pub(crate) readers: Option<Audience>,
+}
+
+/// Those who may read market data, and who is told of them.
+pub(crate) struct Audience {
+    pub(crate) readers: Readers,
     pub(crate) feed: Arc<UsersFeed>,
     pub(crate) waker: Arc<Waker>,
 }
@@ -52,7 +61,7 @@ impl Watched {
         Ok(UsersWatch { over, thread })
     }
 
-    fn run(self, over: &AtomicBool) {
+    fn run(mut self, over: &AtomicBool) {
         // The file may have changed since it was read for the start.
         let mut seen = None;
         while !over.load(Ordering::Acquire) {
@@ -68,13 +77,16 @@ impl Watched {
     }
 
     /// Reads the file and leaves its users. What is wrong with it is said, and then nobody's rights change.
-    fn leave(&self) {
+    fn leave(&mut self) {
         let users = file::read(&self.path).and_then(|accounts| {
             let accounts = accounts.unwrap_or_default();
-            with_sessions(&self.plain, &accounts, |name| self.sessions.get(&name).copied())
+            let users = with_sessions(&self.plain, &accounts, |name| self.sessions.get(&name).copied())?;
+            let readers = self.readers.as_mut();
+            let readers = readers.map(|audience| audience.readers.of(&self.plain, &accounts)).transpose()?;
+            Ok((users, readers))
         });
         match users {
-            Ok(users) => {
+            Ok((users, readers)) => {
                 info!(
                     "{} users may log in, as the configuration and {} say",
                     users.len(),
@@ -83,6 +95,12 @@ impl Watched {
                 self.feed.leave(users);
                 if let Err(error) = self.waker.wake() {
                     warn!("the front cannot be woken for new users: {error}");
+                }
+                if let (Some(audience), Some(readers)) = (&self.readers, readers) {
+                    audience.feed.leave(readers);
+                    if let Err(error) = audience.waker.wake() {
+                        warn!("the feed cannot be woken for new users: {error}");
+                    }
                 }
             }
             Err(error) => warn!("{error}; users stay as they were"),

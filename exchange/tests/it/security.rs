@@ -2,6 +2,7 @@
 //! never log in. SECURITY.md names the test of each threat.
 
 mod crowds;
+mod feed;
 mod fix;
 mod guesses;
 mod tls;

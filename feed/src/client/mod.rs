@@ -1,4 +1,4 @@
-//! The other end: what a client of the feed needs. Nothing here knows the exchange.
+//! The other end: what a client of the feed needs. Nothing here knows the exchange; logins and TLS are those of `client`.
 //!
 //! 1. [`Arbiter`] puts packets in order, whatever the network did to them, and says what is missing.
 //! 2. [`Books`] makes books of messages.
@@ -11,4 +11,4 @@ mod subscriber;
 
 pub use arbiter::{Arbiter, Heard};
 pub use books::{BookFault, Books, ClientBook, ClientOrder, ClientTrade};
-pub use subscriber::{Addresses, Subscriber, SubscriberStats};
+pub use subscriber::{Access, Addresses, Subscriber, SubscriberStats};

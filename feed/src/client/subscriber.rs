@@ -2,16 +2,13 @@
 //! snapshot.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
+    io::{self, ErrorKind},
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     time::{Duration, Instant},
 };
 
-use wire::{
-    itch::Message,
-    mold::Session,
-    soup::{self, LoginRequest, Password, ServerPacket, SessionName, Username},
-};
+use client::{ClientError, Tls, User, soup::Connection};
+use wire::{itch::Message, mold::Session};
 
 use super::{Arbiter, Books, Heard};
 
@@ -23,8 +20,14 @@ const REQUEST_EACH: Duration = Duration::from_millis(10);
 const REQUESTS_MAX: u32 = 50;
 /// Between one attempt at a snapshot and the next.
 const SNAPSHOT_EACH: Duration = Duration::from_millis(200);
-/// The longest wait for a server of snapshots.
+/// The same after a login that was refused: too many of them, and the server does not hear the right one either.
+const REFUSED_EACH: Duration = Duration::from_secs(5);
+/// The longest wait for a connection, and for its TLS.
+const CONNECT_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait for the answer to a login, and for a snapshot after it.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(10);
+/// While a snapshot is taken, packets are looked at so often.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Bytes of a datagram, at most.
 const DATAGRAM_MAX: usize = 65_536;
 
@@ -39,6 +42,22 @@ pub struct Addresses {
     pub rerequest: Option<SocketAddr>,
     /// Where snapshots are given.
     pub snapshot: SocketAddr,
+}
+
+/// How snapshots are asked for.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Who logs in. A server that asks nobody who they are takes a blank name.
+    pub user: User,
+    /// Whom to trust, if the server speaks TLS.
+    pub tls: Option<Tls>,
+}
+
+impl Default for Access {
+    /// As nobody, without TLS.
+    fn default() -> Self {
+        Self { user: User { name: String::new(), password: String::new() }, tls: None }
+    }
 }
 
 /// What a subscriber counts.
@@ -59,6 +78,7 @@ pub struct SubscriberStats {
 /// See the module.
 pub struct Subscriber {
     addresses: Addresses,
+    access: Access,
     packets: UdpSocket,
     requests: Option<UdpSocket>,
     arbiter: Arbiter,
@@ -72,6 +92,8 @@ pub struct Subscriber {
     unanswered: u32,
     needs_snapshot: bool,
     tried: Option<Instant>,
+    /// Why the last attempt at a snapshot failed.
+    trouble: Option<ClientError>,
     has_ended: bool,
 }
 
@@ -99,6 +121,7 @@ impl Subscriber {
         };
         Ok(Self {
             addresses,
+            access: Access::default(),
             packets,
             requests,
             arbiter: Arbiter::default(),
@@ -110,8 +133,20 @@ impl Subscriber {
             unanswered: 0,
             needs_snapshot: true,
             tried: None,
+            trouble: None,
             has_ended: false,
         })
+    }
+
+    /// Asks for snapshots by TLS, or as a user, from here on.
+    pub fn ask_for_snapshots_as(&mut self, access: Access) {
+        self.access = access;
+    }
+
+    /// Why the last attempt at a snapshot failed; `None` when it did not, and before the first.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<&ClientError> {
+        self.trouble.as_ref()
     }
 
     /// Where packets come.
@@ -165,11 +200,14 @@ impl Subscriber {
     pub fn turn(&mut self) -> io::Result<bool> {
         let now = Instant::now();
         let mut came = self.receive()?;
-        if self.needs_snapshot && self.tried.is_none_or(|tried| now.duration_since(tried) >= SNAPSHOT_EACH) {
+        let is_refused = matches!(self.trouble, Some(ClientError::LoginRefused { .. }));
+        let each = if is_refused { REFUSED_EACH } else { SNAPSHOT_EACH };
+        if self.needs_snapshot && self.tried.is_none_or(|tried| now.duration_since(tried) >= each) {
             self.tried = Some(now);
-            match self.take_snapshot() {
-                Ok(()) => came = true,
-                Err(_) => self.stats.snapshots_failed += 1,
+            self.trouble = self.take_snapshot().err();
+            match self.trouble {
+                None => came = true,
+                Some(_) => self.stats.snapshots_failed += 1,
             }
         }
         self.ask(now);
@@ -244,66 +282,38 @@ impl Subscriber {
         let _ = socket.send(&request);
     }
 
-    fn take_snapshot(&mut self) -> io::Result<()> {
-        let mut stream = TcpStream::connect_timeout(&self.addresses.snapshot, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_millis(20)))?;
-        stream.set_write_timeout(Some(SNAPSHOT_WAIT))?;
-        let login = LoginRequest {
-            username: Username::new("").ok_or_else(garbage)?,
-            password: Password::new("").ok_or_else(garbage)?,
-            session: SessionName::BLANK,
-            sequence: 1,
-        };
-        let mut bytes = Vec::new();
-        login.encode(&mut bytes);
-        stream.write_all(&bytes)?;
+    fn take_snapshot(&mut self) -> Result<(), ClientError> {
+        let Access { user, tls } = &self.access;
+        let peer = self.addresses.snapshot;
+        let mut connection = Connection::open_with(peer, tls.as_ref(), CONNECT_WAIT)?;
+        let accepted = connection.login(user, "", 1, SNAPSHOT_WAIT)?;
+        let session = name_of(accepted.session.as_str());
+        // From here on what comes is held for the snapshot's end.
+        self.arbiter.expect(session);
+        let wrong = |user: &User, what: String| ClientError::Protocol { peer, user: user.name.clone(), what };
         let mut books = Books::default();
-        let (mut input, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
-        let mut session = None;
         let until = Instant::now() + SNAPSHOT_WAIT;
-        loop {
-            match stream.read(&mut chunk) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(read) => input.extend_from_slice(&chunk[..read]),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut
-                    ) =>
-                {
-                    if Instant::now() > until {
-                        return Err(error);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-            let mut taken = 0;
-            while let Some(frame) = soup::frame(&input[taken..], soup::PAYLOAD_MAX).map_err(|_| garbage())? {
-                taken += frame.consumed;
-                match ServerPacket::decode(&frame).map_err(|_| garbage())? {
-                    ServerPacket::LoginAccepted(accepted) => {
-                        let name = name_of(accepted.session.as_str());
-                        // From here on what comes is held for the snapshot's end.
-                        self.arbiter.expect(name);
-                        session = Some(name);
-                    }
-                    ServerPacket::Sequenced(message) => {
-                        let message = books.on_message(message).map_err(|_| garbage())?;
-                        if let (Message::EndOfSnapshot(end), Some(session)) = (message, session) {
-                            let next = end.sequence().ok_or_else(garbage)?;
-                            self.begin(books, session, next);
-                            return Ok(());
-                        }
-                    }
-                    ServerPacket::LoginRejected(_) | ServerPacket::EndOfSession => return Err(garbage()),
-                    ServerPacket::Unsequenced(_) | ServerPacket::Heartbeat | ServerPacket::Debug(_) => {}
+        let mut looked = Instant::now();
+        while Instant::now() < until {
+            if let Some(message) = connection.receive_bytes(PAUSE)? {
+                let message = books.on_message(message);
+                let message = message.map_err(|error| wrong(&self.access.user, error.to_string()))?;
+                if let Message::EndOfSnapshot(end) = message {
+                    let next = end.sequence();
+                    let next = next.ok_or_else(|| wrong(&self.access.user, "no number at its end".into()))?;
+                    self.begin(books, session, next);
+                    return Ok(());
                 }
             }
-            input.drain(..taken);
-            if session.is_some() {
-                self.receive()?;
+            if looked.elapsed() >= PAUSE {
+                looked = Instant::now();
+                if let Err(error) = self.receive() {
+                    return Err(ClientError::Io { peer, user: self.access.user.name.clone(), error });
+                }
             }
         }
+        let user = self.access.user.name.clone();
+        Err(ClientError::Timeout { peer, user, what: "the end of a snapshot" })
     }
 
     fn begin(&mut self, books: Books, session: Session, next: u64) {
@@ -321,10 +331,6 @@ impl Subscriber {
             }
         });
     }
-}
-
-fn garbage() -> io::Error {
-    ErrorKind::InvalidData.into()
 }
 
 /// The name of a MoldUDP64 session, which is padded on the right, from SoupBinTCP's.

@@ -4,6 +4,8 @@
 //! snapshots → sleep until a socket, the front or the next heartbeat. Nothing here waits for a client: what a client does
 //! not take in time is dropped with it.
 
+mod clients;
+mod doors;
 mod publisher;
 mod requests;
 mod running;
@@ -15,9 +17,15 @@ mod web;
 
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
+use door::{
+    ServerConfig,
+    auth::{Network, User, UsersFeed},
+};
 use mio::{Poll, Token, Waker};
 
-use self::{publisher::Publisher, requests::Requests, running::Running, snapshots::Snapshots, web::Web};
+use self::{
+    doors::Doors, publisher::Publisher, requests::Requests, running::Running, snapshots::Snapshots, web::Web,
+};
 use crate::tap::Intake;
 
 pub use self::{
@@ -38,10 +46,14 @@ const WEB_CLIENTS: usize = 1 << 20;
 
 /// MoldUDP64: a heartbeat is due when nothing was sent for a second.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A client waits so long for its login to be verified, at most: some seconds of work stand before it, at worst.
+const VERIFYING: Duration = Duration::from_secs(30);
 
 /// Sockets that have been bound.
 pub struct Server {
     poll: Poll,
+    waker: Arc<Waker>,
+    doors: Doors,
     publisher: Publisher,
     requests: Option<Requests>,
     snapshots: Option<Snapshots>,
@@ -58,6 +70,8 @@ impl Server {
     /// Says which address, and what is wrong with it.
     pub fn bind(settings: &Settings) -> Result<Self, String> {
         let poll = Poll::new().map_err(|error| format!("feed: no poll: {error}"))?;
+        let waker = Waker::new(poll.registry(), WAKE);
+        let waker = Arc::new(waker.map_err(|error| format!("feed: no waker: {error}"))?);
         let stats = Arc::new(Stats::default());
         let publisher = Publisher::bind(settings, Arc::clone(&stats))?;
         let at = |what: &str, address: SocketAddr| {
@@ -75,17 +89,12 @@ impl Server {
             .map_err(at("rerequest", address))
         });
         let snapshots = settings.snapshot.map(|address| {
-            Snapshots::bind(
-                address,
-                settings.snapshot_clients,
-                poll.registry(),
-                SNAPSHOTS,
-                Arc::clone(&stats),
-            )
-            .map_err(at("snapshot", address))
+            Snapshots::bind(address, settings, poll.registry(), SNAPSHOTS, Arc::clone(&stats))
+                .map_err(at("snapshot", address))
         });
         let web = settings.web.as_ref().map(|web| {
-            Web::bind(web, poll.registry(), WEB, Arc::clone(&stats)).map_err(at("websocket", web.address))
+            Web::bind(web, settings, poll.registry(), WEB, Arc::clone(&stats))
+                .map_err(at("websocket", web.address))
         });
         Ok(Self {
             publisher,
@@ -94,6 +103,8 @@ impl Server {
             web: web.transpose()?,
             watchers: Vec::new(),
             poll,
+            waker,
+            doors: Doors::new(Arc::clone(&stats)),
             keep_bytes: settings.keep_bytes,
             stats,
         })
@@ -107,6 +118,38 @@ impl Server {
             snapshot: self.snapshots.as_ref().map(Snapshots::address),
             web: self.web.as_ref().map(Web::address),
         }
+    }
+
+    /// Takes clients of snapshots and of the web by TLS only.
+    pub fn serve_tls(&mut self, config: Arc<ServerConfig>) {
+        self.doors.serve_tls(config);
+    }
+
+    /// Opens their connections only for who comes from these networks; for whoever comes, if there are none.
+    pub fn allow(&mut self, networks: &[Network]) {
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.allow(networks.to_vec());
+        }
+        if let Some(web) = &mut self.web {
+            web.allow(networks.to_vec());
+        }
+    }
+
+    /// Lets them read only when they have logged in as one of these users, of whatever protocol, or of those that are left in
+    /// `feed` later. The users' sessions are numbers of the caller's: no two users have the same, and a user keeps its own.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no random bytes.
+    pub fn ask_for_users(&mut self, users: Vec<User>, feed: Arc<UsersFeed>) -> Result<(), String> {
+        self.doors
+            .ask_for(users, feed, Arc::clone(&self.waker))
+            .map_err(|error| format!("feed: logins cannot be verified: {error}"))
+    }
+
+    /// Wakes the thread, once there is one: after users have been left.
+    #[must_use]
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
     }
 
     /// Lets somebody watch, from the beginning.
@@ -125,8 +168,7 @@ impl Server {
     /// # Errors
     /// When the system gives no thread.
     pub fn spawn(self, start: Start, intake: Intake) -> Result<JoinHandle<()>, String> {
-        let waker = Waker::new(self.poll.registry(), WAKE);
-        intake.set_waker(waker.map_err(|error| format!("feed: no waker: {error}"))?);
+        intake.set_waker(Arc::clone(&self.waker));
         std::thread::Builder::new()
             .name("feed".into())
             .spawn(move || Running::new(self, start, intake).run())

@@ -10,7 +10,7 @@ use domain::{Nanos, Position, Side};
 use log::{error, warn};
 use mio::{Events, Token};
 
-use super::{REQUESTS, SNAPSHOT_CLIENTS, SNAPSHOTS, Seen, Server, Start, WAKE, WEB, WEB_CLIENTS};
+use super::{REQUESTS, SNAPSHOT_CLIENTS, SNAPSHOTS, Seen, Server, Start, WAKE, WEB};
 use crate::{
     change::Change,
     itch::{Directory, Scribe},
@@ -33,7 +33,7 @@ pub(super) struct Running {
     unfit_said: bool,
     /// Of this turn, if anybody wants to know.
     seen: Seen,
-    /// Web clients that have to be looked at.
+    /// Clients that have to be looked at, by their tokens.
     again: Vec<usize>,
 }
 
@@ -195,31 +195,28 @@ impl Running {
         let Self { server, store, market, scribe, nanos, has_begun, again, .. } = self;
         let directory = scribe.directory();
         let mut owes = false;
+        server.look_at_logins(store.session(), again, now);
         for event in events {
             match event.token() {
                 WAKE | REQUESTS => {}
                 SNAPSHOTS => {
                     if let Some(snapshots) = &mut server.snapshots {
-                        snapshots.accept(server.poll.registry(), now);
+                        snapshots.accept(server.poll.registry(), &server.doors, now);
                     }
                 }
                 WEB => {
                     if let Some(web) = &mut server.web {
-                        web.accept(server.poll.registry(), now);
+                        web.accept(server.poll.registry(), &server.doors, now);
                     }
                 }
-                Token(token) if token >= WEB_CLIENTS => again.push(token),
-                Token(token) if token >= SNAPSHOT_CLIENTS => {
-                    if let Some(snapshots) = &mut server.snapshots {
-                        snapshots.on_ready(Token(token), store.session(), now);
-                    }
-                }
+                Token(token) if token >= SNAPSHOT_CLIENTS => again.push(token),
                 _ => {}
             }
         }
         if let Some(requests) = &mut server.requests {
             owes |= requests.serve(store, now);
         }
+        owes |= server.hear(again, *has_begun, store.session(), market, now);
         if let Some(snapshots) = &mut server.snapshots {
             if *has_begun {
                 snapshots.give(now, store, |say| {
@@ -240,15 +237,9 @@ impl Running {
                     }
                 });
             }
-            owes |= snapshots.flush(server.poll.registry(), now);
+            owes |= snapshots.flush(server.poll.registry(), &server.doors, now);
         }
         if let Some(web) = &mut server.web {
-            if *has_begun {
-                again.sort_unstable();
-                again.dedup();
-                again.retain(|token| web.on_ready(Token(*token), market, now));
-                owes |= !again.is_empty();
-            }
             web.look(now);
         }
         owes

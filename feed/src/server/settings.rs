@@ -1,6 +1,9 @@
 //! What the feed is to do, and what it begins with.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use domain::{Instrument, Nanos, Position};
 use wire::mold::Session;
@@ -29,6 +32,11 @@ pub struct Settings {
     pub snapshot_clients: usize,
     /// The feed for web clients.
     pub web: Option<WebSettings>,
+    /// How long a client of snapshots or of the web may take to log in, what TLS and HTTP take included.
+    pub login_timeout: Duration,
+    /// Connections that one address may have, for snapshots and as web clients, each. `None`: half of the places, and for
+    /// snapshots to this machine all.
+    pub of_address: Option<usize>,
 }
 
 impl Default for Settings {
@@ -43,6 +51,8 @@ impl Default for Settings {
             requests_per_second: 2_000,
             snapshot_clients: 16,
             web: None,
+            login_timeout: Duration::from_secs(5),
+            of_address: None,
         }
     }
 }

@@ -1,63 +1,51 @@
 //! Snapshots over SoupBinTCP, as GLIMPSE gives them: a client logs in, gets every order that is shown and the number of the
 //! feed's next message, and is closed.
 //!
-//! Those who log in at about the same time share one snapshot. Anyone may have one; a client that does not take its own
-//! in time is cut off.
+//! Those who log in at about the same time share one snapshot. A client that does not take its own in time is cut off.
+
+mod client;
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr},
+    io,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use mio::{
-    Interest, Registry, Token,
-    net::{TcpListener, TcpStream},
+use domain::SessionId;
+use door::{
+    auth::{Network, Verdict},
+    lobby::LobbyLimits,
 };
+use log::info;
+use mio::{Interest, Registry, Token};
 use wire::{
     itch::{EndOfSnapshot, Message},
     mold::Session,
-    soup::{self, ClientPacket, LoginAccepted, LoginRejected, LoginRequest, ServerPacket, SessionName},
+    soup::{self, LoginAccepted, ServerPacket, SessionName},
 };
 
-use super::{SNAPSHOT_CLIENTS, stats::Stats};
+use self::client::{Client, Sent, State};
+use super::{
+    SNAPSHOT_CLIENTS,
+    doors::{Doors, Entrance},
+    settings::Settings,
+    stats::Stats,
+};
 use crate::store::Store;
 
-/// A client that has not logged in, or not taken anything, for so long is cut off.
+/// A client that has not taken anything for so long is cut off.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A login, and nothing longer.
-const INPUT_MAX: usize = soup::HEADER_LEN + LoginRequest::LEN;
+/// A client that has not logged in for so long is cut off when others wait for a place.
+const CROWDED: Duration = Duration::from_secs(1);
 /// Taking snapshots may take this part of the thread's time, at most.
 const SHARE: u32 = 10;
-/// Bytes given to one client in a turn, so that publishing goes on.
-const TURN_BYTES: usize = 1 << 20;
-
-enum State {
-    /// What has come of its login.
-    Login(Vec<u8>),
-    /// It has logged in.
-    Waits,
-    /// It gets these bytes, from there on.
-    Takes(Arc<Vec<u8>>, usize),
-    /// It has everything: what it still says is read, so that closing takes nothing back.
-    Leaves,
-    /// It has gone, or said what nobody asked for.
-    Gone,
-}
-
-struct Client {
-    stream: TcpStream,
-    state: State,
-    /// When it is cut off.
-    until: Instant,
-}
 
 pub(super) struct Snapshots {
-    listener: TcpListener,
-    address: SocketAddr,
+    entrance: Entrance,
     /// By token.
     clients: Vec<Option<Client>>,
+    login_timeout: Duration,
     /// When the next snapshot may be taken.
     next: Instant,
     /// Clients were refused a place; whoever still waits in the listener is taken when there is one.
@@ -68,57 +56,117 @@ pub(super) struct Snapshots {
 impl Snapshots {
     pub(super) fn bind(
         address: SocketAddr,
-        clients_max: usize,
+        settings: &Settings,
         registry: &Registry,
         token: Token,
         stats: Arc<Stats>,
     ) -> io::Result<Self> {
-        let mut listener = TcpListener::bind(address)?;
-        registry.register(&mut listener, token, Interest::READABLE)?;
-        let address = listener.local_addr()?;
-        let clients = (0..clients_max).map(|_| None).collect();
-        Ok(Self { listener, address, clients, next: Instant::now(), may_wait: false, stats })
+        let places = settings.snapshot_clients;
+        let limits = LobbyLimits {
+            of_address: settings.of_address,
+            of_other_machine: places.div_ceil(2),
+            // There are never more than places.
+            unauthenticated: places + 1,
+            unauthenticated_of_address: None,
+            unauthenticated_of_other_machine: places + 1,
+        };
+        Ok(Self {
+            entrance: Entrance::bind(address, limits, registry, token, Arc::clone(&stats))?,
+            clients: (0..places).map(|_| None).collect(),
+            login_timeout: settings.login_timeout,
+            next: Instant::now(),
+            may_wait: false,
+            stats,
+        })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
-        self.address
+        self.entrance.address()
+    }
+
+    pub(super) fn allow(&mut self, networks: Vec<Network>) {
+        self.entrance.allow(networks);
     }
 
     /// Takes those who connect, as far as there are places; further ones wait with the system.
-    pub(super) fn accept(&mut self, registry: &Registry, now: Instant) {
+    pub(super) fn accept(&mut self, registry: &Registry, doors: &Doors, now: Instant) {
         loop {
             let Some(at) = self.clients.iter().position(Option::is_none) else {
                 self.may_wait = true;
                 return;
             };
-            match self.listener.accept() {
-                Ok((mut stream, _)) => {
-                    let token = Token(SNAPSHOT_CLIENTS + at);
-                    let interest = Interest::READABLE | Interest::WRITABLE;
-                    if registry.register(&mut stream, token, interest).is_ok() {
-                        let state = State::Login(Vec::new());
-                        self.clients[at] = Some(Client { stream, state, until: now + PATIENCE });
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => {
-                    self.may_wait = false;
-                    return;
-                }
+            let Some((mut socket, peer)) = self.entrance.next(|| ()) else {
+                self.may_wait = false;
+                return;
+            };
+            let token = SNAPSHOT_CLIENTS + at;
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if registry.register(&mut socket, Token(token), interest).is_ok()
+                && let Ok(transport) = doors.transport(socket)
+            {
+                let place = self.entrance.lobby.came(peer.ip(), token);
+                self.clients[at] = Some(Client::new(transport, peer, place, now, now + self.login_timeout));
             }
         }
     }
 
-    /// A client's socket can be read or written.
-    pub(super) fn on_ready(&mut self, token: Token, session: Session, now: Instant) {
-        let Some(slot) = self.clients.get_mut(token.0 - SNAPSHOT_CLIENTS) else { return };
-        if let Some(client) = slot
-            && let State::Login(_) = client.state
-        {
-            client.log_in(session, now);
-            if matches!(client.state, State::Gone) {
-                *slot = None;
+    /// A client's socket can be read or written. Says whether it has to be looked at again at once.
+    pub(super) fn on_ready(
+        &mut self,
+        token: Token,
+        doors: &mut Doors,
+        session: Session,
+        now: Instant,
+    ) -> bool {
+        let at = token.0 - SNAPSHOT_CLIENTS;
+        let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return false };
+        let more = client.hear(token.0, doors, session, now);
+        self.look_after(at);
+        more
+    }
+
+    /// A login has been verified.
+    pub(super) fn on_verdict(&mut self, verdict: &Verdict, doors: &Doors, session: Session, now: Instant) {
+        let at = verdict.token - SNAPSHOT_CLIENTS;
+        let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return };
+        client.on_verdict(verdict, doors, session, now);
+        self.look_after(at);
+    }
+
+    /// There is room for a login that waited to be verified, if it still does.
+    pub(super) fn try_again(&mut self, token: usize, doors: &mut Doors, session: Session, now: Instant) {
+        let at = token - SNAPSHOT_CLIENTS;
+        let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return };
+        client.try_again(token, doors, session, now);
+        self.look_after(at);
+    }
+
+    /// Cuts off those whose user may not read any more.
+    pub(super) fn expel(&mut self, session: SessionId) {
+        for at in 0..self.clients.len() {
+            if let Some(client) = &self.clients[at]
+                && client.session == Some(session)
+            {
+                info!("{}: market data: its user may not come in any more", client.peer);
+                self.forget(at);
             }
+        }
+    }
+
+    /// Lets go of a client that has gone, and takes one that is in out of the lobby.
+    fn look_after(&mut self, at: usize) {
+        let Some(client) = &self.clients[at] else { return };
+        if matches!(client.state, State::Gone) {
+            self.forget(at);
+        } else if client.is_in {
+            self.entrance.lobby.logged_in(client.place);
+        }
+    }
+
+    fn forget(&mut self, at: usize) {
+        if let Some(mut client) = self.clients[at].take() {
+            self.entrance.lobby.left(client.peer.ip(), client.place);
+            client.transport.say_end();
         }
     }
 
@@ -151,24 +199,27 @@ impl Snapshots {
     }
 
     /// Sends what clients take, and lets go of those who have all, or take nothing. Says whether somebody would take more.
-    pub(super) fn flush(&mut self, registry: &Registry, now: Instant) -> bool {
+    pub(super) fn flush(&mut self, registry: &Registry, doors: &Doors, now: Instant) -> bool {
         let (mut served, mut owes) = (0, false);
-        for slot in &mut self.clients {
-            let Some(client) = slot else { continue };
+        for at in 0..self.clients.len() {
+            let is_crowded = self.may_wait;
+            let Some(client) = &mut self.clients[at] else { continue };
             let kept = match client.send(now) {
                 Sent::All => {
-                    self.stats.snapshots.add(1);
-                    client.state = State::Leaves;
-                    client.until = now + PATIENCE;
-                    client.stream.shutdown(Shutdown::Write).is_ok()
+                    self.stats.snapshots.add(u64::from(client.is_in));
+                    client.leave(now)
                 }
                 Sent::Left => false,
                 Sent::Turn => {
                     owes = true;
                     true
                 }
-                Sent::Blocked if now < client.until => true,
+                Sent::Blocked if now < client.due(is_crowded) => true,
                 Sent::Blocked | Sent::Broken => {
+                    if matches!(client.state, State::Login(_)) {
+                        self.stats.late.add(1);
+                        info!("{}: market data: no login in time", client.peer);
+                    }
                     self.stats.snapshots_cut.add(u64::from(!matches!(client.state, State::Leaves)));
                     false
                 }
@@ -176,12 +227,12 @@ impl Snapshots {
             if kept {
                 served += 1;
             } else {
-                *slot = None;
+                self.forget(at);
             }
         }
         self.stats.snapshot_clients.set(served);
         if self.may_wait && self.clients.iter().any(Option::is_none) {
-            self.accept(registry, now);
+            self.accept(registry, doors, now);
         }
         owes
     }
@@ -190,105 +241,9 @@ impl Snapshots {
     pub(super) fn patience(&self, now: Instant) -> Duration {
         let due = self.clients.iter().flatten().map(|client| match &client.state {
             State::Waits => self.next,
-            State::Login(_) | State::Takes(..) | State::Leaves | State::Gone => client.until,
+            _ => client.due(self.may_wait),
         });
         due.min()
             .map_or(Duration::MAX, |due| due.saturating_duration_since(now).max(Duration::from_millis(1)))
-    }
-}
-
-/// What came of sending.
-enum Sent {
-    /// It has everything.
-    All,
-    /// It takes more, when its turn comes.
-    Turn,
-    /// It has nothing to take, or takes nothing now.
-    Blocked,
-    /// It had everything, and has closed.
-    Left,
-    Broken,
-}
-
-impl Client {
-    fn log_in(&mut self, session: Session, now: Instant) {
-        let State::Login(input) = &mut self.state else { return };
-        let mut bytes = [0; INPUT_MAX];
-        loop {
-            let room = INPUT_MAX - input.len();
-            match self.stream.read(&mut bytes[..room]) {
-                Ok(0) => {
-                    self.state = State::Gone;
-                    return;
-                }
-                Ok(read) => input.extend_from_slice(&bytes[..read]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => {
-                    self.state = State::Gone;
-                    return;
-                }
-            }
-            let packet = soup::frame(input, LoginRequest::LEN)
-                .map(|frame| frame.map(|frame| (frame.consumed, ClientPacket::decode(&frame).ok())));
-            match packet {
-                Ok(None) => {}
-                Ok(Some((_, Some(ClientPacket::LoginRequest(login))))) => {
-                    let name = String::from_utf8_lossy(&session).into_owned();
-                    let is_ours = login.session.is_blank() || login.session.as_str() == name.trim();
-                    self.state = State::Waits;
-                    self.until = now + PATIENCE;
-                    if !is_ours {
-                        let mut refusal = Vec::new();
-                        LoginRejected::SessionNotAvailable.encode(&mut refusal);
-                        self.state = State::Takes(Arc::new(refusal), 0);
-                    }
-                    return;
-                }
-                // Heartbeats and debug text may come before; anything else may not.
-                Ok(Some((length, Some(ClientPacket::Heartbeat | ClientPacket::Debug(_))))) => {
-                    input.drain(..length);
-                }
-                Ok(Some(_)) | Err(_) => {
-                    self.state = State::Gone;
-                    return;
-                }
-            }
-        }
-    }
-
-    fn send(&mut self, now: Instant) -> Sent {
-        let (bytes, sent) = match &mut self.state {
-            State::Takes(bytes, sent) => (bytes, sent),
-            State::Leaves => return self.hear_out(),
-            State::Login(_) | State::Waits | State::Gone => return Sent::Blocked,
-        };
-        let until = bytes.len().min(*sent + TURN_BYTES);
-        while *sent < until {
-            match self.stream.write(&bytes[*sent..until]) {
-                Ok(0) => return Sent::Broken,
-                Ok(written) => {
-                    *sent += written;
-                    self.until = now + PATIENCE;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Sent::Blocked,
-                Err(_) => return Sent::Broken,
-            }
-        }
-        if *sent == bytes.len() { Sent::All } else { Sent::Turn }
-    }
-
-    fn hear_out(&mut self) -> Sent {
-        let mut ignored = [0; 256];
-        loop {
-            match self.stream.read(&mut ignored) {
-                Ok(0) => return Sent::Left,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Sent::Blocked,
-                Err(_) => return Sent::Left,
-            }
-        }
     }
 }

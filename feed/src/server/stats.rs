@@ -38,6 +38,11 @@ pub struct Stats {
     pub(crate) web_refused: Count,
     pub(crate) web_conflated: Count,
     pub(crate) web_cut: Count,
+    pub(crate) turned_away: Count,
+    pub(crate) displaced: Count,
+    pub(crate) late: Count,
+    pub(crate) logins: Count,
+    pub(crate) logins_refused: Count,
 }
 
 /// What they are.
@@ -73,6 +78,16 @@ pub struct FeedStats {
     pub web_conflated: u64,
     /// Those cut off because they said, or took, nothing.
     pub web_cut: u64,
+    /// Connections from where none may come, or from an address that has enough.
+    pub turned_away: u64,
+    /// Connections closed for others, for they had not logged in.
+    pub displaced: u64,
+    /// Connections closed because they had not logged in when it was time.
+    pub late: u64,
+    /// Logins that succeeded, where clients must log in.
+    pub logins: u64,
+    /// Logins that did not.
+    pub logins_refused: u64,
 }
 
 impl Stats {
@@ -96,6 +111,11 @@ impl Stats {
             web_refused: self.web_refused.get(),
             web_conflated: self.web_conflated.get(),
             web_cut: self.web_cut.get(),
+            turned_away: self.turned_away.get(),
+            displaced: self.displaced.get(),
+            late: self.late.get(),
+            logins: self.logins.get(),
+            logins_refused: self.logins_refused.get(),
         }
     }
 }

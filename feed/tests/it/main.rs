@@ -1,5 +1,6 @@
 //! The feed from outside: one binary, so that it links once.
 
+mod doors;
 mod market;
 mod proxy;
 mod published;

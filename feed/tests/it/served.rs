@@ -108,7 +108,7 @@ pub(crate) fn local(port: u16) -> std::net::SocketAddr {
     ([127, 0, 0, 1], port).into()
 }
 
-fn settings(mold: std::net::SocketAddr) -> Settings {
+pub(crate) fn settings(mold: std::net::SocketAddr) -> Settings {
     Settings {
         mold: vec![mold],
         rerequest: Some(local(0)),
@@ -119,7 +119,7 @@ fn settings(mold: std::net::SocketAddr) -> Settings {
 }
 
 /// Lets the subscriber catch up with all that has been published.
-fn catch_up(subscriber: &mut Subscriber, venue: &Venue, session: [u8; 10]) {
+pub(crate) fn catch_up(subscriber: &mut Subscriber, venue: &Venue, session: [u8; 10]) {
     let begun = Instant::now();
     loop {
         let came = subscriber.turn().unwrap();
@@ -136,7 +136,7 @@ fn catch_up(subscriber: &mut Subscriber, venue: &Venue, session: [u8; 10]) {
     }
 }
 
-fn compare(subscriber: &Subscriber, book: &Book) {
+pub(crate) fn compare(subscriber: &Subscriber, book: &Book) {
     let locate = book.instrument().0 as u16 + 1;
     let published = subscriber.books().book(locate).expect("it is in the directory");
     for side in [Side::Buy, Side::Sell] {
@@ -340,9 +340,13 @@ fn a_request_gets_one_packet_or_nothing() {
 }
 
 fn login(session: &str) -> Vec<u8> {
+    login_as("ANY", "ANY", session)
+}
+
+pub(crate) fn login_as(user: &str, password: &str, session: &str) -> Vec<u8> {
     let login = LoginRequest {
-        username: Username::new("ANY").unwrap(),
-        password: Password::new("ANY").unwrap(),
+        username: Username::new(user).unwrap(),
+        password: Password::new(password).unwrap(),
         session: SessionName::new(session).unwrap(),
         sequence: 1,
     };

@@ -22,7 +22,7 @@ use crate::{
 
 const DEPTH: usize = 3;
 
-fn settings(clients: usize) -> Settings {
+pub(crate) fn settings(clients: usize) -> Settings {
     let web = WebSettings {
         address: local(0),
         depth: DEPTH,
@@ -32,17 +32,17 @@ fn settings(clients: usize) -> Settings {
     Settings { web: Some(web), keep_bytes: 1 << 20, ..Settings::default() }
 }
 
-fn open(address: SocketAddr) -> WebSocket<TcpStream> {
+pub(crate) fn open(address: SocketAddr) -> WebSocket<TcpStream> {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(HUNG)).unwrap();
     tungstenite::client(format!("ws://{address}/"), stream).unwrap().0
 }
 
-fn ask(socket: &mut WebSocket<TcpStream>, value: &Value) {
+pub(crate) fn ask<S: Read + Write>(socket: &mut WebSocket<S>, value: &Value) {
     socket.send(Message::text(value.to_string())).unwrap();
 }
 
-fn next(socket: &mut WebSocket<TcpStream>) -> Value {
+pub(crate) fn next<S: Read + Write>(socket: &mut WebSocket<S>) -> Value {
     loop {
         if let Message::Text(text) = socket.read().unwrap() {
             return serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -59,7 +59,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 /// A client's depth.
 #[derive(Default)]
-struct Web {
+pub(crate) struct Web {
     /// Best first: bids by negative price, asks by price, in ten-thousandths; with what was said.
     sides: [BTreeMap<i64, (String, u64)>; 2],
     sequence: u64,
@@ -135,7 +135,7 @@ fn best(book: &Book) -> [Vec<(i64, u64)>; 2] {
 }
 
 /// Reads until the client has the book's best levels.
-fn catch_up(socket: &mut WebSocket<TcpStream>, web: &mut Web, book: &Book) {
+pub(crate) fn catch_up<S: Read + Write>(socket: &mut WebSocket<S>, web: &mut Web, book: &Book) {
     let begun = Instant::now();
     while web.levels() != best(book) {
         assert!(begun.elapsed() < HUNG, "{:?} should be {:?}", web.levels(), best(book));
@@ -199,22 +199,32 @@ fn snapshots_and_changes_make_the_exchanges_depth() {
 }
 
 /// A socket that takes little ahead of what is read.
-fn narrow(address: SocketAddr) -> WebSocket<TcpStream> {
+pub(crate) fn narrow_socket(address: SocketAddr) -> TcpStream {
     use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     sockopt::set_socket_recv_buffer_size(&socket, 4_096).unwrap();
     connect(&socket, &address).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(HUNG)).unwrap();
-    tungstenite::client(format!("ws://{address}/"), stream).unwrap().0
+    stream
 }
 
 #[test]
 fn a_client_that_does_not_read_misses_what_comes_on_top_and_gets_a_snapshot() {
+    a_slow_client_gets_a_snapshot(Server::bind(&settings(4)).unwrap(), |stream| {
+        tungstenite::client("ws://localhost/", stream).unwrap().0
+    });
+}
+
+/// `open` makes a WebSocket of a socket that takes little.
+pub(crate) fn a_slow_client_gets_a_snapshot<S: Read + Write>(
+    server: Server,
+    open: impl FnOnce(TcpStream) -> WebSocket<S>,
+) {
     let mut rng = generator();
     let (instrument, groups) = much(&mut rng);
-    let mut venue = Venue::start(Book::new(instrument), *b"SESSION001", &settings(4));
-    let mut socket = narrow(venue.bound.web.unwrap());
+    let mut venue = Venue::start_with(Book::new(instrument), *b"SESSION001", server);
+    let mut socket = open(narrow_socket(venue.bound.web.unwrap()));
     let symbol = format!("S{}", instrument.0);
     ask(&mut socket, &json!({"op": "subscribe", "symbols": [symbol], "channels": ["depth", "trades"]}));
     let mut web = Web::default();

@@ -2,26 +2,30 @@
 
 use std::{
     collections::BTreeMap,
-    io::ErrorKind,
-    net::IpAddr,
+    io::{ErrorKind, Write},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use domain::InstrumentId;
-use mio::net::TcpStream;
+use domain::{InstrumentId, SessionId};
+use door::{auth::Ticket, lobby::Place, transport::Transport};
+use log::info;
 use tungstenite::{
     Error, HandshakeError, Message, Utf8Bytes, WebSocket,
-    handshake::{
-        MidHandshake,
-        server::{Callback, ErrorResponse, Request, Response, ServerHandshake},
-    },
-    http::StatusCode,
-    protocol::WebSocketConfig,
+    handshake::{MidHandshake, server::ServerHandshake},
+    protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
 };
 
-/// A client that has not finished its handshake by then is cut off.
-const HANDSHAKE: Duration = Duration::from_secs(5);
+use super::{
+    stream::Stream,
+    text,
+    upgrade::{Shown, Upgrade, WebLogin},
+};
+use crate::server::doors::Doors;
+
+/// A client that has been told to go has so long for it.
+const LEAVING: Duration = Duration::from_secs(5);
 /// A client is asked whether it is there, so often.
 const PING: Duration = Duration::from_secs(20);
 /// A client that has said nothing for so long, or taken nothing of what waits, is cut off.
@@ -31,41 +35,50 @@ const STUCK: Duration = Duration::from_secs(10);
 const MESSAGE_MAX: usize = 16 << 10;
 /// Bytes that wait for a client that does not take them; what comes on top it misses.
 const UNSENT_MAX: usize = 1 << 20;
-/// Messages read from one client in a turn.
-const READ_MAX: usize = 16;
-
-/// Which pages a browser may come from.
-#[derive(Clone, Debug)]
-pub(super) struct Origins(pub(super) Arc<[String]>);
-
-impl Callback for Origins {
-    fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
-        // What is no browser names no page. Without a list, all may come: there is nothing secret here.
-        let origin = request.headers().get("origin");
-        let may = self.0.is_empty()
-            || origin.is_none_or(|origin| self.0.iter().any(|known| known.as_bytes() == origin.as_bytes()));
-        if may {
-            return Ok(response);
-        }
-        let mut refusal = ErrorResponse::new(None);
-        *refusal.status_mut() = StatusCode::FORBIDDEN;
-        Err(refusal)
-    }
+enum State {
+    /// That of TLS, if there is TLS, and then that of HTTP.
+    Handshake(Box<MidHandshake<ServerHandshake<Stream, Upgrade>>>, Shown),
+    Open(Box<WebSocket<Stream>>),
+    Gone,
 }
 
-enum State {
-    Handshake(Box<MidHandshake<ServerHandshake<TcpStream, Origins>>>),
-    Open(Box<WebSocket<TcpStream>>),
-    Gone,
+/// How far a client's login got.
+pub(super) enum Entry {
+    /// Nobody yet. With what it showed while it connected, if it did.
+    Outside(Option<WebLogin>),
+    /// What it showed is being verified. Nothing more of it is read until that is over.
+    Verifying(Ticket, WebLogin),
+    /// The same, when its turn comes.
+    Parked(WebLogin),
+    /// It may read. The session of its user, if it is asked who it is.
+    In(Option<SessionId>),
+    /// It has been told that it may not, or not any more; what it still says is read, so that closing takes nothing back.
+    Leaves,
+}
+
+/// What came of reading.
+pub(super) enum Heard {
+    /// A text.
+    Text(Utf8Bytes),
+    /// The connection is open now.
+    Opened,
+    /// Something that is nobody's business; there may be more.
+    Nothing,
+    /// All that there was. Whether there may be more without another event.
+    Drained(bool),
 }
 
 pub(super) struct Client {
     state: State,
-    pub(super) from: IpAddr,
+    pub(super) peer: SocketAddr,
+    pub(super) place: Place,
+    pub(super) entry: Entry,
     /// By instrument: the bits of the channels.
     pub(super) subscriptions: BTreeMap<InstrumentId, u8>,
     /// It has missed something, and gets snapshots once it has taken what waits.
     pub(super) is_behind: bool,
+    /// When it is cut off if it has not logged in, or not gone, by then.
+    pub(super) until: Instant,
     heard: Instant,
     pinged: Instant,
     /// Since when something waits for it.
@@ -73,18 +86,31 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(stream: TcpStream, from: IpAddr, origins: Origins, now: Instant) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        peer: SocketAddr,
+        place: Place,
+        origins: Arc<[String]>,
+        now: Instant,
+        until: Instant,
+    ) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(4 << 10)
             .write_buffer_size(0)
             .max_write_buffer_size(UNSENT_MAX)
             .max_message_size(Some(MESSAGE_MAX))
             .max_frame_size(Some(MESSAGE_MAX));
+        let shown = Shown::default();
+        let upgrade = Upgrade::new(origins, &shown);
+        let handshake = ServerHandshake::start(Stream::new(transport), upgrade, Some(config));
         Self {
-            state: State::Handshake(Box::new(ServerHandshake::start(stream, origins, Some(config)))),
-            from,
+            state: State::Handshake(Box::new(handshake), shown),
+            peer,
+            place,
+            entry: Entry::Outside(None),
             subscriptions: BTreeMap::new(),
             is_behind: false,
+            until,
             heard: now,
             pinged: now,
             waits: None,
@@ -99,50 +125,87 @@ impl Client {
         matches!(self.state, State::Gone)
     }
 
-    /// Goes on with the handshake, or reads. Gives what was said; says whether more may be there.
-    pub(super) fn receive(&mut self, now: Instant, said: &mut Vec<Utf8Bytes>) -> bool {
-        if let State::Handshake(_) = self.state {
-            let State::Handshake(handshake) = core::mem::replace(&mut self.state, State::Gone) else {
-                return false;
-            };
-            match handshake.handshake() {
-                Ok(socket) => self.state = State::Open(Box::new(socket)),
-                Err(HandshakeError::Interrupted(handshake)) => {
-                    self.state = State::Handshake(Box::new(handshake));
-                }
-                Err(HandshakeError::Failure(_)) => {}
-            }
+    /// Goes on with the handshake, or reads one message.
+    pub(super) fn receive(&mut self, token: usize, doors: &mut Doors, now: Instant) -> Heard {
+        if let State::Handshake(..) = self.state {
+            return self.shake_hands(token, doors);
         }
-        let State::Open(socket) = &mut self.state else { return false };
-        for _ in 0..READ_MAX {
-            match socket.read() {
-                Ok(message) => {
-                    self.heard = now;
-                    match message {
-                        Message::Text(text) => said.push(text),
-                        Message::Ping(_) | Message::Pong(_) => {}
-                        // Nothing else means anything here; a close has been answered.
-                        Message::Close(_) | Message::Binary(_) | Message::Frame(_) => {
-                            let _ = socket.close(None);
-                            let _ = socket.flush();
-                            self.state = State::Gone;
-                            return false;
-                        }
+        let State::Open(socket) = &mut self.state else { return Heard::Drained(false) };
+        match socket.read() {
+            Ok(message) => {
+                self.heard = now;
+                match message {
+                    Message::Text(text) => Heard::Text(text),
+                    Message::Ping(_) | Message::Pong(_) => Heard::Nothing,
+                    // Nothing else means anything here; a close has been answered.
+                    Message::Close(_) | Message::Binary(_) | Message::Frame(_) => {
+                        let _ = socket.close(None);
+                        let _ = socket.flush();
+                        self.state = State::Gone;
+                        Heard::Drained(false)
                     }
                 }
-                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return false,
-                Err(_) => {
-                    self.state = State::Gone;
-                    return false;
-                }
+            }
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                Heard::Drained(socket.get_ref().has_more)
+            }
+            Err(_) => {
+                self.state = State::Gone;
+                Heard::Drained(false)
             }
         }
-        true
+    }
+
+    fn shake_hands(&mut self, token: usize, doors: &mut Doors) -> Heard {
+        let State::Handshake(mut handshake, shown) = core::mem::replace(&mut self.state, State::Gone) else {
+            return Heard::Drained(false);
+        };
+        if !doors.may_go_on(handshake.get_ref().get_ref().transport(), token) {
+            self.state = State::Handshake(handshake, shown);
+            return Heard::Drained(true);
+        }
+        // TLS may have something left to say of its own handshake.
+        let _ = handshake.get_mut().get_mut().flush();
+        match handshake.handshake() {
+            Ok(socket) => {
+                self.state = State::Open(Box::new(socket));
+                self.entry = Entry::Outside(shown.take());
+                Heard::Opened
+            }
+            Err(HandshakeError::Interrupted(handshake)) => {
+                let has_more = handshake.get_ref().get_ref().has_more;
+                self.state = State::Handshake(Box::new(handshake), shown);
+                Heard::Drained(has_more)
+            }
+            Err(HandshakeError::Failure(error)) => {
+                info!("{}: market data: no WebSocket: {error}", self.peer);
+                Heard::Drained(false)
+            }
+        }
+    }
+
+    /// Whether nothing is to be done with what it says until its login has been verified.
+    pub(super) const fn waits_for_verdict(&self) -> bool {
+        matches!(self.entry, Entry::Verifying(..) | Entry::Parked(_))
+    }
+
+    /// Tells it why it cannot stay, and waits a while for it to go.
+    pub(super) fn turn_away(&mut self, why: &str, now: Instant) {
+        self.send(text::refusal(why).into(), now);
+        let State::Open(socket) = &mut self.state else { return };
+        let code = CloseCode::Policy;
+        // What does not go now goes when there is room.
+        let _ = socket.close(Some(CloseFrame { code, reason: Utf8Bytes::from(why) }));
+        self.entry = Entry::Leaves;
+        self.until = now + LEAVING;
     }
 
     /// Sends a message, or leaves it out when too much waits already: then the client is behind.
     pub(super) fn send(&mut self, text: Utf8Bytes, now: Instant) {
         let State::Open(socket) = &mut self.state else { return };
+        if matches!(self.entry, Entry::Leaves) {
+            return;
+        }
         match socket.write(Message::Text(text)) {
             Ok(()) => {}
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
@@ -177,8 +240,11 @@ impl Client {
 
     /// Whether it must be cut off; it is asked whether it is there when that is due.
     pub(super) fn is_late(&mut self, now: Instant) -> bool {
+        if !matches!(self.entry, Entry::In(_)) {
+            return now >= self.until;
+        }
         let silent = now.duration_since(self.heard);
-        let State::Open(socket) = &mut self.state else { return silent >= HANDSHAKE };
+        let State::Open(socket) = &mut self.state else { return false };
         if now.duration_since(self.pinged) >= PING {
             self.pinged = now;
             let _ = socket.send(Message::Ping(Vec::new().into()));

@@ -5,31 +5,48 @@
 //! does not catch up is cut off.
 
 mod client;
+mod stream;
 mod text;
+mod upgrade;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    io::{self, ErrorKind},
+    io,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use domain::{Instrument, InstrumentId};
-use mio::{Interest, Registry, Token, net::TcpListener};
+use domain::{Instrument, InstrumentId, SessionId};
+use door::{
+    auth::{Network, Verdict},
+    lobby::LobbyLimits,
+};
+use log::info;
+use mio::{Interest, Registry, Token};
 use tungstenite::Utf8Bytes;
 
 use self::{
-    client::{Client, Origins},
+    client::{Client, Entry, Heard},
     text::{Asked, Channel},
+    upgrade::WebLogin,
 };
-use super::{Seen, WEB_CLIENTS, stats::Stats};
+use super::{
+    Seen, VERIFYING, WEB_CLIENTS,
+    doors::{Checked, Doors, Entrance, Login},
+    settings::Settings,
+    stats::Stats,
+};
 use crate::{depth::Depth, market::Market};
 
 /// Symbols that one client may subscribe to. Snapshots of all of them find room in what may wait for it.
 const SUBSCRIPTIONS_MAX: usize = 256;
 /// How often clients are looked at for those who have gone.
 const LOOK_EACH: Duration = Duration::from_secs(1);
+/// Messages read from one client in a turn.
+const READ_MAX: usize = 16;
+/// What is said to whom a login does not let in, whatever is wrong with it.
+const REFUSED: &str = "login refused";
 
 /// What the WebSocket feed is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +55,7 @@ pub struct WebSettings {
     pub address: SocketAddr,
     /// Levels of each side.
     pub depth: usize,
-    /// Clients at once; one address may have half of them.
+    /// Clients at once; one address may have half of them, unless the settings say how many.
     pub clients: usize,
     /// Pages that browsers may come from; none: all.
     pub origins: Vec<String>,
@@ -53,10 +70,10 @@ struct Watched {
 }
 
 pub(super) struct Web {
-    listener: TcpListener,
-    address: SocketAddr,
+    entrance: Entrance,
     settings: WebSettings,
-    origins: Origins,
+    origins: Arc<[String]>,
+    login_timeout: Duration,
     /// By token.
     clients: Vec<Option<Client>>,
     books: BTreeMap<InstrumentId, Watched>,
@@ -68,19 +85,24 @@ pub(super) struct Web {
 
 impl Web {
     pub(super) fn bind(
-        settings: &WebSettings,
+        web: &WebSettings,
+        settings: &Settings,
         registry: &Registry,
         token: Token,
         stats: Arc<Stats>,
     ) -> io::Result<Self> {
-        let mut listener = TcpListener::bind(settings.address)?;
-        registry.register(&mut listener, token, Interest::READABLE)?;
+        let limits = LobbyLimits {
+            of_address: Some(settings.of_address.unwrap_or(web.clients.div_ceil(2))),
+            unauthenticated: web.clients,
+            unauthenticated_of_other_machine: web.clients,
+            ..LobbyLimits::default()
+        };
         Ok(Self {
-            address: listener.local_addr()?,
-            listener,
-            origins: Origins(settings.origins.clone().into()),
-            clients: (0..settings.clients).map(|_| None).collect(),
-            settings: settings.clone(),
+            entrance: Entrance::bind(web.address, limits, registry, token, Arc::clone(&stats))?,
+            origins: web.origins.clone().into(),
+            login_timeout: settings.login_timeout,
+            clients: (0..web.clients).map(|_| None).collect(),
+            settings: web.clone(),
             books: BTreeMap::new(),
             symbols: HashMap::new(),
             instruments: Vec::new(),
@@ -90,7 +112,11 @@ impl Web {
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
-        self.address
+        self.entrance.address()
+    }
+
+    pub(super) fn allow(&mut self, networks: Vec<Network>) {
+        self.entrance.allow(networks);
     }
 
     /// What there is to subscribe to.
@@ -99,49 +125,177 @@ impl Web {
         self.symbols = instruments.iter().map(|entry| (entry.symbol.as_str().to_owned(), entry.id)).collect();
     }
 
-    /// Takes those who connect; who finds no place is closed at once.
-    pub(super) fn accept(&mut self, registry: &Registry, now: Instant) {
+    /// Takes those who connect. Who finds no place takes that of the one who has waited longest for its login, or is closed at
+    /// once where all have logged in.
+    pub(super) fn accept(&mut self, registry: &Registry, doors: &Doors, now: Instant) {
         loop {
-            match self.listener.accept() {
-                Ok((mut stream, from)) => {
-                    let from = from.ip();
-                    let of_address =
-                        self.clients.iter().flatten().filter(|client| client.from == from).count();
-                    let place = self.clients.iter().position(Option::is_none);
-                    let Some(at) = place.filter(|_| of_address < self.clients.len().div_ceil(2)) else {
-                        self.stats.web_refused.add(1);
-                        continue;
-                    };
-                    let interest = Interest::READABLE | Interest::WRITABLE;
-                    let token = Token(WEB_CLIENTS + at);
-                    // Small messages go at once.
-                    let _ = stream.set_nodelay(true);
-                    if registry.register(&mut stream, token, interest).is_ok() {
-                        self.clients[at] = Some(Client::new(stream, from, self.origins.clone(), now));
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return,
+            let refused = &self.stats.web_refused;
+            let Some((mut socket, peer)) = self.entrance.next(|| refused.add(1)) else { return };
+            let free = self.clients.iter().position(Option::is_none);
+            let Some(at) = free.or_else(|| self.make_place()) else {
+                self.stats.web_refused.add(1);
+                continue;
+            };
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            let token = WEB_CLIENTS + at;
+            if registry.register(&mut socket, Token(token), interest).is_ok()
+                && let Ok(transport) = doors.transport(socket)
+            {
+                let place = self.entrance.lobby.came(peer.ip(), token);
+                let (origins, until) = (Arc::clone(&self.origins), now + self.login_timeout);
+                self.clients[at] = Some(Client::new(transport, peer, place, origins, now, until));
             }
         }
     }
 
+    fn make_place(&mut self) -> Option<usize> {
+        let at = self.entrance.lobby.displaced_for_want_of_places()? - WEB_CLIENTS;
+        self.stats.displaced.add(1);
+        self.forget(at);
+        Some(at)
+    }
+
     /// A client's socket can be read or written. Says whether it has to be looked at again at once.
-    pub(super) fn on_ready(&mut self, token: Token, market: &Market, now: Instant) -> bool {
+    pub(super) fn on_ready(
+        &mut self,
+        token: Token,
+        doors: &mut Doors,
+        market: &Market,
+        now: Instant,
+    ) -> bool {
         let at = token.0 - WEB_CLIENTS;
-        let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return false };
-        let mut said = Vec::new();
-        let more = client.receive(now, &mut said);
-        for text in said {
-            self.on_text(at, &text, market, now);
+        let mut more = true;
+        for _ in 0..READ_MAX {
+            let client = self.clients.get_mut(at).and_then(Option::as_mut);
+            let Some(client) = client.filter(|client| !client.waits_for_verdict()) else {
+                more = false;
+                break;
+            };
+            match client.receive(token.0, doors, now) {
+                Heard::Text(text) => self.on_text(at, &text, doors, market, now),
+                Heard::Opened => self.on_opened(at, doors, now),
+                Heard::Nothing => {}
+                Heard::Drained(has_more) => {
+                    more = has_more;
+                    break;
+                }
+            }
         }
         self.catch_up(at, now);
         self.forget_if_gone(at);
         more
     }
 
-    fn on_text(&mut self, at: usize, text: &str, market: &Market, now: Instant) {
+    /// Its handshake is done.
+    fn on_opened(&mut self, at: usize, doors: &mut Doors, now: Instant) {
+        let Some(client) = &mut self.clients[at] else { return };
+        let Entry::Outside(shown) = &mut client.entry else { return };
+        if !doors.ask() {
+            self.let_in(at, None);
+        } else if let Some(login) = shown.take() {
+            self.log_in(at, login, doors, now);
+        }
+    }
+
+    fn let_in(&mut self, at: usize, session: Option<SessionId>) {
+        if let Some(client) = &mut self.clients[at] {
+            client.entry = Entry::In(session);
+            self.entrance.lobby.logged_in(client.place);
+        }
+    }
+
+    /// Looks at what a client shows.
+    fn log_in(&mut self, at: usize, login: WebLogin, doors: &mut Doors, now: Instant) {
+        let Some(client) = &mut self.clients[at] else { return };
+        let shown = Login {
+            protocol: None,
+            name: login.user.as_bytes(),
+            password: login.password.0.as_bytes(),
+            peer: client.peer,
+            token: WEB_CLIENTS + at,
+        };
+        match doors.check(&shown, now) {
+            Checked::In(session) => self.welcome(at, session, now),
+            Checked::Refused => client.turn_away(REFUSED, now),
+            Checked::Pending(ticket) => {
+                client.entry = Entry::Verifying(ticket, login);
+                client.until = now + VERIFYING;
+            }
+            Checked::Parked => {
+                client.entry = Entry::Parked(login);
+                client.until = client.until.max(now + VERIFYING);
+            }
+        }
+    }
+
+    fn welcome(&mut self, at: usize, session: Option<SessionId>, now: Instant) {
+        self.let_in(at, session);
+        if let Some(client) = &mut self.clients[at] {
+            client.send(text::LOGGED_IN.into(), now);
+        }
+    }
+
+    /// A login has been verified, which may be another's by now. What its client has said meanwhile has to be looked at.
+    pub(super) fn on_verdict(&mut self, verdict: &Verdict, doors: &Doors, now: Instant) {
+        let at = verdict.token - WEB_CLIENTS;
+        let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return };
+        let Entry::Verifying(ticket, login) = &client.entry else { return };
+        if *ticket != verdict.ticket {
+            return;
+        }
+        match verdict.outcome {
+            Ok(session) => self.welcome(at, Some(session), now),
+            Err(why) => {
+                doors.refused(client.peer, login.user.as_bytes(), why);
+                client.turn_away(REFUSED, now);
+            }
+        }
+    }
+
+    /// There is room for a login that waited to be verified, if it still does.
+    pub(super) fn try_again(&mut self, token: usize, doors: &mut Doors, now: Instant) {
+        let at = token - WEB_CLIENTS;
+        let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return };
+        if let Entry::Parked(_) = client.entry
+            && let Entry::Parked(login) = core::mem::replace(&mut client.entry, Entry::Outside(None))
+        {
+            self.log_in(at, login, doors, now);
+        }
+    }
+
+    /// Closes those whose user may not read any more.
+    pub(super) fn expel(&mut self, session: SessionId, now: Instant) {
+        for at in 0..self.clients.len() {
+            if let Some(client) = &mut self.clients[at]
+                && matches!(client.entry, Entry::In(Some(its)) if its == session)
+            {
+                info!("{}: market data: its user may not come in any more", client.peer);
+                client.turn_away("its user may not come in any more", now);
+                self.unsubscribe_all(at);
+            }
+        }
+    }
+
+    fn on_text(&mut self, at: usize, text: &str, doors: &mut Doors, market: &Market, now: Instant) {
+        let Some(client) = &mut self.clients[at] else { return };
+        let is_in = match client.entry {
+            Entry::In(_) => true,
+            Entry::Leaves => return,
+            _ => false,
+        };
         let answer = match serde_json::from_str(text) {
+            Ok(Asked::Login { .. }) if is_in && doors.ask() => Err("it has logged in".to_owned()),
+            // Where nobody is asked anybody is let in.
+            Ok(Asked::Login { .. }) if is_in => Ok(Some(text::LOGGED_IN.to_owned())),
+            Ok(Asked::Login { user, password }) => {
+                return self.log_in(at, WebLogin { user, password }, doors, now);
+            }
+            _ if !is_in => {
+                return client.turn_away(
+                    "not logged in: {\"op\":\"login\",\"user\":\"...\",\"password\":\"...\"} comes first",
+                    now,
+                );
+            }
             Ok(Asked::Subscribe { symbols, channels }) => {
                 self.subscribe(at, &symbols, &channels, market, now)
             }
@@ -267,6 +421,10 @@ impl Web {
                 open += u64::from(client.is_open());
                 if is_due && client.is_late(now) {
                     self.stats.web_cut.add(1);
+                    if matches!(client.entry, Entry::Outside(_)) {
+                        self.stats.late.add(1);
+                        info!("{}: market data: no login in time", client.peer);
+                    }
                     self.forget(at);
                 } else {
                     self.forget_if_gone(at);
@@ -286,7 +444,7 @@ impl Web {
 
     /// One that was behind has taken what waited: it gets snapshots.
     fn catch_up(&mut self, at: usize, now: Instant) {
-        let Some(client) = &mut self.clients[at] else { return };
+        let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return };
         if !client.flush(now) || !core::mem::take(&mut client.is_behind) {
             return;
         }
@@ -300,14 +458,21 @@ impl Web {
     }
 
     fn forget_if_gone(&mut self, at: usize) {
-        if self.clients[at].as_ref().is_some_and(Client::is_gone) {
+        if self.clients.get(at).and_then(Option::as_ref).is_some_and(Client::is_gone) {
             self.forget(at);
         }
     }
 
     fn forget(&mut self, at: usize) {
-        let Some(client) = self.clients[at].take() else { return };
-        for id in client.subscriptions.keys() {
+        self.unsubscribe_all(at);
+        if let Some(client) = self.clients[at].take() {
+            self.entrance.lobby.left(client.peer.ip(), client.place);
+        }
+    }
+
+    fn unsubscribe_all(&mut self, at: usize) {
+        let Some(client) = &mut self.clients[at] else { return };
+        for id in core::mem::take(&mut client.subscriptions).keys() {
             if let Some(watched) = self.books.get_mut(id) {
                 watched.clients.remove(&at);
             }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use domain::{Instrument, Price, Quantity, Side};
 use serde::Deserialize;
 
+use super::upgrade::Password;
 use crate::{
     depth::{Depth, DepthChange, LevelChange, PublicTrade},
     market::Level,
@@ -14,6 +15,8 @@ use crate::{
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 pub(super) enum Asked {
+    /// To be let in.
+    Login { user: String, password: Password },
     /// To be told of these from here on.
     Subscribe { symbols: Vec<String>, channels: Vec<Channel> },
     /// Not to be told any more.
@@ -79,6 +82,9 @@ pub(super) fn trade(instrument: &Instrument, trade: &PublicTrade) -> String {
         units(instrument, quantity),
     )
 }
+
+/// The answer to a login that succeeds.
+pub(super) const LOGGED_IN: &str = "{\"type\":\"logged_in\"}";
 
 /// The answer to a request.
 pub(super) fn done(what: &str, symbols: usize) -> String {
