@@ -1,6 +1,7 @@
 //! The configuration file: TOML, every key documented in `config/default.toml`, unknown keys refused.
 
 mod feed;
+mod quotes;
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +19,7 @@ use engine::{
     balance::{BalanceMode, PlacementPolicy},
     runtime::Idle,
 };
-use gateway::AdmissionLimits;
+use gateway::{AdmissionLimits, fix::Settings};
 use link::clients::ServerFiles;
 use serde::Deserialize;
 use wire::{
@@ -26,8 +27,8 @@ use wire::{
     soup::{Password, Username},
 };
 
-pub(crate) use self::feed::FeedDoors;
-use self::feed::FeedFile;
+pub(crate) use self::{feed::FeedDoors, quotes::Quotes};
+use self::{feed::FeedFile, quotes::QuotesFile};
 use crate::{
     hints::{ConfiguredHints, Wish},
     users::{self, file::Account},
@@ -371,6 +372,8 @@ pub(crate) struct Config {
     pub(crate) feed: ::feed::Settings,
     /// Whom its listeners let in.
     pub(crate) feed_doors: FeedDoors,
+    /// Where it is told by FIX; `None`: nowhere.
+    pub(crate) quotes: Option<Quotes>,
     /// Where connections may come from; empty: from anywhere.
     pub(crate) allow: Vec<Network>,
     /// Where the users are that are not in here; `None`: in the data directory.
@@ -480,6 +483,7 @@ impl Config {
             tls: tls("tls", &file.tls)?,
             feed: file.feed.settings()?,
             feed_doors: file.feed.doors(&allow)?,
+            quotes: file.feed.fix.quotes(&file.fix)?,
             allow,
             users_file: (!file.users_file.is_empty()).then(|| PathBuf::from(&file.users_file)),
             users: plain_users(&file.users)?,
@@ -727,21 +731,8 @@ fn fix(file: &FixFile) -> Result<Option<Fix>, String> {
     let address = file.address.parse().map_err(|_| {
         format!("fix.address: \"{}\" is no address and port, such as 127.0.0.1:9002", file.address)
     })?;
-    let [least, most] = file.heartbeat_s;
-    if least == 0 || most < least {
-        return Err(format!("fix.heartbeat_s: [{least}, {most}] holds no interval of 1 s or more"));
-    }
-    let comp_id = file.comp_id.clone();
-    if comp_id.is_empty() || !comp_id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("fix.comp_id: printable ASCII characters, no space".into());
-    }
-    let precision = match file.times.as_str() {
-        "s" => TimePrecision::Seconds,
-        "ms" => TimePrecision::Millis,
-        "us" => TimePrecision::Micros,
-        "ns" => TimePrecision::Nanos,
-        other => return Err(format!("fix.times: no such choice \"{other}\": use s, ms, us or ns")),
-    };
+    comp_id("fix.comp_id", &file.comp_id)?;
+    let Settings { heartbeat, precision } = fix_session(file)?;
     let tls = tls("fix.tls", &file.tls)?;
     let roll_over = time_of_day("fix.roll_over_utc", &file.roll_over_utc)?;
     if file.roll_over_news_s.len() > 16
@@ -755,8 +746,8 @@ fn fix(file: &FixFile) -> Result<Option<Fix>, String> {
     }
     Ok(Some(Fix {
         address,
-        comp_id,
-        heartbeat: (least, most),
+        comp_id: file.comp_id.clone(),
+        heartbeat,
         precision,
         roll_over,
         roll_over_news: file.roll_over_news_s.iter().map(seconds).collect(),
@@ -764,6 +755,30 @@ fn fix(file: &FixFile) -> Result<Option<Fix>, String> {
         orders_per_second: file.orders_per_s,
         tls,
     }))
+}
+
+/// How FIX sessions are driven.
+fn fix_session(file: &FixFile) -> Result<Settings, String> {
+    let [least, most] = file.heartbeat_s;
+    if least == 0 || most < least {
+        return Err(format!("fix.heartbeat_s: [{least}, {most}] holds no interval of 1 s or more"));
+    }
+    let precision = match file.times.as_str() {
+        "s" => TimePrecision::Seconds,
+        "ms" => TimePrecision::Millis,
+        "us" => TimePrecision::Micros,
+        "ns" => TimePrecision::Nanos,
+        other => return Err(format!("fix.times: no such choice \"{other}\": use s, ms, us or ns")),
+    };
+    Ok(Settings { heartbeat: (least, most), precision })
+}
+
+/// That a name can stand in a CompID.
+fn comp_id(key: &str, name: &str) -> Result<(), String> {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("{key}: printable ASCII characters, no space"));
+    }
+    Ok(())
 }
 
 fn instruments(defaults: &InstrumentDefaults, list: &[InstrumentFile]) -> Result<Vec<Instrument>, String> {

@@ -132,6 +132,8 @@ pub(crate) struct Front {
     pub(crate) input: Input,
     /// What the feed counts, where there is one.
     pub(crate) feed_stats: Option<Arc<feed::Stats>>,
+    /// What those count who are told of it by FIX, if any are.
+    pub(crate) quote_stats: Option<Arc<quotes::Stats>>,
 }
 
 impl Front {
@@ -410,6 +412,7 @@ impl Front {
             cancel_only,
             pair: self.replica.as_ref().map(|replica| replica.status()),
             feed: self.feed_stats.as_ref().map(|stats| stats.read()),
+            quotes: self.quote_stats.as_ref().map(|stats| stats.read()),
             feed_held_back: self.sequencer.held_back_by_feed().unwrap_or_default(),
         };
         // No room: the last answer came too late to be taken, and whoever asks next clears it away.

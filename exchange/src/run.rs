@@ -7,6 +7,7 @@ mod feeding;
 mod follows;
 mod found;
 mod leader;
+mod quoting;
 mod standby_watch;
 mod stopper;
 mod voice;
@@ -146,7 +147,8 @@ impl<'a> Process<'a> {
         let choices = Arc::new(Choices::new(args)?);
         let connections = choices.config.limits.connections_max;
         let feed = &choices.config.feed;
-        let beside = if feed.is_on() { feed.descriptors() } else { 0 };
+        let quotes = choices.config.quotes.as_ref().map_or(0, |quotes| quotes.clients as u64);
+        let beside = if feed.is_on() || quotes > 0 { feed.descriptors() + quotes } else { 0 };
         reserve_descriptors(connections as u64 + beside, &format!("limits.connections is {connections}"))?;
         if choices.config.embedded {
             warn!(
@@ -333,6 +335,7 @@ impl<'a> Process<'a> {
             assemble(choices, recovered, &wake, outside, requests)?;
         front.replica = replica;
         front.feed_stats = feeding.as_ref().map(|feeding| Arc::clone(&feeding.stats));
+        front.quote_stats = feeding.as_ref().and_then(|feeding| feeding.quotes.clone());
         if let Some(placed) = &self.placed {
             front.gateway.place(Arc::clone(&placed.feed));
         }
@@ -562,6 +565,7 @@ fn assemble(
         cancel_only_until: None,
         input: Input::Taken,
         feed_stats: None,
+        quote_stats: None,
     };
     Ok((front, Addresses { soup: address, fix }))
 }

@@ -16,6 +16,7 @@ use ::feed::FeedStats;
 use domain::{InstrumentId, Sequence, Symbol};
 use engine::runtime::{BalanceStats, ShardStats};
 use gateway::{AdmissionStats, GatewayStats};
+use quotes::QuoteStats;
 use serde::{Deserialize, Serialize};
 
 use self::{feed::FeedStatus, pair::PairStatus, security::SecurityStatus};
@@ -50,6 +51,8 @@ pub(crate) struct Counters {
     pub(crate) pair: Option<PairStatus>,
     /// Market data, where it is published.
     pub(crate) feed: Option<FeedStats>,
+    /// And what those count who are told of it by FIX.
+    pub(crate) quotes: Option<QuoteStats>,
     /// Turns of the front in which events waited for room in the feed.
     pub(crate) feed_held_back: u64,
 }
@@ -460,6 +463,7 @@ pub(crate) mod tests {
             cancel_only: false,
             pair: None,
             feed: None,
+            quotes: None,
             feed_held_back: 0,
         }
     }

@@ -10,7 +10,7 @@ use feed::{Settings, WebSettings};
 use link::clients::ServerFiles;
 use serde::Deserialize;
 
-use super::{TlsFile, networks, tls};
+use super::{QuotesFile, TlsFile, networks, tls};
 
 /// What the file says. Nothing is published unless it says where.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,6 +33,7 @@ pub(super) struct FeedFile {
     login_timeout_s: u64,
     connections_per_address: Option<usize>,
     tls: TlsFile,
+    pub(super) fix: QuotesFile,
 }
 
 /// Whom the listeners for snapshots and web clients let in.
@@ -68,6 +69,7 @@ impl Default for FeedFile {
             login_timeout_s: login_timeout.as_secs(),
             connections_per_address: None,
             tls: TlsFile::default(),
+            fix: QuotesFile::default(),
         }
     }
 }

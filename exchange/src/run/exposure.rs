@@ -28,6 +28,10 @@ fn warnings(config: &Config) -> Vec<String> {
     if let Some(fix) = config.fix.as_ref().filter(|fix| is_seen(&fix.address) && fix.tls.is_none()) {
         warnings.push(plain("fix.address", "fix.tls", fix.address, "passwords and orders"));
     }
+    let quotes = config.quotes.as_ref().map(|quotes| quotes.address).filter(is_seen);
+    if let Some(address) = quotes.filter(|_| config.feed_doors.tls.is_none()) {
+        warnings.push(plain("feed.fix.address", "feed.tls", address, "passwords"));
+    }
     let web = config.feed.web.as_ref().map(|web| web.address);
     let doors = &config.feed_doors;
     for (key, address) in [("feed.snapshot", config.feed.snapshot), ("feed.websocket", web)] {

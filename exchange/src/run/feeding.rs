@@ -10,7 +10,7 @@ use gateway::Venue;
 use log::warn;
 use serde_json::json;
 
-use super::{choices::Choices, voice::Voice};
+use super::{choices::Choices, quoting, voice::Voice};
 use crate::{
     recovery::Recovered,
     users::{readers::Readers, watch::Audience},
@@ -26,12 +26,12 @@ pub(super) struct Readership {
 }
 
 impl Readership {
-    /// `None` where nobody must log in.
+    /// `None` where nobody has to log in.
     ///
     /// # Errors
     /// When an account is not what it should be.
     pub(super) fn of(choices: &Choices) -> Result<Option<Self>, String> {
-        if !choices.config.feed_doors.login {
+        if !choices.config.feed_doors.login && choices.config.quotes.is_none() {
             return Ok(None);
         }
         let mut readers = Readers::default();
@@ -43,7 +43,8 @@ impl Readership {
 /// The feed of a process that leads.
 pub(super) struct Feeding {
     pub(super) stats: Arc<Stats>,
-    thread: JoinHandle<()>,
+    pub(super) quotes: Option<Arc<quotes::Stats>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Feeding {
@@ -60,7 +61,7 @@ impl Feeding {
         voice: &Voice,
     ) -> Result<Option<(Self, Option<Audience>)>, String> {
         let settings = &choices.config.feed;
-        if !settings.is_on() {
+        if !settings.is_on() && choices.config.quotes.is_none() {
             return Ok(None);
         }
         let mut server = Server::bind(settings)?;
@@ -68,12 +69,23 @@ impl Feeding {
         if let Some(tls) = &choices.feed_tls {
             server.serve_tls(Arc::clone(tls));
         }
+        let mut quoting = None;
         let audience = match readership {
             None => None,
             Some(Readership { readers, users }) => {
                 let feed = Arc::new(UsersFeed::default());
-                server.ask_for_users(users, Arc::clone(&feed))?;
-                Some(Audience { readers, feed, waker: server.waker() })
+                let mut wakers = Vec::new();
+                quoting = quoting::bind(choices, &users, &recovered.instruments)?;
+                if let Some(quotes) = &mut quoting {
+                    quotes.follow_users(Arc::clone(&feed));
+                    wakers.push(quotes.waker());
+                    quotes.watcher().into_iter().for_each(|watcher| server.watch(watcher));
+                }
+                if choices.config.feed_doors.login {
+                    server.ask_for_users(users, Arc::clone(&feed))?;
+                    wakers.push(server.waker());
+                }
+                Some(Audience { readers, feed, wakers })
             }
         };
         let (bound, stats) = (server.bound(), server.stats());
@@ -106,7 +118,11 @@ impl Feeding {
             session,
         };
         let (tap, intake) = tap();
-        let thread = server.spawn(start, intake)?;
+        let mut threads = vec![server.spawn(start, intake)?];
+        let quoted = quoting.as_ref().map(|quotes| (quotes.address(), quotes.stats()));
+        if let Some(quotes) = quoting {
+            threads.push(quotes.spawn().map_err(|error| format!("no thread for feed.fix: {error}"))?);
+        }
         sequencer.publish_through(tap);
         let name = String::from_utf8_lossy(&session).into_owned();
         let text = |address: Option<std::net::SocketAddr>| address.map(|address| address.to_string());
@@ -127,6 +143,9 @@ impl Feeding {
         if let Some(address) = bound.web {
             said += &format!(", WebSocket at {address}{how}{who}");
         }
+        if let Some((address, _)) = &quoted {
+            said += &format!(", FIX 4.4 and 5.0 SP2 at {address}{how}, for users");
+        }
         voice.say(
             &said,
             &json!({
@@ -136,17 +155,19 @@ impl Feeding {
                 "rerequest": text(bound.rerequest),
                 "snapshot": text(bound.snapshot),
                 "websocket": text(bound.web),
+                "fix": text(quoted.as_ref().map(|(address, _)| *address)),
                 "tls": doors.tls.is_some(),
                 "login": doors.login,
                 "unpublished": unfit.len(),
             }),
         );
-        Ok(Some((Self { stats, thread }, audience)))
+        let quotes = quoted.map(|(_, stats)| stats);
+        Ok(Some((Self { stats, quotes, threads }, audience)))
     }
 
-    /// Waits until what may be published has been. The front has ended. Says whether the thread was well.
+    /// Waits until what may be published has been. The front has ended. Says whether the threads were well.
     pub(super) fn end(self) -> bool {
-        self.thread.join().is_ok()
+        self.threads.into_iter().map(JoinHandle::join).all(|joined| joined.is_ok())
     }
 }
 

@@ -39,6 +39,20 @@ pub(crate) struct FeedStatus {
     pub(crate) logins: u64,
     #[serde(default)]
     pub(crate) logins_refused: u64,
+    /// Sessions that are told by FIX.
+    #[serde(default)]
+    pub(crate) fix_sessions: u64,
+    #[serde(default)]
+    pub(crate) fix_refused: u64,
+    #[serde(default)]
+    pub(crate) fix_requests: u64,
+    #[serde(default)]
+    pub(crate) fix_messages: u64,
+    /// How often a FIX session that was behind in a book was given a snapshot instead of what it had missed.
+    #[serde(default)]
+    pub(crate) fix_conflated: u64,
+    #[serde(default)]
+    pub(crate) fix_cut: u64,
     /// Turns of the front in which events waited, because the feed was behind.
     pub(crate) held_back: u64,
     pub(crate) held_back_lately: u64,
@@ -48,6 +62,7 @@ impl FeedStatus {
     pub(super) fn between(before: &Counters, feed: &FeedStats, now: &Counters, seconds: f64) -> Self {
         let earlier = before.feed.unwrap_or_default();
         let messages = feed.messages.saturating_sub(earlier.messages);
+        let quotes = now.quotes.unwrap_or_default();
         Self {
             messages: feed.messages,
             messages_per_second: super::rounded(messages as f64 / seconds),
@@ -68,6 +83,12 @@ impl FeedStatus {
             not_logged_in: feed.displaced + feed.late,
             logins: feed.logins,
             logins_refused: feed.logins_refused,
+            fix_sessions: quotes.sessions,
+            fix_refused: quotes.refused,
+            fix_requests: quotes.requests,
+            fix_messages: quotes.messages,
+            fix_conflated: quotes.conflated,
+            fix_cut: quotes.cut,
             held_back: now.feed_held_back,
             held_back_lately: now.feed_held_back.saturating_sub(before.feed_held_back),
         }
@@ -91,6 +112,8 @@ impl FeedStatus {
         put(self.turned_away, "connections turned away");
         put(self.not_logged_in, "that did not log in");
         put(self.logins_refused, "logins refused");
+        put(self.fix_refused, "FIX clients without a place");
+        put(self.fix_cut, "FIX clients cut off");
         if self.held_back_lately > 0 {
             text += ", BEHIND: the front waits for it";
         }

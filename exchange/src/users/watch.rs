@@ -38,7 +38,7 @@ pub(crate) struct Watched {
 pub(crate) struct Audience {
     pub(crate) readers: Readers,
     pub(crate) feed: Arc<UsersFeed>,
-    pub(crate) waker: Arc<Waker>,
+    pub(crate) wakers: Vec<Arc<Waker>>,
 }
 
 /// The thread. Dropped, it ends soon, and nobody waits for it.
@@ -98,8 +98,10 @@ impl Watched {
                 }
                 if let (Some(audience), Some(readers)) = (&self.readers, readers) {
                     audience.feed.leave(readers);
-                    if let Err(error) = audience.waker.wake() {
-                        warn!("the feed cannot be woken for new users: {error}");
+                    for waker in &audience.wakers {
+                        if let Err(error) = waker.wake() {
+                            warn!("market data cannot be woken for new users: {error}");
+                        }
                     }
                 }
             }

@@ -86,6 +86,7 @@ impl Driver {
             cancel_only: open.is_some_and(|open| open.appender.state() == StorageState::CancelOnly),
             pair: Some(self.pair_status()),
             feed: None,
+            quotes: None,
             feed_held_back: 0,
         }
     }
