@@ -47,6 +47,8 @@ pub(crate) struct App<'a> {
     pub(crate) logon: Option<SessionId>,
     /// The logon is to be heard again, when it has been verified, or can be.
     pub(crate) waits: Option<Answer>,
+    /// A request is to be heard again, when there are books.
+    pub(crate) waits_for_books: bool,
 }
 
 impl Application for App<'_> {
@@ -89,7 +91,8 @@ impl Application for App<'_> {
     fn message(&mut self, message: &Checked<'_, '_>, _: u64, _: bool) -> Taken {
         let act = match message.message().msg_type {
             b"V" if !self.has_begun => {
-                return Taken::No { reason: 4, text: "market data has not begun: ask again" };
+                self.waits_for_books = true;
+                return Taken::Later;
             }
             b"V" => match Request::of(message, self.instruments) {
                 Ok(mut request) => {

@@ -97,6 +97,8 @@ pub(crate) struct Client {
     /// Bytes that have come in and are not used yet.
     pub(crate) inbox: Vec<u8>,
     pub(crate) outbox: Outbox,
+    /// It has asked for a book, and there are none yet.
+    pub(crate) waits_for_books: bool,
     /// There may be bytes that have not been read.
     pub(crate) readable: bool,
     /// The client has closed its side, which has not been read yet perhaps.
@@ -123,6 +125,7 @@ impl Client {
             desk: Desk::default(),
             inbox: Vec::new(),
             outbox: Outbox::default(),
+            waits_for_books: false,
             readable: true,
             hung_up: false,
             ended: false,
@@ -142,6 +145,7 @@ impl Client {
     /// Whether what it says may be heard now.
     pub(crate) fn is_heard(&self) -> bool {
         self.closing.is_none()
+            && !self.waits_for_books
             && matches!(self.stage, Stage::Expected | Stage::LoggedOn(_))
             && self.outbox.len() <= HEARD_MAX
     }

@@ -76,7 +76,6 @@ impl Running {
     /// Hears one message, or the next of those that came too early.
     fn hear(&mut self, token: usize, message: Option<(&Message<'_>, &[u8])>) -> Result<Verdict, Ends> {
         let time = now();
-        let has_begun = self.server.takes.has_begun();
         let Some(mut client) = self.clients[token].take() else { return Ok(Verdict::Done) };
         if client.session.is_none() {
             let version = message.and_then(|(message, _)| dictionary(message.begin_string));
@@ -104,12 +103,13 @@ impl Running {
             by_session: &self.by_session,
             doubtful: &doubtful,
             instruments: &self.server.instruments,
-            has_begun,
+            has_begun: self.has_begun,
             throttle: &mut client.throttle,
             now: time,
             act: None,
             logon: None,
             waits: None,
+            waits_for_books: false,
         };
         let out = client.outbox.buffer();
         let heard = match message {
@@ -118,7 +118,8 @@ impl Running {
                 .hear_early(time, &mut self.checker, &mut app, out)
                 .map(|verdict| verdict.unwrap_or(Verdict::Done)),
         };
-        let App { act, logon, waits, verdict, .. } = app;
+        let App { act, logon, waits, waits_for_books, verdict, .. } = app;
+        client.waits_for_books = waits_for_books;
         client.verdict = verdict; // it is for the logon, and this may have been something else
         match waits {
             Some(Answer::Pending(ticket)) => client.stage = Stage::Verifying(ticket),

@@ -49,6 +49,8 @@ pub(crate) struct Running {
     pub(crate) users_seen: u64,
     /// By instrument.
     pub(crate) books: Vec<Book>,
+    /// The books are there.
+    pub(crate) has_begun: bool,
     pub(crate) channels: Channels,
     scratch: Box<[u8; READ_MAX]>,
     ticked: Instant,
@@ -83,6 +85,7 @@ impl Running {
             parked: VecDeque::new(),
             users_seen: 0,
             books,
+            has_begun: false,
             channels: Channels::default(),
             scratch: Box::new([0; READ_MAX]),
             ticked: Instant::now(),
@@ -249,6 +252,11 @@ impl Running {
     /// Tells those who watch what has changed.
     fn publish(&mut self) {
         let time = now();
+        // In this order: when they have begun, what is taken has them.
+        if !self.has_begun && self.server.takes.has_begun() {
+            self.has_begun = true;
+            self.clients.iter_mut().flatten().for_each(|client| client.waits_for_books = false);
+        }
         let Self { server, clients, channels, books, .. } = self;
         let precision = server.settings.session.precision;
         for (id, news) in server.takes.take() {

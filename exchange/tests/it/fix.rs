@@ -40,6 +40,9 @@ scripts! {
     several_messages_may_come_at_once "together",
     fix_50_sp2_is_spoken_over_fixt "fixt",
     another_session_is_told_of_orders_too "drop_copies",
+    books_are_told_of_at_once_and_as_they_change "market_data",
+    requests_for_what_is_not_offered_are_refused_with_their_reasons "market_data_refused",
+    trades_have_their_numbers_and_sides_in_fix_50_sp2 "market_data_fixt",
 }
 
 fn home() -> Home {
@@ -53,6 +56,7 @@ fn home_with(keys: &str) -> Home {
 
 fn sections(keys: &str) -> String {
     let mut sections = format!("[fix]\naddress = \"127.0.0.1:0\"\ncomp_id = \"EXCH\"\n{keys}\n");
+    sections += "[feed.fix]\naddress = \"127.0.0.1:0\"\ncomp_id = \"EXCH-MD\"\n";
     for name in ["TRADER", "MAKER"] {
         sections += &format!("[[users]]\nname = \"{name}\"\npassword = \"a-secret\"\nprotocol = \"fix\"\n");
     }

@@ -12,7 +12,7 @@
 //! * `snapshot`: starts that need not replay everything, and come to the same.
 //! * `keeping`: old segments that go by themselves, and snapshots that a standby takes.
 //! * `journals`: what can be done with data directories: compared, exported, repaired, started without their past.
-//! * `published`: market data, as a subscriber behind a bad network sees it.
+//! * `published` and `quoted`: market data, as a subscriber behind a bad network sees it, and by FIX.
 //! * `special`: special orders, put into journals as commands.
 //! * `seeing`: the status, the event stream and `exchange top`; what is asked of placement and balance.
 //! * `shards`, `lobster`, `commands` and `simulate`: the same results on any number of shards, recorded flow, the
@@ -50,6 +50,7 @@ mod paused;
 #[path = "../../../feed/tests/it/proxy.rs"]
 mod proxy;
 mod published;
+mod quoted;
 mod reference;
 mod resend;
 mod resume;

@@ -348,6 +348,11 @@ impl Venue {
         }
     }
 
+    /// Where it tells of books by FIX, if it does.
+    pub(crate) fn market_data(&self) -> Option<SocketAddr> {
+        self.feed["fix"].as_str().and_then(|text| text.parse().ok())
+    }
+
     /// Waits until it trades: at its start, or when it has taken over.
     pub(crate) fn ready(&mut self) {
         self.recovered = self.line("recovered");

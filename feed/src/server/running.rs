@@ -112,7 +112,7 @@ impl Running {
 
     /// Takes what the front left and publishes what the gate lets through. Says whether there was anything.
     fn publish(&mut self) -> bool {
-        let mut worked = false;
+        let (mut worked, had_begun) = (false, self.has_begun);
         while let Some(batch) = self.intake.next() {
             self.waiting.push_back(batch);
         }
@@ -128,7 +128,6 @@ impl Running {
             self.server.stats.messages.set(self.store.next() - 1);
             self.server.publisher.begin(&self.store);
             self.server.stats.position.set(self.start.0);
-            self.server.watchers.iter_mut().for_each(|watcher| watcher.on_begin(&self.market));
         }
         while self.waiting.front().is_some_and(|batch| batch.position <= gate) {
             let Some(batch) = self.waiting.pop_front() else { break };
@@ -137,6 +136,9 @@ impl Running {
             self.server.stats.position.set(batch.position.0);
             self.intake.published(batch);
             worked = true;
+        }
+        if !had_begun {
+            self.server.watchers.iter_mut().for_each(|watcher| watcher.on_begin(&self.market));
         }
         self.tell();
         worked

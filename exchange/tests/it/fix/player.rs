@@ -10,7 +10,7 @@
 //! | `I8=FIX.4.4…` | says a message. `<TIME>` and `<TIME+n>` are the time; BodyLength and CheckSum come by themselves |
 //! | `E8=FIX.4.4…` | must be the next message: the same fields in any order. `*` is any value, and so are times |
 //!
-//! Ours besides: `iKILL` and `iSTOP` end the exchange by SIGKILL and SIGTERM, `iSTART` starts it on the same data; `iSLOWLY` and
+//! Ours besides: `iWATCH` opens a connection for market data; `iKILL` and `iSTOP` end the exchange by SIGKILL and SIGTERM, `iSTART` starts it on the same data; `iSLOWLY` and
 //! `iTOGETHER` send what is said from here on a byte at a time, or with the next; `iWAIT n` waits for n seconds.
 
 use std::{
@@ -76,7 +76,14 @@ impl<'a> Player<'a> {
             _ => (1, rest),
         };
         match (kind, rest) {
-            ("i", "CONNECT") => self.connect(connection),
+            ("i", "CONNECT") => {
+                let address = self.venue.as_ref().and_then(|venue| venue.fix);
+                self.connect(connection, address)
+            }
+            ("i", "WATCH") => {
+                let address = self.venue.as_ref().and_then(Venue::market_data);
+                self.connect(connection, address)
+            }
             ("i", "DISCONNECT") => {
                 self.lines.remove(&connection);
                 Ok(())
@@ -118,12 +125,9 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn address(&self) -> Result<SocketAddr, Failed> {
-        self.venue.as_ref().and_then(|venue| venue.fix).ok_or_else(|| "no exchange listens".into())
-    }
-
-    fn connect(&mut self, connection: u8) -> Result<(), Failed> {
-        let stream = TcpStream::connect(self.address()?).map_err(|error| error.to_string())?;
+    fn connect(&mut self, connection: u8, address: Option<SocketAddr>) -> Result<(), Failed> {
+        let address = address.ok_or("no exchange listens")?;
+        let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
         self.lines.insert(connection, Line { stream, inbox: Vec::new(), together: Vec::new() });
