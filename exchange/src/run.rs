@@ -147,7 +147,7 @@ impl<'a> Process<'a> {
         let choices = Arc::new(Choices::new(args)?);
         let connections = choices.config.limits.connections_max;
         let feed = &choices.config.feed;
-        let quotes = choices.config.quotes.as_ref().map_or(0, |quotes| quotes.clients as u64);
+        let quotes = quoting::descriptors(&choices.config);
         let beside = if feed.is_on() || quotes > 0 { feed.descriptors() + quotes } else { 0 };
         reserve_descriptors(connections as u64 + beside, &format!("limits.connections is {connections}"))?;
         if choices.config.embedded {

@@ -36,6 +36,7 @@ pub(crate) struct App<'a> {
     /// What came of the logon, which was being verified.
     pub(crate) verdict: Option<Result<SessionId, Denied>>,
     pub(crate) by_session: &'a BTreeMap<SessionId, usize>,
+    pub(crate) sessions_max: usize,
     /// Connections whose clients may be gone.
     pub(crate) doubtful: &'a dyn Fn(usize) -> bool,
     pub(crate) instruments: &'a Instruments,
@@ -82,6 +83,9 @@ impl Application for App<'_> {
             return Err(Refused::Because(
                 "ResetSeqNumFlag (141) must be Y: numbers of market data begin anew with each logon",
             ));
+        }
+        if other.is_none() && self.id.is_none() && self.by_session.len() >= self.sessions_max {
+            return Err(Refused::Because("as many sessions are there as may be"));
         }
         self.logon = Some(id);
         let identity = Identity { ours: ours.to_vec(), theirs: theirs.to_vec() };

@@ -101,6 +101,7 @@ impl Running {
             signed: &mut self.signed,
             verdict: client.verdict.take(),
             by_session: &self.by_session,
+            sessions_max: self.server.settings.sessions,
             doubtful: &doubtful,
             instruments: &self.server.instruments,
             has_begun: self.has_begun,

@@ -74,7 +74,7 @@ impl Running {
         let mut lobby = Lobby::new(server.settings.lobby);
         lobby.allow(server.settings.allow.clone());
         let books = vec![Book::default(); server.instruments.as_slice().len()];
-        let clients = (0..server.settings.clients).map(|_| None).collect();
+        let clients = (0..server.settings.connections()).map(|_| None).collect();
         Self {
             server,
             lobby,

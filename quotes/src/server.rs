@@ -29,9 +29,9 @@ pub struct Settings {
     pub comp_id: String,
     /// How sessions are driven.
     pub session: fix::Settings,
-    /// Connections at once.
-    pub clients: usize,
-    /// Of those, how many of an address, and how many that have not logged on.
+    /// Sessions at once.
+    pub sessions: usize,
+    /// Besides, how many connections may wait that have not logged on; and how many there may be of an address.
     pub lobby: LobbyLimits,
     /// Where connections may come from; empty: from anywhere.
     pub allow: Vec<Network>,
@@ -39,6 +39,14 @@ pub struct Settings {
     pub login_timeout: Duration,
     /// What it shows its clients; `None`: they come without TLS.
     pub tls: Option<Arc<ServerConfig>>,
+}
+
+impl Settings {
+    /// Connections at once, whoever they are.
+    #[must_use]
+    pub const fn connections(&self) -> usize {
+        self.sessions + self.lobby.unauthenticated
+    }
 }
 
 /// A listener that is bound, and its users.

@@ -5,9 +5,21 @@ use gateway::Instruments;
 use quotes::{Server, Settings};
 
 use super::choices::Choices;
+use crate::config::Config;
 
-/// Of a few connections all may wait: who logs in at once would be cut off by who comes next.
-const FEW: usize = 16;
+/// Connections that may wait, at least, besides those of sessions: who logs in at once would be cut off by who comes next.
+const WAITING_MIN: usize = 16;
+
+/// File descriptors that it takes.
+pub(super) fn descriptors(config: &Config) -> u64 {
+    // Its poll, its waker, and what listens.
+    config.quotes.as_ref().map_or(0, |quotes| 4 + (quotes.clients + waiting_max(quotes.clients)) as u64)
+}
+
+/// How many may wait that have not logged in.
+fn waiting_max(clients: usize) -> usize {
+    (clients / 2).max(WAITING_MIN)
+}
 
 /// Listens for these users, if the configuration says where.
 ///
@@ -24,11 +36,11 @@ pub(super) fn bind(
         address: quotes.address,
         comp_id: quotes.comp_id.clone(),
         session: quotes.session,
-        clients: quotes.clients,
+        sessions: quotes.clients,
         lobby: LobbyLimits {
             of_address: config.feed.of_address,
             of_other_machine: quotes.clients.div_ceil(2),
-            unauthenticated: (quotes.clients / 2).max(FEW),
+            unauthenticated: waiting_max(quotes.clients),
             ..LobbyLimits::default()
         },
         allow: config.feed_doors.allow.clone(),

@@ -5,6 +5,7 @@ mod crowds;
 mod feed;
 mod fix;
 mod guesses;
+mod quoted;
 mod tls;
 mod users;
 
