@@ -82,10 +82,10 @@ mod tests {
     fn what_is_wrong_is_named() {
         let other = |key: &str, value: &str| {
             let text = DEFAULT.replace("[feed.fix]\naddress = \"\"", "[feed.fix]\naddress = \"[::1]:1\"");
-            let (head, tail) = text.split_once("[feed.fix]").unwrap();
+            let (head, tail) = text.split_once("[feed.fix]\n").unwrap();
             let begin = tail.find(&format!("{key} = ")).unwrap();
             let end = begin + tail[begin..].find('\n').unwrap();
-            Config::parse(&format!("{head}[feed.fix]{}{key} = {value}{}", &tail[..begin], &tail[end..]))
+            Config::parse(&format!("{head}[feed.fix]\n{}{key} = {value}{}", &tail[..begin], &tail[end..]))
                 .unwrap_err()
         };
         for (key, value, says) in [
