@@ -6,7 +6,10 @@
 //! Source: FIX 4.4 volume 2, "Message validation", and the values of SessionRejectReason (373).
 
 use super::{
-    dictionary::{Dictionary, FIELDS, FieldDef, Group, Kind, MessageDef, Set, data_of, is_msg_type, place},
+    dictionary::{
+        BODY, Dictionary, FIELDS, FieldDef, Group, HEADER, Kind, MessageDef, Set, TRAILER, data_of,
+        is_msg_type, place,
+    },
     field::{Field, Fields, digits},
     frame::Message,
     value,
@@ -89,6 +92,7 @@ pub struct Fault<'m> {
     pub field: Named<'m>,
 }
 
+#[cold]
 const fn fault<'m>(reason: RejectReason, field: &Field<'m>) -> Fault<'m> {
     let field = if field.tag == 0 || field.tag > u16::MAX as u32 {
         Named::Text(field.name)
@@ -128,14 +132,6 @@ pub struct Checked<'c, 'm> {
     pub def: Option<&'static MessageDef>,
 }
 
-/// Where in a message a field stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Section {
-    Header,
-    Body,
-    Trailer,
-}
-
 impl Checker {
     /// Checks a message.
     ///
@@ -153,12 +149,12 @@ impl Checker {
             return Err(Fault { reason: RejectReason::InvalidMsgType, field: Named::Nothing });
         }
         let mut fields = Fields::new(message.fields);
-        let mut section = Section::Header;
+        let mut section = HEADER;
         while let Some(field) = fields.next() {
             let Some(at) = place(field.tag) else {
-                if def.is_none() && section != Section::Trailer && field.tag != 0 {
+                if def.is_none() && section != TRAILER && field.tag != 0 {
                     // The body of a message that this venue does not know.
-                    section = Section::Body;
+                    section = BODY;
                     continue;
                 }
                 return Err(fault(RejectReason::InvalidTagNumber, &field));
@@ -167,45 +163,39 @@ impl Checker {
             if field.value.is_empty() {
                 return Err(fault(RejectReason::TagWithoutValue, &field));
             }
-            let part = if dictionary.header.known.has(at) {
-                if section != Section::Header {
-                    return Err(fault(RejectReason::TagOutOfOrder, &field));
+            let before = core::mem::replace(&mut section, dictionary.sections[at]);
+            if section < before {
+                return Err(fault(RejectReason::TagOutOfOrder, &field));
+            }
+            if section == BODY {
+                match def {
+                    Some(def) if def.known.has(at) => {}
+                    Some(_) => return Err(fault(RejectReason::TagNotDefinedForMessage, &field)),
+                    None => continue,
                 }
-                Some(&dictionary.header)
-            } else if dictionary.trailer.known.has(at) {
-                section = Section::Trailer;
-                Some(&dictionary.trailer)
-            } else {
-                if section == Section::Trailer {
-                    return Err(fault(RejectReason::TagOutOfOrder, &field));
-                }
-                section = Section::Body;
-                if def.is_some_and(|def| !def.known.has(at)) {
-                    return Err(fault(RejectReason::TagNotDefinedForMessage, &field));
-                }
-                def
-            };
-            let Some(part) = part else { continue };
+            }
             if self.seen.put(at) {
                 return Err(fault(RejectReason::TagAppearsMoreThanOnce, &field));
             }
             judge(field_def, &field)?;
-            self.note(at, message, &fields, &field);
+            self.note(at, message, &field);
             if field_def.kind == Kind::Length {
                 if let Some(data) = data(&mut fields, &field)? {
                     let at = place(data.tag).unwrap_or(at);
                     if self.seen.put(at) {
                         return Err(fault(RejectReason::TagAppearsMoreThanOnce, &data));
                     }
-                    self.note(at, message, &fields, &data);
+                    self.note(at, message, &data);
                 }
-            } else if field_def.kind == Kind::NumInGroup
-                && let Some(group) = part.groups.iter().find(|group| u32::from(group.count) == field.tag)
-            {
-                entries(&mut fields, group, &field)?;
+            } else if field_def.kind == Kind::NumInGroup {
+                let part = if section == HEADER { Some(dictionary.header) } else { def };
+                let mut groups = part.into_iter().flat_map(|part| part.groups);
+                if let Some(group) = groups.find(|group| u32::from(group.count) == field.tag) {
+                    entries(&mut fields, group, &field)?;
+                }
             }
         }
-        for required in [&dictionary.header, &dictionary.trailer].into_iter().chain(def) {
+        for required in [dictionary.header, dictionary.trailer].into_iter().chain(def) {
             if let Some(at) = required.required_set.first_without(&self.seen) {
                 return Err(Fault {
                     reason: RejectReason::RequiredTagMissing,
@@ -217,11 +207,10 @@ impl Checker {
     }
 
     #[inline]
-    fn note(&mut self, at: usize, message: &Message<'_>, fields: &Fields<'_>, field: &Field<'_>) {
-        // A value ends one byte, its SOH, before what has not been read. A message is far below 4 GiB.
-        let length = field.value.len();
-        let end = message.fields.len() - fields.rest().len();
-        self.spans[at] = Span { start: (end - 1 - length) as u32, length: length as u32 };
+    fn note(&mut self, at: usize, message: &Message<'_>, field: &Field<'_>) {
+        // A value is a part of the message, which is far below 4 GiB.
+        let start = field.value.as_ptr().addr().wrapping_sub(message.fields.as_ptr().addr());
+        self.spans[at] = Span { start: start as u32, length: field.value.len() as u32 };
     }
 }
 
@@ -295,9 +284,8 @@ fn judge<'m>(def: &FieldDef, field: &Field<'m>) -> Result<(), Fault<'m>> {
     if !is_of(def.kind, value) {
         return Err(fault(RejectReason::IncorrectDataFormat, field));
     }
-    // Most have one letter, and are compared without a call.
     let is_one = |word: &[u8]| match word {
-        [letter] => def.values.iter().any(|(known, _)| matches!(known.as_bytes(), [own] if own == letter)),
+        [letter] => letter.is_ascii() && def.letters >> letter & 1 == 1,
         _ => def.values.iter().any(|(known, _)| known.as_bytes() == word),
     };
     let fine = def.values.is_empty()

@@ -30,18 +30,16 @@ fn signed(value: &[u8]) -> (bool, &[u8]) {
 
 /// Whether this is a decimal: an optional minus sign, digits, and at most one point among or around them. No plus sign, no
 /// exponent.
+#[inline]
 #[must_use]
 pub fn is_decimal(value: &[u8]) -> bool {
     let (_, number) = signed(value);
     let (mut points, mut figures) = (0, 0);
     for byte in number {
-        match byte {
-            b'.' => points += 1,
-            b'0'..=b'9' => figures += 1,
-            _ => return false,
-        }
+        points += usize::from(*byte == b'.');
+        figures += usize::from(byte.is_ascii_digit());
     }
-    points <= 1 && figures > 0
+    points <= 1 && figures > 0 && points + figures == number.len()
 }
 
 /// Why a decimal has no value here.
@@ -61,39 +59,55 @@ pub enum DecimalFault {
 /// When it is none, or cannot be said so.
 #[inline]
 pub fn decimal(value: &[u8]) -> Result<i64, DecimalFault> {
+    /// So many digits, and four more, fit whatever they are.
+    const FITS: usize = 14;
+    const SCALES: [i64; DECIMALS as usize + 1] = [10_000, 1_000, 100, 10, 1];
     let (negative, number) = signed(value);
-    let (mut sum, mut behind, mut figures) = (0_i64, None::<u32>, false);
-    for &byte in number {
-        match byte {
-            b'0'..=b'9' => {
-                figures = true;
-                if let Some(behind) = &mut behind {
-                    if *behind == DECIMALS {
-                        if byte != b'0' {
-                            // A wrong letter behind it is the worse fault.
-                            return Err(if is_decimal(value) {
-                                DecimalFault::TooFine
-                            } else {
-                                DecimalFault::Format
-                            });
-                        }
-                        continue;
-                    }
-                    *behind += 1;
-                }
-                let next = sum.checked_mul(10).and_then(|sum| sum.checked_add(i64::from(byte - b'0')));
-                sum = next.ok_or(if is_decimal(value) {
-                    DecimalFault::TooLarge
-                } else {
-                    DecimalFault::Format
-                })?;
-            }
-            b'.' if behind.is_none() => behind = Some(0),
-            _ => return Err(DecimalFault::Format),
+    if number.len() > FITS {
+        return long_decimal(value);
+    }
+    let (mut sum, mut point, mut odd) = (0_i64, number.len(), 0_usize);
+    for (at, &byte) in number.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            sum = sum.wrapping_mul(10).wrapping_add(i64::from(digit));
+        } else {
+            point = at;
+            odd += 1 + usize::from(byte != b'.');
         }
     }
-    if !figures {
+    // One point at most, and a digit at least.
+    let behind = number.len().saturating_sub(point + 1);
+    match SCALES.get(behind) {
+        Some(scale) if odd <= 1 && number.len() > odd => {
+            let sum = sum * scale;
+            Ok(if negative { -sum } else { sum })
+        }
+        _ => long_decimal(value),
+    }
+}
+
+/// The same for any length, and for what is wrong.
+#[cold]
+fn long_decimal(value: &[u8]) -> Result<i64, DecimalFault> {
+    if !is_decimal(value) {
         return Err(DecimalFault::Format);
+    }
+    let (negative, number) = signed(value);
+    let (mut sum, mut behind) = (0_i64, None::<u32>);
+    for &byte in number {
+        match &mut behind {
+            None if byte == b'.' => {
+                behind = Some(0);
+                continue;
+            }
+            Some(behind) if *behind == DECIMALS && byte != b'0' => return Err(DecimalFault::TooFine),
+            Some(behind) if *behind == DECIMALS => continue,
+            Some(behind) => *behind += 1,
+            None => {}
+        }
+        let next = sum.checked_mul(10).and_then(|sum| sum.checked_add(i64::from(byte - b'0')));
+        sum = next.ok_or(DecimalFault::TooLarge)?;
     }
     let scale = 10_i64.pow(DECIMALS - behind.unwrap_or(0));
     let sum = sum.checked_mul(scale).ok_or(DecimalFault::TooLarge)?;

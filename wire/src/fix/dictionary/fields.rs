@@ -15,6 +15,19 @@ pub struct FieldDef {
     pub kind: Kind,
     /// Its values and their names, where it has no others; empty: any of its type.
     pub values: &'static [(&'static str, &'static str)],
+    /// The values of one letter: bit n of ASCII's n.
+    pub(crate) letters: u128,
+}
+
+const fn letters(values: &[(&str, &str)]) -> u128 {
+    let (mut letters, mut at) = (0, 0);
+    while at < values.len() {
+        if let [letter] = *values[at].0.as_bytes() {
+            letters |= 1 << letter;
+        }
+        at += 1;
+    }
+    letters
 }
 
 macro_rules! fields {
@@ -25,6 +38,7 @@ macro_rules! fields {
             name: stringify!($name),
             kind: Kind::$kind,
             values: &[$($(($value, stringify!($meaning))),*)?],
+            letters: letters(&[$($(($value, "")),*)?]),
         }),*];
     };
 }

@@ -3,7 +3,7 @@
 //! Source: FIX 4.4 and FIX 5.0 SP2, the FIX Trading Community's message definitions. What an order must have besides, symbol and
 //! quantity for instance, is the application's to say.
 
-use super::{Dictionary, From, Group, MessageDef, Set};
+use super::{Dictionary, From, Group, MessageDef, Set, letters, sections};
 
 const fn group(count: u16, fields: &'static [u16], groups: &'static [&'static Group]) -> Group {
     let mut known = Set::EMPTY.with(fields);
@@ -240,22 +240,29 @@ const fn part(
     message(("", "", From::Both), required, optional, groups)
 }
 
-const TRAILER: MessageDef = part(&[], &[&[93, 89]], &[]);
+static TRAILER: MessageDef = part(&[], &[&[93, 89]], &[]);
 
 /// FIX 4.4.
 pub static FIX44: Dictionary = Dictionary {
     begin_string: "FIX.4.4",
-    header: part(HEADER_REQUIRED, &[HEADER], &[&HOPS]),
-    trailer: TRAILER,
+    header: &HEADER_44,
+    trailer: &TRAILER,
     trade_id: 527,
     messages: [&COMMON, &ONLY_44],
+    letters: letters([&COMMON, &ONLY_44]),
+    sections: sections(&HEADER_44, &TRAILER),
 };
+
+static HEADER_44: MessageDef = part(HEADER_REQUIRED, &[HEADER], &[&HOPS]);
+static HEADER_FIXT: MessageDef = part(HEADER_REQUIRED, &[HEADER, &[1128, 1129, 1156]], &[&HOPS]);
 
 /// FIX 5.0 SP2 over FIXT 1.1.
 pub static FIX50SP2: Dictionary = Dictionary {
     begin_string: "FIXT.1.1",
-    header: part(HEADER_REQUIRED, &[HEADER, &[1128, 1129, 1156]], &[&HOPS]),
-    trailer: TRAILER,
+    header: &HEADER_FIXT,
+    trailer: &TRAILER,
     trade_id: 1003,
     messages: [&COMMON, &ONLY_50SP2],
+    letters: letters([&COMMON, &ONLY_50SP2]),
+    sections: sections(&HEADER_FIXT, &TRAILER),
 };

@@ -109,20 +109,65 @@ pub struct Dictionary {
     /// The value of field 8.
     pub begin_string: &'static str,
     /// The header's fields; 8, 9 and 35 are not checked any more, since a message without is none.
-    pub header: MessageDef,
+    pub header: &'static MessageDef,
     /// The trailer's fields.
-    pub trailer: MessageDef,
+    pub trailer: &'static MessageDef,
     /// The field that holds a trade's number in an execution report: TradeID where there is one, else SecondaryExecID.
     pub trade_id: u32,
     /// What all versions have, and what only this one has.
     pub messages: [&'static [MessageDef]; 2],
+    /// Where among them those of one letter are, counted from 1; 0: nowhere.
+    pub(crate) letters: [u8; 128],
+    /// In which part of a message each of [`FIELDS`] stands: [`HEADER`], [`BODY`] or [`TRAILER`], which come in this order.
+    pub(crate) sections: [u8; FIELDS.len()],
+}
+
+pub(crate) const HEADER: u8 = 0;
+pub(crate) const BODY: u8 = 1;
+pub(crate) const TRAILER: u8 = 2;
+
+/// See [`Dictionary::sections`].
+const fn sections(header: &MessageDef, trailer: &MessageDef) -> [u8; FIELDS.len()] {
+    let (mut sections, mut at) = ([BODY; FIELDS.len()], 0);
+    while at < FIELDS.len() {
+        if header.known.has(at) {
+            sections[at] = HEADER;
+        } else if trailer.known.has(at) {
+            sections[at] = TRAILER;
+        }
+        at += 1;
+    }
+    sections
+}
+
+/// See [`Dictionary::letters`].
+const fn letters(lists: [&[MessageDef]; 2]) -> [u8; 128] {
+    let (mut letters, mut before, mut list) = ([0; 128], 0, 0);
+    while list < lists.len() {
+        let mut at = 0;
+        while at < lists[list].len() {
+            if let [letter] = *lists[list][at].msg_type.as_bytes() {
+                letters[letter as usize] = (before + at + 1) as u8;
+            }
+            at += 1;
+        }
+        before += lists[list].len();
+        list += 1;
+    }
+    assert!(before < u8::MAX as usize);
+    letters
 }
 
 impl Dictionary {
     /// The message of a type.
     #[inline]
     pub fn message(&self, msg_type: &[u8]) -> Option<&MessageDef> {
-        self.messages.iter().copied().flatten().find(|message| message.msg_type.as_bytes() == msg_type)
+        let [common, only] = self.messages;
+        if let [letter] = *msg_type {
+            let at = usize::from(*self.letters.get(usize::from(letter))?).checked_sub(1)?;
+            return common.get(at).or_else(|| only.get(at - common.len()));
+        }
+        common.iter().chain(only).find(|message| message.msg_type.as_bytes() == msg_type)
     }
 }
 

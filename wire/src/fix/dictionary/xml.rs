@@ -50,7 +50,7 @@ pub fn xml(dictionary: &Dictionary, transport: bool) -> String {
     );
     let (framing, header, trailer) = match (is_fixt, transport) {
         (true, false) => (&[][..], None, None),
-        _ => (&[8, 9, 35][..], Some(&dictionary.header), Some(&dictionary.trailer)),
+        _ => (&[8, 9, 35][..], Some(dictionary.header), Some(dictionary.trailer)),
     };
     part(&mut text, "header", framing, header);
     text += " <messages>\n";
@@ -119,7 +119,7 @@ fn name(tag: u16) -> &'static str {
 }
 
 fn definition(text: &mut String, field: &FieldDef) {
-    let FieldDef { tag, name, kind, values } = field;
+    let FieldDef { tag, name, kind, values, letters: _ } = field;
     let head = format!("  <field number=\"{tag}\" name=\"{name}\" type=\"{}\"", type_name(*kind));
     if values.is_empty() {
         let _ = writeln!(text, "{head}/>");
