@@ -53,6 +53,10 @@ pub(crate) struct Running {
     pub(crate) has_begun: bool,
     pub(crate) channels: Channels,
     scratch: Box<[u8; READ_MAX]>,
+    /// A handshake has been gone on with in this turn.
+    shook_hands: bool,
+    /// Who is heard first in this turn.
+    first: usize,
     ticked: Instant,
     refreshed: Instant,
     accept_again: bool,
@@ -88,6 +92,8 @@ impl Running {
             has_begun: false,
             channels: Channels::default(),
             scratch: Box::new([0; READ_MAX]),
+            shook_hands: false,
+            first: 0,
             ticked: Instant::now(),
             refreshed: Instant::now(),
             accept_again: false,
@@ -105,7 +111,9 @@ impl Running {
             }
             self.look_at_logins();
             let mut more = false;
-            for token in 0..self.clients.len() {
+            self.shook_hands = false;
+            self.first = (self.first + 1) % self.clients.len().max(1);
+            for token in (self.first..self.clients.len()).chain(0..self.first) {
                 more |= self.serve(token);
             }
             let instant = Instant::now();
@@ -276,6 +284,13 @@ impl Running {
         let Some(client) = self.clients[token].as_mut() else { return false };
         if !client.is_heard() {
             return false;
+        }
+        // A step of a handshake takes as long as many messages, so a turn has one, each client's in turn.
+        if client.readable
+            && client.transport.is_handshaking()
+            && std::mem::replace(&mut self.shook_hands, true)
+        {
+            return true;
         }
         let read = client.read(&mut self.scratch);
         match read.and_then(|()| self.use_messages(token)) {

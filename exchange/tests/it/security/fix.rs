@@ -93,6 +93,11 @@ fn a_fix_session_comes_by_tls_and_by_nothing_else_where_that_is_asked_for() {
 
 /// A logon that is signed: what is sent, byte for byte.
 fn signed(pair: &ring::signature::Ed25519KeyPair, number: u64, reset: bool) -> Vec<u8> {
+    signed_for("FULCRUM", pair, number, reset)
+}
+
+/// The same, for the listener of this CompID.
+fn signed_for(target: &str, pair: &ring::signature::Ed25519KeyPair, number: u64, reset: bool) -> Vec<u8> {
     use base64ct::{Base64, Encoding};
     use wire::fix::{TimePrecision, Writer};
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
@@ -105,11 +110,15 @@ fn signed(pair: &ring::signature::Ed25519KeyPair, number: u64, reset: bool) -> V
     let stamp = String::from_utf8(stamp).expect("ASCII");
     let (_, stamp) = stamp.split_once("\x0152=").expect("a time");
     let (stamp, _) = stamp.split_once('\x01').expect("its end");
-    let said = format!("A\x01{BROKER}\x01FULCRUM\x01{number}\x01{stamp}");
+    let said = format!("A\x01{BROKER}\x01{target}\x01{number}\x01{stamp}");
     let signature = Base64::encode_string(pair.sign(said.as_bytes()).as_ref());
     let mut out = Vec::new();
     let mut message = writer.begin(&mut out, b"FIX.4.4", b"A");
-    message.number(34, number).text(49, BROKER.as_bytes()).text(52, stamp.as_bytes()).text(56, b"FULCRUM");
+    message
+        .number(34, number)
+        .text(49, BROKER.as_bytes())
+        .text(52, stamp.as_bytes())
+        .text(56, target.as_bytes());
     message.number(98, 0).number(108, 30).number(95, signature.len() as u64).text(96, signature.as_bytes());
     if reset {
         message.letter(141, b'Y');
@@ -120,8 +129,12 @@ fn signed(pair: &ring::signature::Ed25519KeyPair, number: u64, reset: bool) -> V
 
 /// What comes as the answer; nothing when the connection is closed without a word.
 fn answer(venue: &Venue, bytes: &[u8]) -> String {
+    answer_at(venue.fix, bytes)
+}
+
+fn answer_at(address: Option<std::net::SocketAddr>, bytes: &[u8]) -> String {
     use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(venue.fix.expect("a listener")).expect("a connection");
+    let mut stream = std::net::TcpStream::connect(address.expect("a listener")).expect("a connection");
     stream.set_read_timeout(Some(HUNG)).expect("a timeout");
     stream.write_all(bytes).expect("it is taken");
     let mut answer = [0; 4_096];
@@ -129,17 +142,17 @@ fn answer(venue: &Venue, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer[..n]).into_owned()
 }
 
-#[test]
-fn a_logon_is_signed_instead_and_each_signature_is_good_once() {
+fn key_pair() -> ring::signature::Ed25519KeyPair {
+    let random = ring::rand::SystemRandom::new();
+    let pkcs8 = ring::signature::Ed25519KeyPair::generate_pkcs8(&random).expect("a key");
+    ring::signature::Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("it is one")
+}
+
+/// A place where BROKER is let in by this key.
+fn home_of_key(own: &ring::signature::Ed25519KeyPair) -> Home {
     use ring::signature::KeyPair;
-    let home =
-        Home::new(Settings { sections: "[fix]\naddress = \"127.0.0.1:0\"".into(), ..Settings::default() });
-    let pair = || {
-        let random = ring::rand::SystemRandom::new();
-        let pkcs8 = ring::signature::Ed25519KeyPair::generate_pkcs8(&random).expect("a key");
-        ring::signature::Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("it is one")
-    };
-    let (own, others) = (pair(), pair());
+    let sections = "[fix]\naddress = \"127.0.0.1:0\"\n[feed.fix]\naddress = \"127.0.0.1:0\"".into();
+    let home = Home::new(Settings { sections, ..Settings::default() });
     // SubjectPublicKeyInfo of an Ed25519 key, RFC 8410.
     let prefix = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
     let der = [&prefix[..], own.public_key().as_ref()].concat();
@@ -149,6 +162,39 @@ fn a_logon_is_signed_instead_and_each_signature_is_good_once() {
         .expect("a file");
     let pem = pem.display().to_string();
     done(&home, &["add", BROKER, "--protocol", "fix", "--public-key", &pem, "--no-password"], "");
+    home
+}
+
+#[test]
+fn a_logon_that_is_signed_for_the_one_listener_is_none_for_the_other() {
+    let own = key_pair();
+    let home = home_of_key(&own);
+    let venue = home.start();
+    let is_let_in = |answer: String| answer.contains("\x0135=A\x01");
+    let (orders, books) = (venue.fix, venue.market_data());
+    for (target, right, wrong) in [("FULCRUM", orders, books), ("FULCRUM-MD", books, orders)] {
+        assert_eq!(answer_at(wrong, &signed_for(target, &own, 1, true)), "", "{target}");
+        // Nor when it has been made to say that it is for the other.
+        let other = if target == "FULCRUM" { "FULCRUM-MD" } else { "FULCRUM" };
+        let logon = signed_for(target, &own, 1, true);
+        let logon = String::from_utf8(logon).expect("ASCII");
+        let (body, _) = logon.split_once("\x0110=").expect("a checksum");
+        let (head, body) = body.split_once("\x0135=A").expect("a type");
+        let body = format!("35=A{body}\x01")
+            .replace(&format!("\x0156={target}\x01"), &format!("\x0156={other}\x01"));
+        let begin = head.split_once('\x01').map_or(head, |(begin, _)| begin);
+        let text = format!("{begin}\x019={}\x01{body}", body.len());
+        let sum = text.bytes().fold(0u8, u8::wrapping_add);
+        assert_eq!(answer_at(wrong, format!("{text}10={sum:03}\x01").as_bytes()), "", "{target} as {other}");
+        let let_in = is_let_in(answer_at(right, &signed_for(target, &own, 1, true)));
+        assert!(let_in, "{target}: {}", home.log());
+    }
+}
+
+#[test]
+fn a_logon_is_signed_instead_and_each_signature_is_good_once() {
+    let (own, others) = (key_pair(), key_pair());
+    let home = home_of_key(&own);
     let venue = home.start();
     let logon = signed(&own, 1, true);
     assert!(answer(&venue, &logon).contains("\x0135=A\x01"), "{}", home.log());
