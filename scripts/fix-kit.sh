@@ -11,7 +11,7 @@
 #              every broken script must fail, where it was broken. Without FIX_SCRIPTS they are left out.
 # FIX_PYTHON   a Python that can import quickfix. Without it the one that --build-client makes in ~/.cache (or
 #              $XDG_CACHE_HOME), once: pip builds QuickFIX from source for some minutes. With neither, client.py is left out;
-#              it goes plain, and over TLS if there is stunnel.
+#              it goes plain, and over TLS if there is stunnel; and docs/fix/market_data.py watches the book beside it.
 # SEED         from where on expectations are broken; printed, so that it can be given again.
 #
 # What was left out is said at the end.
@@ -47,7 +47,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# start NAME [TLS-FOLDER]: an exchange of its own. Sets $port to where it takes FIX.
+# start NAME [TLS-FOLDER]: an exchange of its own. Sets $port to where it takes FIX, and $books to where it tells of books.
 start() {
     local name=$1 tls=${2:-} user
     "$binary" config | awk -v tls="$tls" -v instruments="$INSTRUMENTS" '
@@ -56,6 +56,7 @@ start() {
         inside { inside = !/^\]/; next }
         section == "[fix]" && $1 == "address" { $0 = "address = \"127.0.0.1:0\"" }
         section == "[fix]" && $1 == "comp_id" { $0 = "comp_id = \"EXCH\"" }
+        section == "[feed.fix]" && $1 == "address" { $0 = "address = \"127.0.0.1:0\"" }
         section == "[fix.tls]" && tls && $1 == "certificate" { $0 = "certificate = \"" tls "/server.pem\"" }
         section == "[fix.tls]" && tls && $1 == "key" { $0 = "key = \"" tls "/server.key\"" }
         { print }' >"$work/$name.toml"
@@ -67,6 +68,8 @@ start() {
     processes+=("$!")
     await "$!" "s/.*\"event\":\"ready\",\"fix\":\"[^\"]*:\([0-9]*\)\".*/\1/p" "$work/$name.out" "$work/$name.err"
     port=$awaited
+    await "${processes[-1]}" 's/.*"event":"feed","fix":"[^"]*:\([0-9]*\)".*/\1/p' "$work/$name.out" "$work/$name.err"
+    books=$awaited
 }
 
 # await PID SED-SCRIPT FILE...: until the script prints something of a file while the process lives. Sets $awaited.
@@ -100,7 +103,7 @@ play_own() {
     local folder script wrong=0
     mkdir "$work/own"
     # Without those that take steps of ours.
-    grep -LE $'^i(KILL|START|STOP|SLOWLY|TOGETHER|WAIT)' "$here"/../exchange/tests/fix/*.def | xargs cp -t "$work/own"
+    grep -LE $'^i([0-9]+,)?(KILL|START|STOP|SLOWLY|TOGETHER|WAIT|WATCH)' "$here"/../exchange/tests/fix/*.def | xargs cp -t "$work/own"
     python3 "$here/fix-kit/scripts.py" break-own "$kit/mutate.py" "$work/own" "$work/broken/own" "$seed"
     for folder in "$work/own" "$work/broken/own"; do
         for script in "$folder"/*.def; do
@@ -150,6 +153,22 @@ trade() {
     echo "client.py, $1: $(grep -c '^ok ' "$work/client-$1.log") steps as expected"
 }
 
+# watch VERSION: a QuickFIX client that is told of the book in which two others trade.
+watch() {
+    local watching
+    start "watched-$1"
+    "$python" "$here/../docs/fix/market_data.py" --port "$books" --user TRADER --password "$PASSWORD" --version "$1" \
+        --symbol AAPL --changes 11 >"$work/watch-$1.log" 2>&1 &
+    watching=$!
+    # It must have the book before it changes.
+    await "$watching" 's/^AAPL - | -$/there/p' "$work/watch-$1.log"
+    trade "watched-$1"
+    wait "$watching" || { cat "$work/watch-$1.log"; echo "market_data.py, $1: ended with $?" >&2; return 1; }
+    [[ $(grep -c 'traded 50 at' "$work/watch-$1.log") == 2 && $(tail -n 1 "$work/watch-$1.log") == "AAPL - | -" ]] ||
+        { cat "$work/watch-$1.log"; echo "market_data.py, $1: did not see what was traded" >&2; return 1; }
+    echo "market_data.py, $1: $(wc -l <"$work/watch-$1.log") lines as expected"
+}
+
 trade_by_tls() {
     "$binary" dev-cert --dir "$work/tls" >/dev/null
     start tls "$work/tls"
@@ -189,6 +208,8 @@ fi
 if "$python" -c 'import quickfix' 2>/dev/null; then
     start plain
     trade plain
+    watch 4.4
+    watch 5.0SP2
     if command -v stunnel >/dev/null; then
         trade_by_tls
     else
