@@ -179,13 +179,15 @@ step_fuzz() {
         cargo install --debug --locked --quiet --root target/tools cargo-fuzz --version "$CARGO_FUZZ_VERSION"
     fi
     has cargo-fuzz || missing_tool cargo-fuzz "cargo install --locked cargo-fuzz (it needs a C++ compiler)"
-    local targets target
-    targets=$(cargo fuzz list)
-    for target in $targets; do
-        echo "--- $target"
-        # Without a sanitizer, so that the stable toolchain serves: assertions and overflow checks are on.
-        cargo fuzz run --sanitizer none "$target" -- -max_total_time="$FUZZ_SECONDS" -max_len=512 -print_final_stats=0
-    done
+    # Without a sanitizer, so that the stable toolchain serves: assertions and overflow checks are on.
+    cargo fuzz build --sanitizer none
+    export FUZZ_SECONDS
+    # As many at a time as there are cores; what one says is shown when it is over.
+    cargo fuzz list | xargs -P "$(nproc)" -I TARGET bash -c '
+        said=$(cargo fuzz run --sanitizer none "$0" -- -max_total_time="$FUZZ_SECONDS" -max_len=512 -print_final_stats=0 2>&1)
+        code=$?
+        printf -- "--- %s\n%s\n" "$0" "$said"
+        exit $code' TARGET
 }
 
 step_deny() {

@@ -161,6 +161,7 @@ struct LimitsFile {
     connections: usize,
     unsent_kib: usize,
     open_orders: usize,
+    resend_per_s: Option<u32>,
     login_timeout_s: u64,
     silence_s: u64,
     #[serde(default)]
@@ -470,6 +471,10 @@ impl Config {
                 lobby: lobby(&file.limits)?,
                 unsent_max: file.limits.unsent_kib << 10,
                 open_orders_max: file.limits.open_orders,
+                resend_per_second: file
+                    .limits
+                    .resend_per_s
+                    .unwrap_or(gateway::Limits::default().resend_per_second),
                 login_timeout: Duration::from_secs(file.limits.login_timeout_s),
                 silence_max: Duration::from_secs(file.limits.silence_s),
                 absent: Duration::from_millis(file.limits.absent_ms),

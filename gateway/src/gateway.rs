@@ -16,6 +16,7 @@ mod copies;
 mod fix;
 mod login;
 mod mass_cancel;
+mod pace;
 mod requests;
 mod ticking;
 
@@ -134,6 +135,8 @@ pub struct Gateway {
     dirty: Vec<usize>,
     /// Connections whose client is behind and reads the log.
     catching_up: VecDeque<usize>,
+    /// How fast they are given it.
+    pace: pace::Pace,
     scratch: Vec<u8>,
     /// What a FIX session says, for as long as it takes to number it.
     fix_out: Vec<u8>,
@@ -203,6 +206,7 @@ impl Gateway {
             to_serve: VecDeque::new(),
             dirty: Vec::new(),
             catching_up: VecDeque::new(),
+            pace: pace::Pace::new(limits.resend_per_second, Instant::now()),
             scratch: vec![0; READ_MAX],
             fix_out: Vec::new(),
             checker: Box::default(),
@@ -296,7 +300,7 @@ impl Gateway {
     #[must_use]
     pub fn has_work(&self) -> bool {
         !self.to_serve.is_empty()
-            || !self.catching_up.is_empty()
+            || (!self.catching_up.is_empty() && self.pace.wait(Instant::now()).is_zero())
             || self.rolling_over.is_some()
             || !self.news.is_empty()
             || self.ticking.is_some()
@@ -329,8 +333,10 @@ impl Gateway {
             Duration::from_secs(5)
         };
         let absent = self.next_absent().map(|due| due.saturating_duration_since(Instant::now()));
+        let behind = (!self.catching_up.is_empty()).then(|| self.pace.wait(Instant::now()));
         // The system's poll counts milliseconds.
-        absent.map_or(patience, |absent| patience.min(absent.max(Duration::from_millis(1))))
+        let due = [absent, behind].into_iter().flatten().min();
+        due.map_or(patience, |due| patience.min(due.max(Duration::from_millis(1))))
     }
 
     /// Waits for a socket or the waker; `None` waits for as long as it takes.

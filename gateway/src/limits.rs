@@ -20,6 +20,8 @@ pub struct Limits {
     pub unsent_max: usize,
     /// Orders that a session may have open.
     pub open_orders_max: usize,
+    /// Messages that clients who are behind are given in a second, all of them together; 0 for any number.
+    pub resend_per_second: u32,
     /// How long a connection may take to log in.
     pub login_timeout: Duration,
     /// How long a client may be silent.
@@ -41,6 +43,7 @@ impl Default for Limits {
             lobby: LobbyLimits::default(),
             unsent_max: 4 << 20,
             open_orders_max: 100_000,
+            resend_per_second: 200_000,
             login_timeout: Duration::from_secs(30),
             silence_max: Duration::from_secs(15),
             absent: Duration::ZERO,

@@ -3,6 +3,8 @@
 //! However many they are and however much they miss, a turn reads so many messages for all of them, and whoever had some is the
 //! last in the next one. So what others wait for it is bounded by what a turn does, and is the same for one client and for all.
 
+use std::time::Instant;
+
 use journal::Position;
 
 use super::Gateway;
@@ -28,7 +30,11 @@ pub(super) struct Given {
 impl Gateway {
     /// Gives clients that are behind what they missed, in bounded pieces. Says whether any was given something and misses more.
     pub(super) fn catch_up<V: Venue>(&mut self, venue: &mut V, gate: Position) -> bool {
-        let (mut left, mut goes_on) = (MESSAGES_MAX, false);
+        if self.catching_up.is_empty() {
+            return false;
+        }
+        let may = self.pace.may(Instant::now(), MESSAGES_MAX);
+        let (mut left, mut goes_on) = (may, false);
         for _ in 0..self.catching_up.len() {
             if left == 0 {
                 break; // the others are first in the next turn
@@ -51,6 +57,7 @@ impl Gateway {
                 Err(reason) => self.close(token, &reason),
             }
         }
+        self.pace.gave(may - left);
         goes_on
     }
 
