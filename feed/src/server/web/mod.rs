@@ -5,6 +5,7 @@
 //! does not catch up is cut off.
 
 mod client;
+mod entry;
 mod stream;
 mod text;
 mod upgrade;
@@ -17,11 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Instrument, InstrumentId, SessionId};
-use door::{
-    auth::{Network, Verdict},
-    lobby::LobbyLimits,
-};
+use domain::{Instrument, InstrumentId};
+use door::{auth::Network, lobby::LobbyLimits};
 use log::info;
 use mio::{Interest, Registry, Token};
 use tungstenite::Utf8Bytes;
@@ -32,8 +30,8 @@ use self::{
     upgrade::WebLogin,
 };
 use super::{
-    Seen, VERIFYING, WEB_CLIENTS,
-    doors::{Checked, Doors, Entrance, Login},
+    Seen, WEB_CLIENTS,
+    doors::{Doors, Entrance},
     settings::Settings,
     stats::Stats,
 };
@@ -45,8 +43,6 @@ const SUBSCRIPTIONS_MAX: usize = 256;
 const LOOK_EACH: Duration = Duration::from_secs(1);
 /// Messages read from one client in a turn.
 const READ_MAX: usize = 16;
-/// What is said to whom a login does not let in, whatever is wrong with it.
-const REFUSED: &str = "login refused";
 
 /// What the WebSocket feed is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,96 +180,6 @@ impl Web {
         self.catch_up(at, now);
         self.forget_if_gone(at);
         more
-    }
-
-    /// Its handshake is done.
-    fn on_opened(&mut self, at: usize, doors: &mut Doors, now: Instant) {
-        let Some(client) = &mut self.clients[at] else { return };
-        let Entry::Outside(shown) = &mut client.entry else { return };
-        if !doors.ask() {
-            self.let_in(at, None);
-        } else if let Some(login) = shown.take() {
-            self.log_in(at, login, doors, now);
-        }
-    }
-
-    fn let_in(&mut self, at: usize, session: Option<SessionId>) {
-        if let Some(client) = &mut self.clients[at] {
-            client.entry = Entry::In(session);
-            self.entrance.lobby.logged_in(client.place);
-        }
-    }
-
-    /// Looks at what a client shows.
-    fn log_in(&mut self, at: usize, login: WebLogin, doors: &mut Doors, now: Instant) {
-        let Some(client) = &mut self.clients[at] else { return };
-        let shown = Login {
-            protocol: None,
-            name: login.user.as_bytes(),
-            password: login.password.0.as_bytes(),
-            peer: client.peer,
-            token: WEB_CLIENTS + at,
-        };
-        match doors.check(&shown, now) {
-            Checked::In(session) => self.welcome(at, session, now),
-            Checked::Refused => client.turn_away(REFUSED, now),
-            Checked::Pending(ticket) => {
-                client.entry = Entry::Verifying(ticket, login);
-                client.until = now + VERIFYING;
-            }
-            Checked::Parked => {
-                client.entry = Entry::Parked(login);
-                client.until = client.until.max(now + VERIFYING);
-            }
-        }
-    }
-
-    fn welcome(&mut self, at: usize, session: Option<SessionId>, now: Instant) {
-        self.let_in(at, session);
-        if let Some(client) = &mut self.clients[at] {
-            client.send(text::LOGGED_IN.into(), now);
-        }
-    }
-
-    /// A login has been verified, which may be another's by now. What its client has said meanwhile has to be looked at.
-    pub(super) fn on_verdict(&mut self, verdict: &Verdict, doors: &Doors, now: Instant) {
-        let at = verdict.token - WEB_CLIENTS;
-        let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return };
-        let Entry::Verifying(ticket, login) = &client.entry else { return };
-        if *ticket != verdict.ticket {
-            return;
-        }
-        match verdict.outcome {
-            Ok(session) => self.welcome(at, Some(session), now),
-            Err(why) => {
-                doors.refused(client.peer, login.user.as_bytes(), why);
-                client.turn_away(REFUSED, now);
-            }
-        }
-    }
-
-    /// There is room for a login that waited to be verified, if it still does.
-    pub(super) fn try_again(&mut self, token: usize, doors: &mut Doors, now: Instant) {
-        let at = token - WEB_CLIENTS;
-        let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return };
-        if let Entry::Parked(_) = client.entry
-            && let Entry::Parked(login) = core::mem::replace(&mut client.entry, Entry::Outside(None))
-        {
-            self.log_in(at, login, doors, now);
-        }
-    }
-
-    /// Closes those whose user may not read any more.
-    pub(super) fn expel(&mut self, session: SessionId, now: Instant) {
-        for at in 0..self.clients.len() {
-            if let Some(client) = &mut self.clients[at]
-                && matches!(client.entry, Entry::In(Some(its)) if its == session)
-            {
-                info!("{}: market data: its user may not come in any more", client.peer);
-                client.turn_away("its user may not come in any more", now);
-                self.unsubscribe_all(at);
-            }
-        }
     }
 
     fn on_text(&mut self, at: usize, text: &str, doors: &mut Doors, market: &Market, now: Instant) {
