@@ -366,7 +366,9 @@ impl Running {
                 continue;
             }
             if client.id().is_none() {
+                // Who waits to be verified has said what it has to say.
                 if client.closing.is_none()
+                    && client.stage == Stage::Expected
                     && instant.duration_since(client.opened) >= self.server.settings.login_timeout
                 {
                     self.close(token, &Ends::NoLogonInTime);

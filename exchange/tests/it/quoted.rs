@@ -51,6 +51,8 @@ struct Watch {
     /// What came besides: type and fields.
     others: Vec<(String, String)>,
     is_closed: bool,
+    /// What it asks for is not kept.
+    is_random: bool,
 }
 
 fn now() -> Nanos {
@@ -73,28 +75,41 @@ impl Watch {
             snapshots: 0,
             others: Vec::new(),
             is_closed: false,
+            is_random: false,
         }
     }
 
+    /// Logs on, as soon as an earlier connection of the session is seen to be gone.
     fn log_on(venue: &Venue, name: &'static str, dictionary: &'static Dictionary) -> Self {
-        let mut watch = Self::connect(venue, name, dictionary);
         let version = if dictionary.begin_string == FIX44.begin_string { "" } else { "1137=9|" };
-        watch.say("A", &format!("98=0|108=60|141=Y|554={PASSWORD}|{version}"));
-        let answer = watch.next_other();
-        assert_eq!(answer.0, "A", "{answer:?}");
-        watch
+        let begun = Instant::now();
+        loop {
+            let mut watch = Self::connect(venue, name, dictionary);
+            watch.say("A", &format!("98=0|108=60|141=Y|554={PASSWORD}|{version}"));
+            let answer = watch.next_other();
+            if answer.0 == "A" {
+                return watch;
+            }
+            assert!(answer.0.is_empty() && begun.elapsed() < HUNG, "{name}: {answer:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn say(&mut self, msg_type: &str, body: &str) {
+        assert!(self.is_taken(msg_type, body.as_bytes()), "{} is gone", self.name);
+    }
+
+    /// Says a message, if somebody hears it.
+    fn is_taken(&mut self, msg_type: &str, body: &[u8]) -> bool {
         let mut out = Vec::new();
         let mut writer = Writer::new(TimePrecision::Millis);
         let begin_string = self.dictionary.begin_string.as_bytes();
         let mut message = writer.begin(&mut out, begin_string, msg_type.as_bytes());
         message.number(34, self.next.0).text(49, self.name.as_bytes()).time(52, now());
-        message.text(56, b"FULCRUM-MD").fields(body.replace('|', "\x01").as_bytes());
+        message.text(56, b"FULCRUM-MD").fields(&bars(body));
         message.end();
         self.next.0 += 1;
-        self.stream.write_all(&out).expect("it is taken");
+        self.stream.write_all(&out).is_ok()
     }
 
     /// Asks for all instruments, and whatever changes.
@@ -124,12 +139,15 @@ impl Watch {
             let checked = self.checker.check(self.dictionary, &message);
             let text = || String::from_utf8_lossy(message.fields).replace('\x01', "|");
             let checked = checked.unwrap_or_else(|fault| panic!("{fault:?}: {}", text()));
-            assert_eq!(checked.int(34), Some(self.next.1 as i64), "{}", text());
-            self.next.1 += 1;
+            // What fills a gap has the number of what it stands for.
+            if !checked.is_set(43) {
+                assert_eq!(checked.int(34), Some(self.next.1 as i64), "{}", text());
+                self.next.1 += 1;
+            }
             used += length;
             let msg_type = String::from_utf8_lossy(message.msg_type).into_owned();
             match msg_type.as_str() {
-                "W" | "X" => {
+                "W" | "X" if !self.is_random => {
                     self.snapshots += u64::from(msg_type == "W");
                     let id = checked.get(262).expect("an MDReqID");
                     let view = self.views.get_mut(id).expect("a request of ours");
@@ -198,6 +216,11 @@ impl Watch {
             assert!(begun.elapsed() < HUNG, "{difference}\n{}", home.log());
         }
     }
+}
+
+/// With an SOH for each bar.
+fn bars(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|&byte| if byte == b'|' { 1 } else { byte }).collect()
 }
 
 const ALL: usize = 500;
@@ -324,4 +347,67 @@ fn a_fix_client_that_does_not_read_is_told_the_books_anew_or_cut_off_and_holds_n
     assert!(slow.snapshots > first, "it was never behind");
     assert!(home.log().contains("WATCH3: does not read"), "{}", home.log());
     drop(dead);
+}
+
+/// What a client may say, to be bent.
+const SAID: [(&str, &str); 9] = [
+    ("V", "262=a|263=1|264=0|265=1|267=3|269=0|269=1|269=2|146=2|55=AAPL|55=MSFT|"),
+    ("V", "262=b|263=1|264=5|265=0|267=2|269=0|269=1|146=1|55=NVDA|"),
+    ("V", "262=c|263=0|264=1|267=1|269=2|146=5|55=AAPL|55=MSFT|55=NVDA|55=AMZN|55=LOTS|"),
+    ("V", "262=a|263=2|264=0|"),
+    ("x", "320=l|559=4|"),
+    ("1", "112=there|"),
+    ("2", "7=1|16=0|"),
+    ("A", "98=0|108=60|141=Y|"),
+    ("D", "11=o|55=AAPL|54=1|60=20261129-12:00:00|38=100|40=2|44=10|"),
+];
+
+#[test]
+fn bent_requests_break_nothing_and_are_answered_by_messages_of_the_dictionary() {
+    let seed = seed();
+    let mut random = Random::seed_from_u64(seed);
+    let home = Home::new(Settings { sections: sections(""), ..Settings::default() });
+    let mut venue = home.start();
+    let mut parties = parties();
+    let mut good = Watch::log_on(&venue, "WATCH1", &FIX44);
+    good.subscribe("all", 0, b"012");
+    let (mut logons, mut answers) = (0, 0);
+    for round in 0..number_from_env("ROUNDS", 20) {
+        let mut bent = Watch::log_on(&venue, "WATCH2", [&FIX44, &FIX50SP2][usize::from(round % 2 == 1)]);
+        bent.is_random = true;
+        logons += 1;
+        for _ in 0..40 {
+            let (msg_type, body) = SAID[random.random_range(0..SAID.len())];
+            let mut body = body.as_bytes().to_vec();
+            for _ in 0..random.random_range(0..3) {
+                let (at, other) = (random.random_range(0..body.len()), random.random_range(0..body.len()));
+                match random.random_range(0..4) {
+                    0 => body[at] = random.random_range(2..=255),
+                    1 => body[at] = b"0123456789=|"[random.random_range(0..12)],
+                    2 => _ = body.remove(at),
+                    _ => body.extend_from_within(at.min(other)..at.max(other)),
+                }
+                if body.is_empty() || body.last() != Some(&b'|') {
+                    body.push(b'|');
+                }
+            }
+            // Now and then with a number that is not the next.
+            bent.next.0 += u64::from(random.random_range(0..30) == 0);
+            if !bent.is_taken(msg_type, &body) || bent.is_closed {
+                break;
+            }
+            // A logon begins anew in both directions.
+            if msg_type == "A" {
+                break;
+            }
+            bent.turn(Duration::from_millis(1));
+        }
+        trade(&venue, &mut parties, &mut random);
+        good.catch_up(&home, &[("all", ALL)]);
+        answers += bent.others.len();
+        assert!(venue.is_alive());
+    }
+    println!("SEED={seed}: {answers} answers in {logons} sessions");
+    assert!(answers > 30, "{answers} answers prove little");
+    venue.stop();
 }
