@@ -172,6 +172,7 @@ step_smoke() {
     some_tests cargo test --locked --profile fast-tests -p journal --test it fuzz -- --nocapture
     some_tests cargo test --locked --profile fast-tests -p cluster --lib frame -- --nocapture
     some_tests cargo test --locked --profile fast-tests -p engine --test it fuzz -- --nocapture
+    some_tests cargo test --locked --profile fast-tests -p quotes --lib smoke -- --nocapture
 }
 
 step_fuzz() {

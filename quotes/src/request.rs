@@ -242,6 +242,68 @@ mod tests {
         }
     }
 
+    /// `ITERATIONS` requests, bent; `SEED` repeats a run.
+    #[test]
+    fn smoke_of_bent_requests() {
+        use rand::{RngExt, SeedableRng};
+        let env = |name: &str, default| {
+            std::env::var(name)
+                .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+        };
+        let seed = env("SEED", 0x5_0DEA);
+        println!("SEED={seed}");
+        let mut random = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seed);
+        let instruments = instruments();
+        let mut checker = Checker::default();
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..env("ITERATIONS", 20_000) {
+            let mut body =
+                b"262=r|263=1|264=5|265=1|266=Y|547=N|267=2|269=1|269=0|146=2|55=C|48=x|55=A|386=1|336=DAY|"
+                    .to_vec();
+            for _ in 0..random.random_range(0..4) {
+                let (at, other) = (random.random_range(0..body.len()), random.random_range(0..body.len()));
+                match random.random_range(0..4) {
+                    0 => body[at] = random.random_range(2..=255),
+                    1 => body[at] = b"0123456789-.ABC="[random.random_range(0..16)],
+                    2 => _ = body.drain(at.min(other)..at.max(other)),
+                    _ => body.extend_from_within(at.min(other)..at.max(other)),
+                }
+                if body.last() != Some(&b'|') {
+                    body.push(b'|');
+                }
+            }
+            let mut raw = Vec::new();
+            let mut writer = Writer::new(TimePrecision::Millis);
+            let mut message = writer.begin(&mut raw, b"FIX.4.4", b"V");
+            message.fields(b"49=C\x0156=V\x0134=2\x0152=20261129-12:00:00\x01");
+            message.fields(&body.iter().map(|&byte| if byte == b'|' { 1 } else { byte }).collect::<Vec<_>>());
+            message.end();
+            let Ok(Frame::Message(message, _)) = frame(&raw, raw.len()) else { continue };
+            let Ok(checked) = checker.check(&FIX44, &message) else { continue };
+            match Request::of(&checked, &instruments) {
+                Ok(Request { id, asked: Asked::Subscribe(Ok(wanted)) }) => {
+                    read += 1;
+                    let Wanted { depth, types, mut books, .. } = wanted;
+                    assert!((1..=ID_MAX).contains(&id.len()) && (1..=DEPTH_MAX).contains(&depth));
+                    assert!((1..8).contains(&types.0) && !books.is_empty());
+                    let many = books.len();
+                    books.sort_unstable();
+                    books.dedup();
+                    assert!(books.len() == many && books.iter().all(|book| book.0 < 3), "{books:?}");
+                }
+                Ok(Request { asked: Asked::Subscribe(Err(Refusal(reason, text))), .. }) => {
+                    refused += 1;
+                    assert!(
+                        b"056789C".contains(&reason) && (1..80).contains(&text.chars().count()),
+                        "{text}"
+                    );
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        assert!(read > 100 && refused > 100, "{read} read and {refused} refused prove little");
+    }
+
     #[test]
     fn what_is_missing_is_named() {
         use RejectReason::{RequiredTagMissing, ValueIncorrect};
