@@ -19,6 +19,12 @@ impl DayEnd {
         Self { since_midnight, next: Nanos(next) }
     }
 
+    /// When the last one ended, that of today or of yesterday.
+    fn before(&self) -> Nanos {
+        Nanos(self.next.0 - Nanos::PER_DAY)
+    }
+
+    /// Whether it is time, once each day.
     pub(crate) fn is_due(&mut self, now: Nanos) -> bool {
         if now < self.next {
             return false;
@@ -31,6 +37,8 @@ impl DayEnd {
 /// The numbers of FIX sessions begin anew each day, and before that clients are told so.
 pub(crate) struct RollOver {
     end: DayEnd,
+    /// It has not been looked whether one was missed.
+    begins: bool,
     /// How many seconds before, and when.
     news: Vec<(u64, DayEnd)>,
 }
@@ -44,7 +52,7 @@ impl RollOver {
                 time_of_day.checked_sub(*before).unwrap_or((time_of_day + DAY).saturating_sub(*before));
             (before.as_secs(), DayEnd::new(time, now))
         };
-        Self { end: DayEnd::new(time_of_day, now), news: news.iter().map(before).collect() }
+        Self { end: DayEnd::new(time_of_day, now), begins: true, news: news.iter().map(before).collect() }
     }
 
     /// The news that is due, as seconds that are left.
@@ -52,9 +60,11 @@ impl RollOver {
         self.news.iter_mut().filter_map(|(before, when)| when.is_due(now).then_some(*before)).min()
     }
 
-    /// Whether it is time, once each day.
-    pub(crate) fn is_due(&mut self, now: Nanos) -> bool {
-        self.end.is_due(now)
+    /// Whether it is time, once each day, and at the start for the one that may have been missed. Gives when it was: numbers that began
+    /// before that begin anew.
+    pub(crate) fn due(&mut self, now: Nanos) -> Option<Nanos> {
+        let is_due = self.end.is_due(now) | core::mem::take(&mut self.begins);
+        is_due.then(|| self.end.before())
     }
 }
 
@@ -86,8 +96,11 @@ mod tests {
         assert_eq!(roll_over.news_due(Nanos(day - 31_000_000_000)), None);
         assert_eq!(roll_over.news_due(Nanos(day - 30_000_000_000)), Some(60));
         assert_eq!(roll_over.news_due(second(19)), None);
-        assert_eq!((roll_over.news_due(second(20)), roll_over.is_due(second(20))), (Some(10), false));
-        assert_eq!((roll_over.news_due(second(30)), roll_over.is_due(second(30))), (None, true));
+        // The one before it began may have been missed.
+        assert_eq!(roll_over.due(second(19)), Some(Nanos(second(30).0 - Nanos::PER_DAY)));
+        assert_eq!((roll_over.news_due(second(20)), roll_over.due(second(20))), (Some(10), None));
+        assert_eq!((roll_over.news_due(second(30)), roll_over.due(second(30))), (None, Some(second(30))));
+        assert_eq!(roll_over.due(second(31)), None);
         // What was missed at once is said once.
         assert_eq!(roll_over.news_due(Nanos(second(20).0 + 2 * Nanos::PER_DAY)), Some(10));
     }

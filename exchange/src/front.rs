@@ -300,9 +300,8 @@ impl Front {
                 let text = format!("numbers begin anew in {seconds} s: log on again then, with number 1");
                 self.gateway.say_news("roll-over", &text);
             }
-            if roll_over.is_due(now) {
+            if roll_over.due(now).is_some_and(|before| self.gateway.roll_over(before)) {
                 info!("the numbers of FIX sessions begin anew");
-                self.gateway.roll_over();
             }
         }
         if self.requests.stop_news.load(Ordering::Relaxed) != 0 {
@@ -451,8 +450,6 @@ impl Front {
 mod tests {
     use super::*;
 
-    const HOUR: u64 = 3_600_000_000_000;
-
     #[test]
     fn events_that_find_no_room_are_counted_and_unwanted_steals_are_not() {
         use domain::{InstrumentId, ShardId};
@@ -480,23 +477,5 @@ mod tests {
         assert_eq!(outside.events_lost, 8);
         let left: Vec<_> = happened.try_iter().map(|stamped| (stamped.at, stamped.event)).collect();
         assert_eq!(left, [(Nanos(1), steal), (Nanos(1), BalanceEvent::Thawed)]);
-    }
-
-    #[test]
-    fn a_day_ends_once_and_the_next_a_day_later() {
-        let midnight = 20_000 * Nanos::PER_DAY;
-        let mut day_end = DayEnd::new(Duration::from_secs(21 * 3_600), Nanos(midnight + 20 * HOUR));
-        assert!(!day_end.is_due(Nanos(midnight + 21 * HOUR - 1)));
-        assert!(day_end.is_due(Nanos(midnight + 21 * HOUR)));
-        assert!(!day_end.is_due(Nanos(midnight + 22 * HOUR)));
-        assert!(day_end.is_due(Nanos(midnight + 45 * HOUR)));
-    }
-
-    #[test]
-    fn a_start_after_the_end_waits_for_tomorrow() {
-        let midnight = 20_000 * Nanos::PER_DAY;
-        let mut day_end = DayEnd::new(Duration::from_secs(21 * 3_600), Nanos(midnight + 22 * HOUR));
-        assert!(!day_end.is_due(Nanos(midnight + 23 * HOUR)));
-        assert!(day_end.is_due(Nanos(midnight + 45 * HOUR)));
     }
 }

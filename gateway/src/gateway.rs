@@ -87,8 +87,8 @@ pub struct Gateway {
     /// Where clients that speak FIX come, and what the venue is to them.
     fix_listener: Option<TcpListener>,
     fix_venue: Option<Arc<FixVenue>>,
-    /// The next session whose numbers begin anew, while that is under way.
-    rolling_over: Option<domain::SessionId>,
+    /// The next session whose numbers begin anew if they began before this time, while that is under way.
+    rolling_over: Option<(SessionId, Nanos)>,
     /// What those who speak FIX are being told, the oldest first.
     news: VecDeque<fix::News>,
     signed: crate::fix::Signed,

@@ -216,7 +216,7 @@ impl Sessions {
         let session = &mut self.sessions[report.session.0 as usize];
         session.log.push(position);
         if let ReportKind::Said(said) = &report.kind {
-            session.fix_was_said(report.number, said);
+            session.fix_was_said(report.number, report.nanos, said);
         }
         // An account query is answered without a cause.
         if report.sequence != Sequence::default()
@@ -299,7 +299,9 @@ impl Sessions {
             }
             Command::FixRequest(request) => self.fix_request(command, request, &mut log),
             Command::DropCopy(copy) => self.on_drop_copy(copy, command.sequence),
-            Command::DefineSession(SessionDefinition { protocol: Protocol::Fix, .. }) => {}
+            Command::DefineSession(SessionDefinition { protocol: Protocol::Fix, session, .. }) => {
+                self.fix_begins(*session, command.nanos);
+            }
             Command::DefineSession(definition) => {
                 let kind = ReportKind::System(SystemCode::StartOfDay);
                 self.number_command(command, definition.session, kind, &mut log);

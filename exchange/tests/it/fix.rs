@@ -170,17 +170,32 @@ fn orders_are_canceled_when_their_client_is_away() {
     play_lines(&home, &lines);
 }
 
+/// The key that says so: soon, but not before it has been logged on to.
+fn rolls_over_in(seconds: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs();
+    let at = (now + seconds) % 86_400;
+    format!("roll_over_utc = \"{:02}:{:02}:{:02}\"", at / 3_600, at / 60 % 60, at % 60)
+}
+
+/// An exchange that was not there when it was time makes up for it, once.
+#[test]
+fn a_roll_over_that_was_missed_comes_with_the_start() {
+    let home = home_with(&rolls_over_in(4));
+    let mut lines = logs_on(1, 1).to_vec();
+    lines.extend([order(2, "a"), accepted(2, "a"), "iKILL".into(), "iWAIT 5".into(), "iSTART".into()]);
+    lines.extend(logs_on(1, 1));
+    lines.extend([order(2, "b"), accepted(2, "b"), "iSTOP".into()]);
+    lines.extend([told("5", 3, "58=the exchange stops|"), "eDISCONNECT".into(), "iSTART".into()]);
+    lines.extend(logs_on(3, 4));
+    lines.extend([order(4, "c"), accepted(5, "c"), "iKILL".into(), "iSTART".into()]);
+    lines.extend(logs_on(5, 6));
+    play_lines(&home, &lines);
+}
+
 /// The numbers of all sessions begin anew at a time of day, in both directions, for those who are there and those who are not.
 #[test]
 fn numbers_begin_anew_when_the_day_rolls_over() {
-    let since_midnight =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs()
-            % 86_400;
-    // Soon, but not before it has been logged on to.
-    let at = (since_midnight + 8) % 86_400;
-    let (hours, minutes, seconds) = (at / 3_600, at / 60 % 60, at % 60);
-    let at = format!("roll_over_utc = \"{hours:02}:{minutes:02}:{seconds:02}\"");
-    let home = home_with(&format!("{at}\nroll_over_news_s = [2]"));
+    let home = home_with(&format!("{}\nroll_over_news_s = [2]", rolls_over_in(8)));
     let mut lines = logs_on(1, 1).to_vec();
     lines.extend([order(2, "a"), accepted(2, "a")]);
     let news = "42=*|148=roll-over|33=1|58=numbers begin anew in 2 s: log on again then, with number 1|";

@@ -97,6 +97,8 @@ pub struct FixState {
     out_base: u64,
     ref_base: ClientRef,
     next_in: u64,
+    /// When the present numbering began.
+    numbered_at: Nanos,
     /// By the number of the order that each is for, in turn.
     canceling: BTreeMap<ClientRef, VecDeque<Asked>>,
     /// By the number of the request.
@@ -113,6 +115,12 @@ impl FixState {
     #[must_use]
     pub const fn next_in(&self) -> u64 {
         self.next_in
+    }
+
+    /// When the present numbering began: in sequenced time.
+    #[must_use]
+    pub const fn numbered_at(&self) -> Nanos {
+        self.numbered_at
     }
 
     /// Reports before the present numbering: a report's message number is its own less this.
@@ -160,6 +168,7 @@ impl FixState {
             out_base: self.out_base,
             ref_base: self.ref_base,
             next_in: self.next_in,
+            numbered_at: self.numbered_at,
             ids: self
                 .ids
                 .recent
@@ -189,6 +198,7 @@ impl FixState {
             out_base: image.out_base,
             ref_base: image.ref_base,
             next_in: image.next_in,
+            numbered_at: image.numbered_at,
             canceling: BTreeMap::new(),
             replacing: BTreeMap::new(),
             ids,
@@ -205,6 +215,8 @@ pub struct FixImage {
     pub ref_base: ClientRef,
     /// See [`FixState::next_in`].
     pub next_in: u64,
+    /// See [`FixState::numbered_at`].
+    pub numbered_at: Nanos,
     /// Names used most recently, by the number of what they stand for, rising.
     pub ids: Vec<(ClientOrderId, ClientRef, Standing)>,
 }
@@ -267,6 +279,13 @@ fn too_late(reason: RejectReason) -> RejectReason {
 }
 
 impl Sessions {
+    /// A FIX session has been defined: its numbering begins.
+    pub(super) fn fix_begins(&mut self, id: SessionId, nanos: Nanos) {
+        if let Some(fix) = &mut self.session(id).fix {
+            fix.numbered_at = nanos;
+        }
+    }
+
     /// A FIX session's order has been sequenced: its name is used, and its message dealt with.
     pub(super) fn fix_named(&mut self, owner: Owner, id: ClientOrderId) {
         if let Some(fix) = &mut self.session(owner.session).fix {
@@ -343,7 +362,7 @@ impl Sessions {
             kind: ReportKind::Said(said),
         };
         self.number(report, &mut log);
-        self.session(id).fix_was_said(number, &said);
+        self.session(id).fix_was_said(number, nanos, &said);
         number
     }
 
@@ -416,8 +435,11 @@ pub(super) struct Fill {
 
 impl Session {
     /// A report is in the log that says how the numbers stand.
-    pub(super) fn fix_was_said(&mut self, number: u64, said: &Said) {
+    pub(super) fn fix_was_said(&mut self, number: u64, nanos: Nanos, said: &Said) {
         let Some(fix) = &mut self.fix else { return };
+        if said.numbering != Numbering::GoesOn {
+            fix.numbered_at = nanos;
+        }
         match said.numbering {
             Numbering::GoesOn => {}
             Numbering::Resets => fix.out_base = number - 1,

@@ -1,6 +1,6 @@
 //! What FIX sessions have besides what every session has.
 
-use domain::{ClientOrderId, ClientRef, OrderStatus};
+use domain::{ClientOrderId, ClientRef, Nanos, OrderStatus};
 use gateway::{FixImage, RECENT_IDS, Standing};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ pub(in crate::snapshot) struct FixRow {
     pub(in crate::snapshot) out_base: u64,
     pub(in crate::snapshot) ref_base: u32,
     pub(in crate::snapshot) next_in: u64,
+    pub(in crate::snapshot) numbered_at: u64,
     pub(in crate::snapshot) ids: Vec<IdRow>,
 }
 
@@ -34,6 +35,7 @@ impl FixRow {
             out_base: image.out_base,
             ref_base: image.ref_base.0,
             next_in: image.next_in,
+            numbered_at: image.numbered_at.0,
             ids: image
                 .ids
                 .iter()
@@ -69,6 +71,7 @@ impl FixRow {
             out_base: self.out_base,
             ref_base: ClientRef(self.ref_base),
             next_in: self.next_in,
+            numbered_at: Nanos(self.numbered_at),
             ids: ids.collect::<Option<_>>()?,
         })
     }

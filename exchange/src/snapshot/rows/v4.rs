@@ -67,7 +67,8 @@ impl From<BodyV4> for Body<'static> {
             for TradedV4 { client_ref, cumulative, notional } in of_orders {
                 traded.insert((session, client_ref), (cumulative, notional));
             }
-            FixRow { session, out_base, ref_base, next_in, ids }
+            // When it began was not kept: long ago.
+            FixRow { session, out_base, ref_base, next_in, numbered_at: 0, ids }
         });
         let fix: Vec<_> = fix.collect();
         let sessions = (0..).zip(sessions).map(|(session, old)| {

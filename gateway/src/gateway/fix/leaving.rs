@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use domain::{Numbering, SessionId};
+use domain::{Nanos, Numbering, SessionId};
 
-use crate::{connection::Close, gateway::Gateway, venue::Venue};
+use crate::{connection::Close, gateway::Gateway, sessions::Session, venue::Venue};
 
 impl Gateway {
     /// What time brings to a session.
@@ -42,24 +42,30 @@ impl Gateway {
         self.fix_out = out;
     }
 
-    /// The numbers of every FIX session begin anew, from here on, a session or more in each turn. Who is there is logged out.
-    pub fn roll_over(&mut self) {
-        self.rolling_over.get_or_insert(SessionId(0));
+    /// The numbers of every FIX session begin anew that began before this time, a session or more in each turn. Who is there is
+    /// logged out. Says whether there is any.
+    pub fn roll_over(&mut self, before: Nanos) -> bool {
+        let is_due = |session: &Session| session.fix().is_some_and(|fix| fix.numbered_at() < before);
+        let any = self.sessions.iter().any(|(_, session)| is_due(session));
+        if any {
+            self.rolling_over = Some((SessionId(0), before));
+        }
+        any
     }
 
     /// Goes on with a roll-over. Says whether anything was done.
     pub(in crate::gateway) fn go_on_rolling<V: Venue>(&mut self, venue: &mut V) -> bool {
-        let Some(SessionId(first)) = self.rolling_over else { return false };
+        let Some((SessionId(first), before)) = self.rolling_over else { return false };
         for id in first.. {
             let Some(session) = self.sessions.get(SessionId(id)) else {
                 self.rolling_over = None;
                 return true;
             };
-            if session.fix().is_none() {
+            if session.fix().is_none_or(|fix| fix.numbered_at() >= before) {
                 continue;
             }
             if !venue.has_room(None) {
-                self.rolling_over = Some(SessionId(id));
+                self.rolling_over = Some((SessionId(id), before));
                 return id > first;
             }
             let id = SessionId(id);
