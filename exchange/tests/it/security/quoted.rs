@@ -139,7 +139,11 @@ fn books_are_told_to_whom_the_lists_let_in_and_nobody_from_elsewhere() {
     eventually("the log says so", || elsewhere.log().contains("not in the configuration's allow"));
     drop(venue);
     let few = home("connections_per_address = 1", Settings::default());
+    done(&few, &["add", "Barred-1", "--protocol", "fix", "--no-market-data"], SECRET);
     let venue = few.start();
+    log_on(&venue, None, ("Barred-1", SECRET)).expect_err("one who may not read market data");
+    // Nor has a user of the other protocol a session here.
+    log_on(&venue, None, ("ALICE", crate::venue::PASSWORD)).expect_err("one who speaks SoupBinTCP");
     let mut reader = log_on(&venue, None, (READER, SECRET)).expect("a logon");
     assert!(is_closed(connect(&venue)), "a second connection of an address");
     is_told(&mut reader, READER);
