@@ -309,7 +309,7 @@ impl Running {
     /// Tells a client snapshots, as long as there is room.
     fn give(&mut self, token: usize) {
         let Self { server, clients, channels, books, .. } = self;
-        let Some(client) = clients[token].as_mut() else { return };
+        let Some(client) = clients[token].as_mut().filter(|client| client.takes_snapshots()) else { return };
         let time = now();
         while client.takes_snapshots() {
             let Some(session) = client.session.as_mut() else { return };
