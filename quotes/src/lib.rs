@@ -27,6 +27,7 @@ mod request;
 mod running;
 mod server;
 mod stats;
+mod telling;
 pub mod view;
 
 #[cfg(test)]

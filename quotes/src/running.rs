@@ -9,22 +9,19 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use domain::{Instrument, InstrumentId, Nanos, Position};
+use domain::Nanos;
 use door::{lobby::Lobby, transport::Transport};
-use gateway::fix::{SECURITIES, Session, Signed, security_list};
+use gateway::fix::Signed;
 use log::{error, info, warn};
 use mio::{Events, Interest, Token, net::TcpStream};
-use wire::fix::{Checker, dictionary::Dictionary};
+use wire::fix::Checker;
 
 use crate::{
     book::Book,
-    channel::{Changes, Channels, Watcher},
-    client::{Client, Ends, READ_MAX, Stage, UNSENT_MAX},
-    desk::Place,
-    entries::{Trades, snapshot},
-    request::Kind,
+    channel::Channels,
+    client::{Client, Ends, READ_MAX, Stage},
     server::{BySession, LISTENER, Server, WAKE},
-    stats::{Stats, add},
+    stats::add,
 };
 
 /// How often time is looked at.
@@ -66,11 +63,6 @@ pub(crate) struct Running {
 pub(crate) fn now() -> Nanos {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
-}
-
-/// How a version tells of trades.
-fn trades(dictionary: &Dictionary) -> Trades {
-    if dictionary.begin_string.starts_with("FIXT") { Trades::Trade } else { Trades::Entry }
 }
 
 impl Running {
@@ -257,28 +249,6 @@ impl Running {
         }
     }
 
-    /// Tells those who watch what has changed.
-    fn publish(&mut self) {
-        let time = now();
-        // In this order: when they have begun, what is taken has them.
-        if !self.has_begun && self.server.takes.has_begun() {
-            self.has_begun = true;
-            self.clients.iter_mut().flatten().for_each(|client| client.waits_for_books = false);
-        }
-        let Self { server, clients, channels, books, .. } = self;
-        let precision = server.settings.session.precision;
-        for (id, news) in server.takes.take() {
-            let Some(instrument) = server.instruments.get(id) else { continue };
-            let book = &mut books[id.0 as usize];
-            book.take(&news);
-            channels.publish((instrument, precision), book, &news, |watcher, changes| {
-                if let Some(client) = clients[watcher.0].as_mut() {
-                    tell(client, watcher, changes, (id, time), &server.stats);
-                }
-            });
-        }
-    }
-
     /// Hears one client. Says whether there is more to hear.
     fn serve(&mut self, token: usize) -> bool {
         let Some(client) = self.clients[token].as_mut() else { return false };
@@ -304,30 +274,6 @@ impl Running {
             return false;
         }
         more
-    }
-
-    /// Tells a client snapshots, as long as there is room.
-    fn give(&mut self, token: usize) {
-        let Self { server, clients, channels, books, .. } = self;
-        let Some(client) = clients[token].as_mut().filter(|client| client.takes_snapshots()) else { return };
-        let time = now();
-        while client.takes_snapshots() {
-            let Some(session) = client.session.as_mut() else { return };
-            let out = client.outbox.buffer();
-            if let Some((id, at)) = client.desk.securities.take() {
-                let all = server.instruments.as_slice();
-                let some: Vec<Instrument> = all.iter().skip(at).take(SECURITIES).copied().collect();
-                let next = at + some.len();
-                session.send(b"y", time, out, |message| security_list(message, &id, &some, (at, all.len())));
-                if next < all.len() {
-                    client.desk.securities = Some((id, next));
-                }
-            } else if let Some(place) = client.desk.next_owed() {
-                give_book(session, client_place(&client.desk, place), channels, books, server, time, out);
-                client.desk.has_told(place);
-            }
-            client.outbox.mark(Position(0));
-        }
     }
 
     /// Sends what the socket takes, and ends what has ended. Says whether the client can be told more at once.
@@ -398,68 +344,6 @@ impl Running {
             // Who does not take it finds the connection closed.
             let _ = client.flush(instant);
             client.transport.say_end();
-        }
-    }
-}
-
-/// What a place of a request is, for a snapshot.
-type Told<'a> = Option<(&'a crate::desk::Subscription, InstrumentId)>;
-
-fn client_place(desk: &crate::desk::Desk, (number, book): Place) -> Told<'_> {
-    Some((desk.get(number)?, book))
-}
-
-fn give_book(
-    session: &mut Session,
-    told: Told<'_>,
-    channels: &Channels,
-    books: &[Book],
-    server: &Server,
-    time: Nanos,
-    out: &mut Vec<u8>,
-) {
-    let Some((subscription, id)) = told else { return };
-    let Some(instrument) = server.instruments.get(id) else { return };
-    let crate::desk::Subscription { depth, types, .. } = *subscription;
-    let number = channels.number(id, depth, types).filter(|_| subscription.kind != Kind::Once);
-    let version = trades(session.dictionary());
-    let book = &books[id.0 as usize];
-    session.send(b"W", time, out, |message| {
-        snapshot(message, instrument, book, (&subscription.id, depth, types), version, number);
-    });
-    add(&server.stats.messages, 1);
-}
-
-/// Tells one who watches what has changed, or that it is behind.
-fn tell(
-    client: &mut Client,
-    (_, number): Watcher,
-    changes: &mut Changes<'_>,
-    (id, time): (InstrumentId, Nanos),
-    stats: &Stats,
-) {
-    let Client { desk, session, outbox, closing, .. } = client;
-    let place = (number, id);
-    let (Some(subscription), Some(session)) = (desk.get(number), session) else { return };
-    if closing.is_some() || !changes.has(subscription.types) || desk.owes(place) {
-        return;
-    }
-    match subscription.kind {
-        Kind::Once => {}
-        Kind::Refresh => desk.has_changed(place),
-        Kind::Incremental if outbox.len() > UNSENT_MAX => {
-            desk.owe(place);
-            add(&stats.conflated, 1);
-        }
-        Kind::Incremental => {
-            let version = trades(session.dictionary());
-            for part in changes.parts(subscription.types, version) {
-                session.send(b"X", time, outbox.buffer(), |message| {
-                    message.text(262, &subscription.id).number(268, part.count).fields(&part.fields);
-                });
-                add(&stats.messages, 1);
-            }
-            outbox.mark(Position(0));
         }
     }
 }
