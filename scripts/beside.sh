@@ -10,17 +10,19 @@
 #              nobody asks; the session logs on and asks for all of them (7=1) once; it asks again as soon as it has all.
 #   idle-fix   SESSIONS (default 5,000) FIX sessions are logged on and say nothing but a heartbeat each 30 s, or are not there.
 #   idle-soup  the same with SoupBinTCP, where the exchange says each second that it lives.
+# ACK (default disk) is the ack policy, RESEND_PER_S another limits.resend_per_s than the default.
 # Memory is RssAnon of the exchange (/proc/PID/status): buffers of the kernel are not in it. The sessions are held, and what is
 # sent again is read, by this script, on the same machine. Its threads that do so have the lowest priority (nice 19), as clients
 # elsewhere would take no processor time here at all; what the kernel does for their sockets is in what is measured.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exchange=$(realpath "${1:-target/release/exchange}")
-exec python3 - "$exchange" "${2:-all}" "${3:-7}" "${4:-5000}" "${5:-3}" "${REPORTS:-100000}" "${SESSIONS:-5000}" <<'PYTHON'
+exec python3 - "$exchange" "${2:-all}" "${3:-7}" "${4:-5000}" "${5:-3}" "${REPORTS:-100000}" "${SESSIONS:-5000}" "${ACK:-disk}" <<'PYTHON'
 import json, os, resource, shutil, signal, socket, statistics, subprocess, sys, tempfile, threading, time
 
 exchange, part = sys.argv[1:3]
-rounds, rate, seconds, reports, sessions = map(int, sys.argv[3:])
+rounds, rate, seconds, reports, sessions = map(int, sys.argv[3:8])
+ack = sys.argv[8]
 root = tempfile.mkdtemp(prefix="beside-")
 os.environ["RUST_LOG"] = "error"
 children = []
@@ -33,6 +35,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 def configure():
     text = subprocess.run([exchange, "config"], capture_output=True, text=True, check=True).stdout
+    if os.environ.get("RESEND_PER_S"):
+        text = text.replace("\n# resend_per_s = 500000\n", f"\nresend_per_s = {int(os.environ['RESEND_PER_S'])}\n")
     for key, value in {"connections": sessions + 100, "silence_s": 60}.items():
         old = next(line for line in text.splitlines() if line.startswith(f"{key} = "))
         text = text.replace(f"\n{old}\n", f"\n{key} = {value}\n")
@@ -53,7 +57,7 @@ def yields():
 class Exchange:
     def __init__(self):
         args = ["run", "--json", "--soup", "127.0.0.1:0", "--shards", "1", "--data", f"{root}/data"]
-        args += ["--config", f"{root}/config.toml", "--ack", "disk"]
+        args += ["--config", f"{root}/config.toml", "--ack", ack]
         self.child = subprocess.Popen([exchange, *args], stdout=subprocess.PIPE, text=True)
         children.append(self.child)
         said = {}
@@ -297,7 +301,7 @@ def measure_idle(soup):
 
 try:
     configure()
-    print(f"{rounds} rounds of {rate} requests/s for {seconds} s, seeds 1 to {rounds}, ack disk, one shard; {os.cpu_count()} cores, "
+    print(f"{rounds} rounds of {rate} requests/s for {seconds} s, seeds 1 to {rounds}, ack {ack}, one shard; {os.cpu_count()} cores, "
           f"load average {os.getloadavg()[0]:.1f}; median [lowest..highest], ratios round by round", flush=True)
     for name, run in {"resend": measure_resend, "idle-fix": lambda: measure_idle(False), "idle-soup": lambda: measure_idle(True)}.items():
         if part in (name, "all"):

@@ -123,6 +123,8 @@ pub(crate) struct Config {
     pub(crate) limits: gateway::Limits,
     /// Whether the file says how many commands a book may have outstanding, so that the machine does not.
     pub(crate) window_given: bool,
+    /// The configuration says how fast clients are given what they missed.
+    pub(crate) resend_given: bool,
     /// What the SoupBinTCP listener shows its clients; `None`: they come without TLS.
     pub(crate) tls: Option<ServerFiles>,
     /// Where market data goes.
@@ -222,6 +224,7 @@ impl Config {
             journal: journal_options(&file.journal)?,
             upkeep: upkeep(&file.journal)?,
             window_given: file.admission.window.is_some(),
+            resend_given: file.limits.resend_per_s.is_some(),
             limits: gateway::Limits {
                 connections_max: file.limits.connections,
                 lobby: lobby(&file.limits)?,

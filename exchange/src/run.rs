@@ -71,6 +71,10 @@ pub(crate) const SESSION_NAME: &str = "1";
 /// Balance events that may wait for the main thread; what comes on top is lost, and counted.
 const EVENTS_MAX: usize = 8_192;
 
+/// Messages that clients who are behind are given in a second when there are more threads than cores: what they read competes with
+/// those who trade for the cores, too.
+const RESEND_ON_SHARED_CORES: u32 = 50_000;
+
 /// File descriptors that the exchange wants besides its connections': the journal's, the poll's, standard ones, and some.
 const DESCRIPTORS_BESIDE: u64 = 64;
 
@@ -512,6 +516,9 @@ fn assemble(
     let mut limits = config.limits;
     if choices.shared_cores {
         limits.admission = limits.admission.on_shared_cores();
+        if !config.resend_given {
+            limits.resend_per_second = RESEND_ON_SHARED_CORES;
+        }
         if config.window_given {
             log::info!("more threads than cores: an order waits for a busy book for 10 ms at least");
         } else {

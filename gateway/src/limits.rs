@@ -43,7 +43,7 @@ impl Default for Limits {
             lobby: LobbyLimits::default(),
             unsent_max: 4 << 20,
             open_orders_max: 100_000,
-            resend_per_second: 200_000,
+            resend_per_second: 500_000,
             login_timeout: Duration::from_secs(30),
             silence_max: Duration::from_secs(15),
             absent: Duration::ZERO,

@@ -625,13 +625,14 @@ impl Session {
         const BACK: [(u32, u32); 6] =
             [(115, 128), (116, 129), (144, 145), (128, 115), (129, 116), (145, 144)];
         let mut number = None;
-        let mut back = Vec::new();
+        let mut back: Vec<(u32, &[u8])> = Vec::new();
         for field in Fields::new(message.fields) {
             match field.tag {
                 34 => number = value::int(field.value).and_then(|number| u64::try_from(number).ok()),
                 tag => {
                     if let Some((_, to)) = BACK.iter().find(|(from, _)| *from == tag)
                         && !field.value.is_empty()
+                        && back.iter().all(|(there, _)| there != to)
                     {
                         back.push((*to, field.value));
                     }

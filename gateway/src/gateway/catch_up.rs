@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Messages that one turn reads from the log.
-const MESSAGES_MAX: usize = 32;
+const MESSAGES_MAX: usize = 8;
 /// Unsent bytes from which on a client that is behind is given nothing more.
 pub(super) const RESEND_MAX: usize = 64 * 1024;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Messages that may come at once after a while of nothing: what most clients miss that come back.
 const BURST: u64 = 256;
 /// It is not worth a turn to give fewer.
-const FEW: u64 = 16;
+const FEW: u64 = 8;
 
 /// See the module. Credit is counted in nanoseconds.
 #[derive(Debug)]
@@ -65,15 +65,15 @@ mod tests {
         let mut pace = Pace::new(10_000, begin);
         assert_eq!(pace.may(begin, usize::MAX), BURST as usize);
         pace.gave(BURST as usize);
-        assert_eq!((pace.may(at(100), 32), pace.wait(at(100))), (0, Duration::from_micros(1_500)));
-        assert_eq!((pace.wait(at(1_600)), pace.may(at(1_600), 32)), (Duration::ZERO, 16));
+        assert_eq!((pace.may(at(100), 32), pace.wait(at(100))), (0, Duration::from_micros(700)));
+        assert_eq!((pace.wait(at(800)), pace.may(at(800), 32)), (Duration::ZERO, 8));
         let mut given = 0;
-        for micros in (1_600..=1_001_600).step_by(70) {
+        for micros in (800..=1_000_800).step_by(70) {
             let some = pace.may(at(micros), 32);
             pace.gave(some);
             given += some;
         }
-        assert!((9_985..=10_016).contains(&given), "{given}");
+        assert!((9_992..=10_008).contains(&given), "{given}");
         assert_eq!(pace.may(at(90_000_000), usize::MAX), BURST as usize);
     }
 

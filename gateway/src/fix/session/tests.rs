@@ -262,10 +262,13 @@ fn case_2_and_14_what_the_dictionary_does_not_have_is_rejected_and_used_up() {
         "3 6 128=X|129=Y|145=Z|45=6|58=Value is incorrect (out of range) for this tag|371=40|372=D|373=5|";
     let order = ORDER.replace("40=1", "40=w");
     assert_eq!(line.says("D", 6, &format!("115=X|116=Y|144=Z|{order}")), done(&[said]));
-    assert_eq!(line.session.next(), (7, 7));
+    // Once, however often it is there.
+    let said = "3 7 128=X|45=7|58=Tag appears more than once|371=115|372=D|373=13|";
+    assert_eq!(line.says("D", 7, &format!("115=X|115=W|{order}")), done(&[said]));
+    assert_eq!(line.session.next(), (8, 8));
     // Out of its turn it is rejected, and its number is still to come.
-    assert_eq!(line.says("0", 9, "5000=x|").0, ["3 7 45=9|58=Invalid tag number|371=5000|372=0|373=0|"]);
-    assert_eq!(line.session.next(), (7, 8));
+    assert_eq!(line.says("0", 9, "5000=x|").0, ["3 8 45=9|58=Invalid tag number|371=5000|372=0|373=0|"]);
+    assert_eq!(line.session.next(), (8, 9));
 }
 
 #[test]
