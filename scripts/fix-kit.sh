@@ -2,6 +2,7 @@
 # Lets other people's FIX scripts, script player and client talk to the exchange.
 #
 #   scripts/fix-kit.sh [--build-client] EXCHANGE-BINARY
+#   scripts/fix-kit.sh --build-client          # and nothing else
 #
 # FIX_KIT      folder of the conformance kit: run.py, which plays QuickFIX's acceptance scripts, mutate.py, which breaks one
 #              expectation in each, and client.py, which trades with a real QuickFIX. Needed. Our own scripts in that format
@@ -29,7 +30,22 @@ if [[ ${1:-} == --build-client ]]; then
     build_client=yes
     shift
 fi
-[[ $# == 1 ]] || { echo "usage: $0 [--build-client] EXCHANGE-BINARY" >&2; exit 2; }
+
+# With --build-client, QuickFIX is built if no Python here has it. Sets $python.
+find_python() {
+    python=${FIX_PYTHON:-$VENV/bin/python}
+    if [[ -n $build_client ]] && ! "$python" -c 'import quickfix' 2>/dev/null; then
+        python=$VENV/bin/python
+        python3 -m venv "$VENV"
+        "$VENV/bin/pip" install --quiet "$QUICKFIX"
+    fi
+}
+
+if [[ -n $build_client && $# == 0 ]]; then
+    find_python
+    exit
+fi
+[[ $# == 1 ]] || { echo "usage: $0 [--build-client] EXCHANGE-BINARY, or --build-client alone" >&2; exit 2; }
 binary=$(realpath "$1")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [[ -f ${FIX_KIT:-}/run.py ]] || { echo "no run.py in FIX_KIT=${FIX_KIT:-}" >&2; exit 2; }
@@ -199,12 +215,7 @@ else
     left_out+=("QuickFIX's scripts: FIX_SCRIPTS names no folder with fix44 and fix50sp2")
 fi
 
-python=${FIX_PYTHON:-$VENV/bin/python}
-if [[ -n $build_client ]] && ! "$python" -c 'import quickfix' 2>/dev/null; then
-    python=$VENV/bin/python
-    python3 -m venv "$VENV"
-    "$VENV/bin/pip" install --quiet "$QUICKFIX"
-fi
+find_python
 if "$python" -c 'import quickfix' 2>/dev/null; then
     start plain
     trade plain

@@ -21,6 +21,7 @@ mod channel;
 mod client;
 mod desk;
 mod entries;
+pub mod fuzz;
 mod handover;
 mod hear;
 mod request;

@@ -18,7 +18,7 @@ use wire::fix::{Checked, RejectReason};
 /// Levels of a side, at most: a whole book fits into one message.
 pub(crate) const DEPTH_MAX: usize = 500;
 /// Bytes of an MDReqID.
-const ID_MAX: usize = 64;
+pub(crate) const ID_MAX: usize = 64;
 
 /// What of a book somebody wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,6 +163,7 @@ mod tests {
     use wire::fix::{Checker, Frame, TimePrecision, Writer, dictionary::FIX44, frame};
 
     use super::*;
+    use crate::fuzz::{self, Came};
 
     fn instruments() -> Instruments {
         let mut instruments = Instruments::new();
@@ -253,8 +254,6 @@ mod tests {
         let seed = env("SEED", 0x5_0DEA);
         println!("SEED={seed}");
         let mut random = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seed);
-        let instruments = instruments();
-        let mut checker = Checker::default();
         let (mut read, mut refused) = (0, 0);
         for _ in 0..env("ITERATIONS", 20_000) {
             let mut body =
@@ -272,33 +271,11 @@ mod tests {
                     body.push(b'|');
                 }
             }
-            let mut raw = Vec::new();
-            let mut writer = Writer::new(TimePrecision::Millis);
-            let mut message = writer.begin(&mut raw, b"FIX.4.4", b"V");
-            message.fields(b"49=C\x0156=V\x0134=2\x0152=20261129-12:00:00\x01");
-            message.fields(&body.iter().map(|&byte| if byte == b'|' { 1 } else { byte }).collect::<Vec<_>>());
-            message.end();
-            let Ok(Frame::Message(message, _)) = frame(&raw, raw.len()) else { continue };
-            let Ok(checked) = checker.check(&FIX44, &message) else { continue };
-            match Request::of(&checked, &instruments) {
-                Ok(Request { id, asked: Asked::Subscribe(Ok(wanted)) }) => {
-                    read += 1;
-                    let Wanted { depth, types, mut books, .. } = wanted;
-                    assert!((1..=ID_MAX).contains(&id.len()) && (1..=DEPTH_MAX).contains(&depth));
-                    assert!((1..8).contains(&types.0) && !books.is_empty());
-                    let many = books.len();
-                    books.sort_unstable();
-                    books.dedup();
-                    assert!(books.len() == many && books.iter().all(|book| book.0 < 3), "{books:?}");
-                }
-                Ok(Request { asked: Asked::Subscribe(Err(Refusal(reason, text))), .. }) => {
-                    refused += 1;
-                    assert!(
-                        b"056789C".contains(&reason) && (1..80).contains(&text.chars().count()),
-                        "{text}"
-                    );
-                }
-                Ok(_) | Err(_) => {}
+            let body: Vec<_> = body.iter().map(|&byte| if byte == b'|' { 1 } else { byte }).collect();
+            match fuzz::request(&body) {
+                Came::Read => read += 1,
+                Came::Refused => refused += 1,
+                Came::Neither => {}
             }
         }
         assert!(read > 100 && refused > 100, "{read} read and {refused} refused prove little");

@@ -113,6 +113,7 @@ impl Running {
     /// Takes what the front left and publishes what the gate lets through. Says whether there was anything.
     fn publish(&mut self) -> bool {
         let (mut worked, had_begun) = (false, self.has_begun);
+        let mut published = None;
         while let Some(batch) = self.intake.next() {
             self.waiting.push_back(batch);
         }
@@ -127,13 +128,13 @@ impl Running {
             scribe.directory().open(*nanos, |message| store.push(&message));
             self.server.stats.messages.set(self.store.next() - 1);
             self.server.publisher.begin(&self.store);
-            self.server.stats.position.set(self.start.0);
+            published = Some(self.start);
         }
         while self.waiting.front().is_some_and(|batch| batch.position <= gate) {
             let Some(batch) = self.waiting.pop_front() else { break };
             self.apply(&batch);
             self.server.publisher.flush(&self.store);
-            self.server.stats.position.set(batch.position.0);
+            published = Some(batch.position);
             self.intake.published(batch);
             worked = true;
         }
@@ -141,6 +142,10 @@ impl Running {
             self.server.watchers.iter_mut().for_each(|watcher| watcher.on_begin(&self.market));
         }
         self.tell();
+        // Not before all have been told.
+        if let Some(position) = published {
+            self.server.stats.position.set(position.0);
+        }
         worked
     }
 

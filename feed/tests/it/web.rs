@@ -43,7 +43,10 @@ pub(crate) fn ask<S: Read + Write>(socket: &mut WebSocket<S>, value: &Value) {
 }
 
 pub(crate) fn next<S: Read + Write>(socket: &mut WebSocket<S>) -> Value {
+    let begun = Instant::now();
     loop {
+        // It may be asked whether it is there, for ever.
+        assert!(begun.elapsed() < HUNG, "nothing is told");
         if let Message::Text(text) = socket.read().unwrap() {
             return serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         }

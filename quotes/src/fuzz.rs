@@ -1,0 +1,71 @@
+//! What fuzzers call: any bytes as the body of a request for market data.
+
+use std::sync::LazyLock;
+
+use domain::{Instrument, InstrumentId, OrderBounds, Price, Quantity, Symbol};
+use gateway::Instruments;
+use wire::fix::{Checker, Frame, TimePrecision, Writer, dictionary::FIX44, frame};
+
+use crate::request::{Asked, DEPTH_MAX, ID_MAX, Refusal, Request, Wanted};
+
+/// A, B and C.
+static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
+    let mut instruments = Instruments::new();
+    for (id, symbol) in (0..).map(InstrumentId).zip(["A", "B", "C"]) {
+        instruments.define(Instrument {
+            id,
+            symbol: Symbol::new(symbol).expect("a symbol"),
+            tick: 100,
+            lot: 1,
+            quantity_max: Quantity(1_000),
+            price_max: Price::new(1_000_000).expect("a price"),
+            bounds: OrderBounds::NONE,
+        });
+    }
+    instruments
+});
+
+/// What a request came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// To something that is told.
+    Read,
+    /// To a MarketDataRequestReject.
+    Refused,
+    /// To nothing of that: the dictionary does not have it so, it lacks something, or it ends another request.
+    Neither,
+}
+
+/// Reads a request with this body: whole fields, each with its SOH, or whatever it is.
+///
+/// # Panics
+/// When what is read could not be, or a refusal says nothing.
+#[must_use]
+pub fn request(body: &[u8]) -> Came {
+    let mut raw = Vec::new();
+    let mut writer = Writer::new(TimePrecision::Millis);
+    let mut message = writer.begin(&mut raw, b"FIX.4.4", b"V");
+    message.fields(b"49=C\x0156=V\x0134=2\x0152=20261129-12:00:00\x01");
+    message.fields(&[body, b"\x01"].concat()[..body.len() + usize::from(body.last() != Some(&1))]);
+    message.end();
+    let Ok(Frame::Message(message, _)) = frame(&raw, raw.len()) else { return Came::Neither };
+    let mut checker = Checker::default();
+    let Ok(checked) = checker.check(&FIX44, &message) else { return Came::Neither };
+    match Request::of(&checked, &INSTRUMENTS) {
+        Ok(Request { id, asked: Asked::Subscribe(Ok(wanted)) }) => {
+            let Wanted { depth, types, mut books, .. } = wanted;
+            assert!((1..=ID_MAX).contains(&id.len()) && (1..=DEPTH_MAX).contains(&depth));
+            assert!((1..8).contains(&types.0) && !books.is_empty());
+            let many = books.len();
+            books.sort_unstable();
+            books.dedup();
+            assert!(books.len() == many && books.iter().all(|book| book.0 < 3), "{books:?}");
+            Came::Read
+        }
+        Ok(Request { asked: Asked::Subscribe(Err(Refusal(reason, text))), .. }) => {
+            assert!(b"056789C".contains(&reason) && (1..80).contains(&text.chars().count()), "{text}");
+            Came::Refused
+        }
+        Ok(_) | Err(_) => Came::Neither,
+    }
+}
