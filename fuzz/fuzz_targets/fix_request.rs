@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| _ = quotes::fuzz::request(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _ = quotes::fuzz::request(data);
+});
