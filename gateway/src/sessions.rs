@@ -454,8 +454,8 @@ impl Sessions {
                     let kind =
                         ReportKind::Executed { client_ref, order, trade, price, quantity, leaves, liquidity };
                     self.number_event(&cause, owner.session, kind, &mut log);
-                    if copy.is_some() {
-                        self.copy_bare(&cause, owner.session, copy, &mut log);
+                    if let Some(order) = copy {
+                        self.copy(&cause, owner.session, &order, &mut log);
                     }
                 }
             }
@@ -554,10 +554,8 @@ impl Sessions {
             // No order's, and nobody asked.
             EventKind::Paused { .. } => {}
         }
-        if copy.is_some()
-            && let Some(owner) = event.kind.owner()
-        {
-            self.copy_bare(&cause, owner.session, copy, &mut log);
+        if let (Some(order), Some(owner)) = (copy, event.kind.owner()) {
+            self.copy(&cause, owner.session, &order, &mut log);
         }
     }
 

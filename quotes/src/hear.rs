@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use domain::SessionId;
 use door::auth::Answer;
-use gateway::fix::{self, Session, Verdict};
+use gateway::fix::{self, Entry, Session, Verdict};
 use log::info;
 use wire::fix::{
     Frame, Message,
@@ -93,13 +93,17 @@ impl Running {
             })
         };
         let mut app = App {
-            id: client.id(),
-            token,
-            peer: client.peer.ip(),
-            comp_id: self.server.settings.comp_id.as_bytes(),
-            credentials: &mut self.server.credentials,
-            signed: &mut self.signed,
-            verdict: client.verdict.take(),
+            entry: Entry {
+                id: client.id(),
+                token,
+                peer: client.peer.ip(),
+                log_prefix: "market data: ",
+                comp_id: self.server.settings.comp_id.as_bytes(),
+                credentials: &mut self.server.credentials,
+                signed: &mut self.signed,
+                verdict: client.verdict.take(),
+                waits: None,
+            },
             by_session: &self.by_session,
             sessions_max: self.server.settings.sessions,
             doubtful: &doubtful,
@@ -109,7 +113,6 @@ impl Running {
             now: time,
             act: None,
             logon: None,
-            waits: None,
             waits_for_books: false,
         };
         let out = client.outbox.buffer();
@@ -119,7 +122,7 @@ impl Running {
                 .hear_early(time, &mut self.checker, &mut app, out)
                 .map(|verdict| verdict.unwrap_or(Verdict::Done)),
         };
-        let App { act, logon, waits, waits_for_books, verdict, .. } = app;
+        let App { act, logon, waits_for_books, entry: Entry { waits, verdict, .. }, .. } = app;
         client.waits_for_books = waits_for_books;
         client.verdict = verdict; // it is for the logon, and this may have been something else
         match waits {

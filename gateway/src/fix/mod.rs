@@ -8,6 +8,7 @@
 //! ```
 
 mod desk;
+mod entry;
 pub mod fuzz;
 mod heard;
 mod link;
@@ -18,8 +19,9 @@ mod terms;
 mod throttle;
 
 pub(crate) use desk::{Act, Asked, Desk, MassAsked, MassCanceling};
+pub use entry::Entry;
 pub(crate) use link::{Link, Resend};
 pub use securities::{SECURITIES, security_list};
 pub use session::{Application, Close, Identity, Logon, Refused, Session, Settings, Taken, Verdict};
-pub use shown::{Shown, Signed};
+pub use shown::Signed;
 pub use throttle::Throttle;

@@ -12,7 +12,7 @@ const SIGNATURE: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
-pub enum Shown<'m> {
+pub(super) enum Shown<'m> {
     /// A password.
     Password(&'m [u8]),
     /// A signature.
@@ -27,7 +27,7 @@ pub enum Shown<'m> {
 impl<'m> Shown<'m> {
     /// What a logon shows; `None` when it is a signature that is none.
     #[must_use]
-    pub fn of(logon: &Checked<'_, 'm>) -> Option<Self> {
+    pub(super) fn of(logon: &Checked<'_, 'm>) -> Option<Self> {
         let Some(text) = logon.get(96) else {
             return Some(Self::Password(logon.get(554).unwrap_or_default()));
         };
@@ -42,7 +42,7 @@ impl<'m> Shown<'m> {
 
     /// To be looked at.
     #[must_use]
-    pub fn secret(&self) -> Secret<'_> {
+    pub(super) fn secret(&self) -> Secret<'_> {
         match self {
             Self::Password(password) => Secret::Password(password),
             Self::Signature { of, signature } => Secret::Signature { of, signature },

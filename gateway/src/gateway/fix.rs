@@ -26,7 +26,7 @@ pub(super) use self::news::News;
 use super::Gateway;
 use crate::{
     connection::{Close, Stage},
-    fix::{self, Link, Session, Settings, Verdict},
+    fix::{self, Entry, Link, Session, Settings, Verdict},
     venue::Venue,
 };
 
@@ -142,13 +142,18 @@ impl Gateway {
             })
         };
         let mut app = App {
-            id,
-            token,
-            peer,
+            entry: Entry {
+                id,
+                token,
+                peer,
+                log_prefix: "",
+                comp_id: venue_is.comp_id.as_bytes(),
+                credentials: &mut self.credentials,
+                signed: &mut self.signed,
+                verdict: link.verdict.take(),
+                waits: None,
+            },
             venue_is: &venue_is,
-            credentials: &mut self.credentials,
-            signed: &mut self.signed,
-            verdict: link.verdict.take(),
             sessions: &self.sessions,
             instruments: &self.instruments,
             here: self.here.as_ref(),
@@ -164,14 +169,13 @@ impl Gateway {
             throttle: &mut link.throttle,
             act: None,
             logon: None,
-            waits: None,
         };
         let checker = &mut self.checker;
         let heard = match message {
             Some((message, raw)) => session.hear(message, raw, now, checker, &mut app, &mut out).map(Some),
             None => session.hear_early(now, checker, &mut app, &mut out),
         };
-        let App { act, logon, waits, verdict, .. } = app;
+        let App { act, logon, entry: Entry { waits, verdict, .. }, .. } = app;
         link.verdict = verdict; // it is for the logon, and this may have been something else
         let (next_in, next_out) = session.next();
         link.session = Some(session);

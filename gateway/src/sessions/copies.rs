@@ -136,20 +136,6 @@ impl Sessions {
         }
     }
 
-    /// As [`copy`](Self::copy), of what an order of a session was about to do that does not speak FIX.
-    #[cold]
-    pub(super) fn copy_bare(
-        &mut self,
-        cause: &Cause,
-        of: SessionId,
-        order: Option<OrderReport>,
-        log: &mut impl FnMut(&Report) -> Position,
-    ) {
-        if let Some(order) = order {
-            self.copy(cause, of, &order, log);
-        }
-    }
-
     /// What is going to be told to those who watch the session of this event, before it has heard of it.
     #[inline]
     pub(super) fn bare(&self, kind: &EventKind) -> Option<OrderReport> {

@@ -1,15 +1,11 @@
 //! Who listens to the session of one connection: who may come in, and what a message asks for, while nothing is done yet.
 
-use std::{net::IpAddr, time::Instant};
-
 use domain::{Command, Nanos, SessionId};
-use door::auth::{Answer, Attempt, Credentials, Protocol, Refusal};
-use log::info;
 use wire::fix::Checked;
 
 use super::FixVenue;
 use crate::{
-    fix::{Act, Application, Desk, Identity, Logon, Refused, Shown, Signed, Taken, Throttle},
+    fix::{Act, Application, Desk, Entry, Identity, Logon, Refused, Taken, Throttle},
     gateway::requests,
     placement::Here,
     sessions::Sessions,
@@ -18,15 +14,8 @@ use crate::{
 
 /// Who listens to the session of one connection.
 pub(super) struct App<'a, V> {
-    /// Whose it is, once it is somebody's.
-    pub(super) id: Option<SessionId>,
-    pub(super) token: usize,
-    pub(super) peer: IpAddr,
+    pub(super) entry: Entry<'a>,
     pub(super) venue_is: &'a FixVenue,
-    pub(super) credentials: &'a mut Credentials,
-    pub(super) signed: &'a mut Signed,
-    /// What came of the logon, which was being verified.
-    pub(super) verdict: Option<Result<SessionId, Refusal>>,
     pub(super) sessions: &'a Sessions,
     pub(super) instruments: &'a Instruments,
     pub(super) here: Option<&'a Here>,
@@ -44,46 +33,25 @@ pub(super) struct App<'a, V> {
     pub(super) throttle: &'a mut Throttle,
     pub(super) act: Option<Act>,
     pub(super) logon: Option<(SessionId, bool)>,
-    /// The logon is to be heard again, when it has been verified, or can be.
-    pub(super) waits: Option<Answer>,
 }
 
 impl<V: Venue> Application for App<'_, V> {
     fn logon(&mut self, logon: &Checked<'_, '_>, is_reset: bool) -> Result<Logon, Refused> {
-        let (theirs, ours) = (logon.get(49).unwrap_or_default(), logon.get(56).unwrap_or_default());
-        if ours != self.venue_is.comp_id.as_bytes() {
-            return Err(Refused::No);
-        }
-        // Who is logged in has shown who it is.
-        let id = match self.id {
-            Some(id) => id,
-            None => {
-                if logon.get(553).is_some_and(|user| user != theirs) {
-                    return Err(Refused::No);
-                }
-                match self.verdict.take() {
-                    Some(outcome) => outcome.map_err(|why| self.refused(theirs, why))?,
-                    None => self.check(theirs, logon)?,
-                }
-            }
-        };
-        if self.id.is_none() && self.signed.is_used(id, logon) {
-            info!("{}: a signature that has been used", self.peer);
-            return Err(Refused::No);
-        }
+        let id = self.entry.whose(logon)?;
         let session = self.sessions.get(id).ok_or(Refused::No)?;
         let fix = session.fix().ok_or(Refused::No)?;
-        let other = self.by_session[id.0 as usize].filter(|other| *other != self.token);
+        let other = self.by_session[id.0 as usize].filter(|other| *other != self.entry.token);
         if other.is_some_and(|other| !(self.doubtful)(other)) {
             return Err(Refused::No);
         }
         self.logon = Some((id, is_reset));
-        let identity = Identity { ours: ours.to_vec(), theirs: theirs.to_vec() };
+        let name = |tag| logon.get(tag).unwrap_or_default().to_vec();
+        let identity = Identity { ours: name(56), theirs: name(49) };
         Ok(Logon { identity, next: (fix.next_in(), session.next_number() - fix.out_base()) })
     }
 
     fn message(&mut self, message: &Checked<'_, '_>, number: u64, is_again: bool) -> Taken {
-        let Some(id) = self.id else { return Taken::No { reason: 6, text: "not logged on" } };
+        let Some(id) = self.entry.id else { return Taken::No { reason: 6, text: "not logged on" } };
         let Some(session) = self.sessions.get(id) else { return Taken::Later };
         let Some(fix) = session.fix() else { return Taken::Later };
         let desk = Desk {
@@ -132,27 +100,6 @@ impl<V: Venue> Application for App<'_, V> {
 }
 
 impl<V: Venue> App<'_, V> {
-    /// Looks at who wants in: by a password, or by a signature of what its logon says of itself.
-    fn check(&mut self, name: &[u8], logon: &Checked<'_, '_>) -> Result<SessionId, Refused> {
-        let shown = Shown::of(logon).ok_or(Refused::No)?;
-        let secret = shown.secret();
-        let attempt = Attempt { protocol: Protocol::Fix, name, secret, from: self.peer, token: self.token };
-        match self.credentials.check(&attempt, Instant::now()) {
-            Answer::Accepted(id) => Ok(id),
-            Answer::Refused(why) => Err(self.refused(name, why)),
-            waits @ (Answer::Pending(_) | Answer::Later) => {
-                self.waits = Some(waits);
-                Err(Refused::Later)
-            }
-        }
-    }
-
-    /// Says why somebody is not let in, for whoever reads the log.
-    fn refused(&self, name: &[u8], why: Refusal) -> Refused {
-        info!("{}: user {}: {why}", self.peer, String::from_utf8_lossy(name));
-        Refused::No
-    }
-
     /// Whether a command finds room now. An order waits while its book's window is full, a cancel only for its ring.
     fn has_room(&mut self, command: &Command) -> bool {
         let Some(book) = command.instrument() else { return self.venue.accepts(command) };
