@@ -38,6 +38,7 @@
 
 pub mod election;
 pub mod frame;
+pub mod fuzz;
 pub mod gate;
 pub mod history;
 mod id;

@@ -15,6 +15,7 @@
 mod change;
 pub mod client;
 mod depth;
+pub mod fuzz;
 mod itch;
 mod market;
 mod server;

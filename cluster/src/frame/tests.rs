@@ -3,7 +3,10 @@
 use rand::{Rng, RngExt};
 
 use super::*;
-use crate::random::{generator, iterations};
+use crate::{
+    fuzz,
+    random::{generator, iterations},
+};
 
 fn history(rng: &mut impl Rng) -> History {
     let mut history = History::new();
@@ -83,15 +86,6 @@ fn message<'a>(rng: &mut impl Rng, payload: &'a [u8]) -> Message<'a> {
     }
 }
 
-/// What a fuzzer would do with one input: no panic, and what decodes encodes to the bytes that it was.
-fn take(bytes: &[u8], bytes_max: usize) {
-    if let Ok(Some((message, taken))) = decode(bytes, bytes_max) {
-        let mut again = Vec::new();
-        message.encode(&mut again);
-        assert_eq!(again, bytes[..taken], "{message:?}");
-    }
-}
-
 #[test]
 fn what_is_encoded_is_decoded_however_it_arrives() {
     let mut rng = generator();
@@ -139,7 +133,7 @@ fn bent_messages_do_no_harm() {
                 }
             }
         }
-        take(&bytes, rng.random_range(0..100));
+        fuzz::frame(&bytes, rng.random_range(0..100));
     }
 }
 
@@ -155,7 +149,7 @@ fn noise_does_no_harm() {
             bytes[4] = rng.random_range(0..15);
             bytes[5..8].fill(0);
         }
-        take(&bytes, 100);
+        fuzz::frame(&bytes, 100);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Books made of messages.
 
 use core::fmt;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use domain::Side;
 use wire::itch::Message;
@@ -143,7 +143,7 @@ impl Books {
     /// Takes a message.
     ///
     /// # Errors
-    /// When it cannot be true: the books are not those of the feed, and a snapshot is needed.
+    /// When it cannot be true: the books are not those of the feed, and a snapshot is needed. Nothing has changed then.
     pub fn on_message(&mut self, message: &[u8]) -> Result<Message, BookFault> {
         let message = Message::decode(message).map_err(BookFault::Message)?;
         match message {
@@ -170,6 +170,9 @@ impl Books {
                 self.remove(m.order)?;
             }
             Message::OrderReplace(m) => {
+                if m.order != m.original && self.orders.contains_key(&m.order) {
+                    return Err(BookFault::Twice(m.order));
+                }
                 let (at, _) = self.remove(m.original)?;
                 let place = if m.tracking == KEEPS_PLACE { at.key.1 } else { self.next_place() };
                 self.insert(
@@ -211,9 +214,10 @@ impl Books {
     fn insert(&mut self, locate: u16, side: Side, order: ClientOrder, place: u64) -> Result<(), BookFault> {
         let price = i64::from(order.price);
         let key = (if side == Side::Buy { -price } else { price }, place);
-        if self.orders.insert(order.order, At { locate, side, key }).is_some() {
-            return Err(BookFault::Twice(order.order));
-        }
+        match self.orders.entry(order.order) {
+            Entry::Occupied(_) => return Err(BookFault::Twice(order.order)),
+            Entry::Vacant(free) => free.insert(At { locate, side, key }),
+        };
         self.book_mut(locate).sides[side as usize].insert(key, order);
         Ok(())
     }

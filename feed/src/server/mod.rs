@@ -11,6 +11,7 @@ mod requests;
 mod running;
 mod seen;
 mod settings;
+mod share;
 mod snapshots;
 mod stats;
 mod web;
@@ -28,6 +29,7 @@ use self::{
 };
 use crate::tap::Intake;
 
+pub(crate) use self::web::fuzz as fuzz_web;
 pub use self::{
     seen::{Seen, Watcher},
     settings::{Bound, Settings, Start},

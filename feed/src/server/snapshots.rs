@@ -30,6 +30,7 @@ use super::{
     SNAPSHOT_CLIENTS,
     doors::{Doors, Entrance},
     settings::Settings,
+    share::Share,
     stats::Stats,
 };
 use crate::store::Store;
@@ -38,16 +39,14 @@ use crate::store::Store;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A client that has not logged in for so long is cut off when others wait for a place.
 const CROWDED: Duration = Duration::from_secs(1);
-/// Taking snapshots may take this part of the thread's time, at most.
-const SHARE: u32 = 10;
 
 pub(super) struct Snapshots {
     entrance: Entrance,
     /// By token.
     clients: Vec<Option<Client>>,
     login_timeout: Duration,
-    /// When the next snapshot may be taken.
-    next: Instant,
+    /// Taking snapshots is a part of the thread's work.
+    share: Share,
     /// Clients were refused a place; whoever still waits in the listener is taken when there is one.
     may_wait: bool,
     stats: Arc<Stats>,
@@ -74,7 +73,7 @@ impl Snapshots {
             entrance: Entrance::bind(address, limits, registry, token, Arc::clone(&stats))?,
             clients: (0..places).map(|_| None).collect(),
             login_timeout: settings.login_timeout,
-            next: Instant::now(),
+            share: Share::new(Instant::now()),
             may_wait: false,
             stats,
         })
@@ -173,7 +172,7 @@ impl Snapshots {
     /// Gives those who wait a snapshot of what has been published, which `show` says.
     pub(super) fn give(&mut self, now: Instant, store: &Store, show: impl FnOnce(&mut dyn FnMut(Message))) {
         let waits = |client: &&mut Client| matches!(client.state, State::Waits);
-        if now < self.next || !self.clients.iter_mut().flatten().any(|client| waits(&client)) {
+        if !self.share.may(now) || !self.clients.iter_mut().flatten().any(|client| waits(&client)) {
             return;
         }
         let begun = Instant::now();
@@ -195,7 +194,7 @@ impl Snapshots {
             client.state = State::Takes(Arc::clone(&bytes), 0);
             client.until = now + PATIENCE;
         }
-        self.next = now + begun.elapsed() * SHARE;
+        self.share.took(now, begun.elapsed());
     }
 
     /// Sends what clients take, and lets go of those who have all, or take nothing. Says whether somebody would take more.
@@ -240,7 +239,7 @@ impl Snapshots {
     /// How long it is until there is something to do besides what sockets say.
     pub(super) fn patience(&self, now: Instant) -> Duration {
         let due = self.clients.iter().flatten().map(|client| match &client.state {
-            State::Waits => self.next,
+            State::Waits => self.share.next(),
             _ => client.due(self.may_wait),
         });
         due.min()

@@ -347,6 +347,67 @@ fn those_who_misuse_the_websocket_feed_hold_nobody_up() {
     venue.end();
 }
 
+#[test]
+fn who_asks_for_a_book_again_and_again_is_shown_it_at_a_pace_and_then_turned_away() {
+    let mut rng = generator();
+    let (instrument, groups) = much(&mut rng);
+    let mut venue = Venue::start(Book::new(instrument), *b"SESSION001", &settings(8));
+    let address = venue.bound.web.unwrap();
+    let symbol = format!("S{}", instrument.0);
+    let request =
+        |op: &str, times: usize| json!({"op": op, "symbols": vec![&*symbol; times], "channels": ["depth"]});
+    let mut good = open(address);
+    ask(&mut good, &request("subscribe", 1));
+    groups.iter().for_each(|group| venue.turn(group, &mut rng));
+    venue.release();
+    catch_up(&mut good, &mut Web::default(), &venue.book);
+
+    // A book that is named often is one book, and shown once however often it is asked for before that.
+    let mut greedy = open(address);
+    for _ in 0..20 {
+        ask(&mut greedy, &request("subscribe", 500));
+    }
+    let mut shown = 0;
+    let mut answers = 0;
+    while answers < 20 || shown == 0 {
+        let said = next(&mut greedy);
+        if said["type"] == "snapshot" {
+            shown += 1;
+        } else {
+            assert_eq!((&said["type"], &said["symbols"]), (&json!("subscribed"), &json!(1)), "{said}");
+            answers += 1;
+        }
+    }
+    assert!(shown <= 20, "{shown} snapshots for 20 requests");
+    // What is not wanted any more is not shown, whenever that was asked for.
+    ask(&mut greedy, &request("unsubscribe", 500));
+    while next(&mut greedy)["type"] != "unsubscribed" {}
+
+    // More messages than anybody needs, as fast as they go, are the end; pings count.
+    for number in 0..5_000 {
+        let message = if number % 2 == 0 {
+            Message::Ping(vec![b'?'; 100].into())
+        } else {
+            Message::text(request("subscribe", 500).to_string())
+        };
+        if greedy.send(message).is_err() {
+            break;
+        }
+    }
+    let end = loop {
+        match greedy.read() {
+            Ok(Message::Close(end)) => break end.expect("it is told why"),
+            Ok(_) => {}
+            Err(error) => panic!("cut off without a word: {error}"),
+        }
+    };
+    assert_eq!((u16::from(end.code), &*end.reason), (1008, "more than 100 messages in a second"));
+    // Whoever was there is served as before.
+    ask(&mut good, &request("subscribe", 1));
+    catch_up(&mut good, &mut Web::default(), &venue.book);
+    venue.end();
+}
+
 /// Keeps depth, and all levels, as a gateway of another protocol would.
 struct Keeper {
     instrument: InstrumentId,

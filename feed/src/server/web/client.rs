@@ -19,7 +19,7 @@ use tungstenite::{
 
 use super::{
     stream::Stream,
-    text,
+    text::{self, Channel},
     upgrade::{Shown, Upgrade, WebLogin},
 };
 use crate::server::doors::Doors;
@@ -75,6 +75,10 @@ pub(super) struct Client {
     pub(super) entry: Entry,
     /// By instrument: the bits of the channels.
     pub(super) subscriptions: BTreeMap<InstrumentId, u8>,
+    /// The same of those that it is to be shown as they are. Changes are not told until it has been.
+    pub(super) owed: BTreeMap<InstrumentId, u8>,
+    /// Messages that it has said since clients were looked at.
+    pub(super) said: usize,
     /// It has missed something, and gets snapshots once it has taken what waits.
     pub(super) is_behind: bool,
     /// When it is cut off if it has not logged in, or not gone, by then.
@@ -109,12 +113,40 @@ impl Client {
             place,
             entry: Entry::Outside(None),
             subscriptions: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            said: 0,
             is_behind: false,
             until,
             heard: now,
             pinged: now,
             waits: None,
         }
+    }
+
+    /// It is to be shown a book as it is, on the channels that show books.
+    pub(super) fn owe(&mut self, id: InstrumentId, bits: u8) {
+        let bits = bits & (Channel::Depth.bit() | Channel::Top.bit());
+        // One that is behind is shown all of them when it has caught up.
+        if bits != 0 && !self.is_behind {
+            *self.owed.entry(id).or_default() |= bits;
+        }
+    }
+
+    /// It does not want to be shown a book any more.
+    pub(super) fn owe_no_more(&mut self, id: InstrumentId, bits: u8) {
+        if let Some(owed) = self.owed.get_mut(&id) {
+            *owed &= !bits;
+            if *owed == 0 {
+                self.owed.remove(&id);
+            }
+        }
+    }
+
+    /// Whether changes are told to it: it has subscribed, and has been shown what changes.
+    pub(super) fn is_told(&self, id: InstrumentId, channel: Channel) -> bool {
+        let has =
+            |bits: &BTreeMap<InstrumentId, u8>| bits.get(&id).is_some_and(|bits| bits & channel.bit() != 0);
+        has(&self.subscriptions) && !has(&self.owed)
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -134,6 +166,7 @@ impl Client {
         match socket.read() {
             Ok(message) => {
                 self.heard = now;
+                self.said += 1;
                 match message {
                     Message::Text(text) => Heard::Text(text),
                     Message::Ping(_) | Message::Pong(_) => Heard::Nothing,

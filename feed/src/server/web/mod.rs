@@ -11,7 +11,7 @@ mod text;
 mod upgrade;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     io,
     net::SocketAddr,
     sync::Arc,
@@ -33,6 +33,7 @@ use super::{
     Seen, WEB_CLIENTS,
     doors::{Doors, Entrance},
     settings::Settings,
+    share::Share,
     stats::Stats,
 };
 use crate::{depth::Depth, market::Market};
@@ -41,6 +42,11 @@ use crate::{depth::Depth, market::Market};
 const SUBSCRIPTIONS_MAX: usize = 256;
 /// How often clients are looked at for those who have gone.
 const LOOK_EACH: Duration = Duration::from_secs(1);
+/// Messages that a client may say in that time, pings among them.
+const SAID_MAX: usize = 100;
+const TOO_MANY: &str = "more than 100 messages in a second";
+/// Books are shown for so long in one turn.
+const SHOWING: Duration = Duration::from_millis(1);
 /// Messages read from one client in a turn.
 const READ_MAX: usize = 16;
 
@@ -75,6 +81,10 @@ pub(super) struct Web {
     books: BTreeMap<InstrumentId, Watched>,
     symbols: HashMap<String, InstrumentId>,
     instruments: Vec<Instrument>,
+    /// Clients that are to be shown books, in turns.
+    owing: VecDeque<usize>,
+    /// Showing books is a part of the thread's work, for whoever subscribes again and again.
+    share: Share,
     looked: Instant,
     stats: Arc<Stats>,
 }
@@ -102,6 +112,8 @@ impl Web {
             books: BTreeMap::new(),
             symbols: HashMap::new(),
             instruments: Vec::new(),
+            owing: VecDeque::new(),
+            share: Share::new(Instant::now()),
             looked: Instant::now(),
             stats,
         })
@@ -167,7 +179,13 @@ impl Web {
                 more = false;
                 break;
             };
-            match client.receive(token.0, doors, now) {
+            let heard = client.receive(token.0, doors, now);
+            if client.said > SAID_MAX && !matches!(client.entry, Entry::Leaves) {
+                client.turn_away(TOO_MANY, now);
+                self.unsubscribe_all(at);
+                continue;
+            }
+            match heard {
                 Heard::Text(text) => self.on_text(at, &text, doors, market, now),
                 Heard::Opened => self.on_opened(at, doors, now),
                 Heard::Nothing => {}
@@ -189,7 +207,7 @@ impl Web {
             Entry::Leaves => return,
             _ => false,
         };
-        let answer = match serde_json::from_str(text) {
+        let answer = match Asked::read(text) {
             Ok(Asked::Login { .. }) if is_in && doors.ask() => Err("it has logged in".to_owned()),
             // Where nobody is asked anybody is let in.
             Ok(Asked::Login { .. }) if is_in => Ok(Some(text::LOGGED_IN.to_owned())),
@@ -206,7 +224,7 @@ impl Web {
                 self.subscribe(at, &symbols, &channels, market, now)
             }
             Ok(Asked::Unsubscribe { symbols, channels }) => self.unsubscribe(at, &symbols, &channels),
-            Err(error) => Err(format!("no request: {error}")),
+            Err(why) => Err(why),
         };
         let answer = match answer {
             Ok(Some(done)) => done,
@@ -248,8 +266,9 @@ impl Web {
                 watched.depth.look(|side| market.levels(id, side).take(self.settings.depth));
             }
             watched.clients.insert(at);
-            show(client, &self.instruments[id.0 as usize], &watched.depth, bits, now);
+            client.owe(id, bits);
         }
+        self.is_owing(at);
         Ok(None)
     }
 
@@ -263,6 +282,7 @@ impl Web {
         let bits = channels.iter().fold(0, |bits, channel| bits | channel.bit());
         let Some(client) = &mut self.clients[at] else { return Ok(None) };
         for id in &found {
+            client.owe_no_more(*id, bits);
             if let Some(kept) = client.subscriptions.get_mut(id) {
                 *kept &= !bits;
                 if *kept == 0 {
@@ -287,7 +307,7 @@ impl Web {
             for at in watched {
                 if let Some(client) = &mut clients[*at]
                     && !client.is_behind
-                    && client.subscriptions.get(&id).is_some_and(|bits| bits & channel.bit() != 0)
+                    && client.is_told(id, channel)
                 {
                     client.send(text.clone(), now);
                 }
@@ -317,6 +337,7 @@ impl Web {
 
     /// Sends what waits, and looks for those who have gone, now and then.
     pub(super) fn look(&mut self, now: Instant) {
+        self.show_some(now);
         let is_due = now.duration_since(self.looked) >= LOOK_EACH;
         if is_due {
             self.looked = now;
@@ -325,6 +346,9 @@ impl Web {
         for at in 0..self.clients.len() {
             if let Some(client) = &mut self.clients[at] {
                 open += u64::from(client.is_open());
+                if is_due {
+                    client.said = 0;
+                }
                 if is_due && client.is_late(now) {
                     self.stats.web_cut.add(1);
                     if matches!(client.entry, Entry::Outside(_)) {
@@ -345,7 +369,8 @@ impl Web {
         if self.clients.iter().all(Option::is_none) {
             return Duration::MAX;
         }
-        LOOK_EACH.saturating_sub(now.duration_since(self.looked))
+        let look = LOOK_EACH.saturating_sub(now.duration_since(self.looked));
+        if self.owing.is_empty() { look } else { look.min(self.share.next().duration_since(now)) }
     }
 
     /// One that was behind has taken what waited: it gets snapshots.
@@ -355,12 +380,44 @@ impl Web {
             return;
         }
         self.stats.web_conflated.add(1);
-        let subscriptions = client.subscriptions.clone();
-        for (id, bits) in subscriptions {
+        for (id, bits) in client.subscriptions.clone() {
+            client.owe(id, bits);
+        }
+        self.is_owing(at);
+    }
+
+    /// A client may have to be shown books.
+    fn is_owing(&mut self, at: usize) {
+        if self.clients[at].as_ref().is_some_and(|client| !client.owed.is_empty())
+            && !self.owing.contains(&at)
+        {
+            self.owing.push_back(at);
+        }
+    }
+
+    /// Shows books to those who have not seen them as they are: one to each in turn, for a while.
+    fn show_some(&mut self, now: Instant) {
+        if self.owing.is_empty() || !self.share.may(now) {
+            return;
+        }
+        let begun = Instant::now();
+        let mut took = Duration::ZERO;
+        while took < SHOWING {
+            let Some(at) = self.owing.pop_front() else { break };
+            let Some(client) = &mut self.clients[at] else { continue };
+            let Some((id, bits)) = client.owed.pop_first() else { continue };
             if let Some(watched) = self.books.get(&id) {
                 show(client, &self.instruments[id.0 as usize], &watched.depth, bits, now);
             }
+            if client.is_behind {
+                // It is shown all of them when it has taken what waits.
+                client.owed.clear();
+            } else if !client.owed.is_empty() {
+                self.owing.push_back(at);
+            }
+            took = begun.elapsed();
         }
+        self.share.took(now, took);
     }
 
     fn forget_if_gone(&mut self, at: usize) {
@@ -378,6 +435,7 @@ impl Web {
 
     fn unsubscribe_all(&mut self, at: usize) {
         let Some(client) = &mut self.clients[at] else { return };
+        client.owed.clear();
         for id in core::mem::take(&mut client.subscriptions).keys() {
             if let Some(watched) = self.books.get_mut(id) {
                 watched.clients.remove(&at);
@@ -388,6 +446,29 @@ impl Web {
     /// The session ends.
     pub(super) fn end(&mut self) {
         self.clients.iter_mut().flatten().for_each(Client::end);
+    }
+}
+
+/// Takes `data` for what a client says: a request, and what stands in its `Authorization`.
+///
+/// # Panics
+/// When what is read could not be.
+pub(crate) fn fuzz(data: &[u8]) {
+    if let Some(login) = upgrade::basic(data) {
+        assert!(!login.user.contains(':'), "a colon ends the user");
+        assert!(login.user.len() + login.password.0.len() < data.len());
+    }
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    match Asked::read(text) {
+        Ok(Asked::Login { .. }) => {}
+        Ok(Asked::Subscribe { symbols, .. } | Asked::Unsubscribe { symbols, .. }) => {
+            assert!(symbols.is_sorted_by(|a, b| a < b), "{symbols:?}");
+        }
+        Err(why) => {
+            let refusal = text::refusal(&why);
+            let told: serde_json::Value = serde_json::from_str(&refusal).expect("a refusal is JSON");
+            assert_eq!(told["reason"], why.as_str());
+        }
     }
 }
 

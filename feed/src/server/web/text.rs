@@ -23,6 +23,18 @@ pub(super) enum Asked {
     Unsubscribe { symbols: Vec<String>, channels: Vec<Channel> },
 }
 
+impl Asked {
+    /// Reads a request. Each symbol is in it once.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let mut asked = serde_json::from_str(text).map_err(|error| format!("no request: {error}"))?;
+        if let Self::Subscribe { symbols, .. } | Self::Unsubscribe { symbols, .. } = &mut asked {
+            symbols.sort_unstable();
+            symbols.dedup();
+        }
+        Ok(asked)
+    }
+}
+
 /// What there is to be told.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -224,12 +236,14 @@ mod tests {
 
     #[test]
     fn requests_are_read_or_refused() {
-        let read = |text: &str| serde_json::from_str::<Asked>(text);
-        let symbols = vec!["AAPL".to_owned()];
+        let read = Asked::read;
+        let symbols = vec!["AAPL".to_owned(), "MSFT".to_owned()];
         let channels = vec![Channel::Top, Channel::Trades];
         assert_eq!(
-            read("{\"op\":\"subscribe\",\"symbols\":[\"AAPL\"],\"channels\":[\"top\",\"trades\"]}").unwrap(),
-            Asked::Subscribe { symbols, channels }
+            read(
+                "{\"op\":\"subscribe\",\"symbols\":[\"MSFT\",\"AAPL\",\"MSFT\"],\"channels\":[\"top\",\"trades\"]}"
+            ),
+            Ok(Asked::Subscribe { symbols, channels })
         );
         for wrong in [
             "",
@@ -238,7 +252,7 @@ mod tests {
             "{\"op\":\"buy\"}",
             "{\"op\":\"subscribe\",\"symbols\":[],\"channels\":[\"all\"]}",
         ] {
-            assert!(read(wrong).is_err(), "{wrong}");
+            assert!(read(wrong).is_err_and(|why| why.starts_with("no request: ")), "{wrong}");
         }
     }
 

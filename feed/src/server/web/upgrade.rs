@@ -77,7 +77,7 @@ fn refusal(status: StatusCode) -> ErrorResponse {
 }
 
 /// The user and the password in a value of `Authorization`, as HTTP's Basic scheme has them (RFC 7617).
-fn basic(value: &[u8]) -> Option<WebLogin> {
+pub(super) fn basic(value: &[u8]) -> Option<WebLogin> {
     let (scheme, coded) = value.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;
