@@ -12,6 +12,9 @@
 #
 # A step that fails does not stop the others. All builds share target/; loom, whose flags would rebuild everything,
 # has target/loom, as have shuttle and ThreadSanitizer, and tools that this script installs are in target/tools.
+#
+# Tests wait for processes, disks and deadlines a third of their time. Meanwhile, at the lowest priority, what the steps to
+# come need is built (build_NAME), and the slowest of it, QuickFIX's client, from the start.
 
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -87,13 +90,35 @@ some_tests() {
     grep -q 'test result: ok\. [1-9]' "$state/output" || { echo "no test ran: $*"; exit 1; }
 }
 
-# run_tests PROFILE
+# run_tests PROFILE ARGUMENT... : those that need nothing but this repository.
 run_tests() {
+    local profile=$1
+    shift
     if has cargo-nextest; then
-        # More at a time than there are cores: a third of them wait for processes, disks and deadlines.
-        cargo nextest run --locked --workspace --no-fail-fast --cargo-profile "$1" --test-threads "$(($(nproc) + ($(nproc) + 1) / 2))"
+        # More at a time than there are cores: see above.
+        cargo nextest run --locked --workspace --no-fail-fast --cargo-profile "$profile" \
+            --test-threads "$(($(nproc) + ($(nproc) + 1) / 2))" "$@"
     else
-        cargo test --locked --workspace --no-fail-fast --lib --bins --tests --profile "$1"
+        cargo test --locked --workspace --no-fail-fast --lib --bins --tests --profile "$profile"
+    fi
+}
+
+# Optimised tests are built once, with those that need other programs: other features would build half of it again.
+readonly FEATURES=(--features "coordinator/etcd-tests,exchange/etcd-tests,exchange/strace-tests")
+readonly NEEDS_ETCD='(package(coordinator) and binary(etcd)) or (package(exchange) and test(/(^|::)elected::/))'
+readonly NEEDS_STRACE='package(exchange) and test(/^disks::/)'
+
+# fast_tests FILTER PACKAGE ARGUMENT... : those that the filter names, built as the step `fast` builds them. Without nextest
+# those of a package and of cargo test's arguments.
+fast_tests() {
+    local filter=$1
+    shift
+    if has cargo-nextest; then
+        # What they say is shown, seeds above all. A filter that matches nothing is a failure.
+        cargo nextest run --locked --workspace --cargo-profile fast-tests "${FEATURES[@]}" --no-fail-fast \
+            --success-output immediate -E "$filter"
+    else
+        some_tests cargo test --locked --profile fast-tests -p "$@"
     fi
 }
 
@@ -121,21 +146,36 @@ step_doctest() {
     cargo test --locked --workspace --doc
 }
 
+build_fast() {
+    ! has cargo-nextest ||
+        cargo nextest run --locked --workspace --cargo-profile fast-tests "${FEATURES[@]}" --no-run
+}
 step_fast() {
-    run_tests fast-tests
+    run_tests fast-tests "${FEATURES[@]}" -E "not ($NEEDS_ETCD or $NEEDS_STRACE)"
 }
 
+# Optimised, because the explorer is slow; a target directory of its own, because the flag rebuilds everything.
+loom() {
+    RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --locked --profile fast-tests --lib "$@"
+}
+build_loom() {
+    loom --no-run -p engine
+    loom --no-run -p journal
+}
 step_loom() {
-    # Optimised, because the explorer is slow; a target directory of its own, because the flag rebuilds everything.
-    export RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom
-    some_tests cargo test --locked --profile fast-tests -p engine --lib loom
-    some_tests cargo test --locked --profile fast-tests -p journal --lib no_wake_up_is_lost
+    some_tests loom -p engine loom
+    some_tests loom -p journal no_wake_up_is_lost
 }
 
+# ITERATIONS and SEED are the tests' own: see engine/src/schedule/shuttle_tests.rs.
+shuttle() {
+    RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --locked --profile fast-tests -p engine --lib "$@"
+}
+build_shuttle() {
+    shuttle --no-run
+}
 step_shuttle() {
-    # ITERATIONS and SEED are the tests' own: see engine/src/schedule/shuttle_tests.rs.
-    export RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle
-    some_tests cargo test --locked --profile fast-tests -p engine --lib shuttle
+    some_tests shuttle shuttle
 }
 
 step_tsan() {
@@ -169,33 +209,40 @@ step_miri() {
 
 step_smoke() {
     export ITERATIONS=$SMOKE_ITERATIONS
-    some_tests cargo test --locked --profile fast-tests -p wire --test it smoke -- --nocapture
-    some_tests cargo test --locked --profile fast-tests -p journal --test it fuzz -- --nocapture
-    some_tests cargo test --locked --profile fast-tests -p cluster --lib frame -- --nocapture
-    some_tests cargo test --locked --profile fast-tests -p engine --test it fuzz -- --nocapture
-    some_tests cargo test --locked --profile fast-tests -p quotes --lib smoke -- --nocapture
+    fast_tests 'package(wire) and binary(it) and test(smoke)' wire --test it smoke -- --nocapture
+    fast_tests 'package(journal) and binary(it) and test(fuzz)' journal --test it fuzz -- --nocapture
+    fast_tests 'package(cluster) and kind(lib) and test(frame)' cluster --lib frame -- --nocapture
+    fast_tests 'package(engine) and binary(it) and test(fuzz)' engine --test it fuzz -- --nocapture
+    fast_tests 'package(quotes) and kind(lib) and test(smoke)' quotes --lib smoke -- --nocapture
 }
 
-step_fuzz() {
+build_fuzz() {
     if ! has cargo-fuzz && in_ci; then
         cargo install --debug --locked --quiet --root target/tools cargo-fuzz --version "$CARGO_FUZZ_VERSION"
     fi
-    has cargo-fuzz || missing_tool cargo-fuzz "cargo install --locked cargo-fuzz (it needs a C++ compiler)"
     # Without a sanitizer, so that the stable toolchain serves: assertions and overflow checks are on.
-    cargo fuzz build --sanitizer none
+    ! has cargo-fuzz || cargo fuzz build --sanitizer none
+}
+step_fuzz() {
+    build_fuzz
+    has cargo-fuzz || missing_tool cargo-fuzz "cargo install --locked cargo-fuzz (it needs a C++ compiler)"
+    scripts/seeds.sh give
     export FUZZ_SECONDS
     # As many at a time as there are cores; what one says is shown when it is over.
     cargo fuzz list | xargs -P "$(nproc)" -I TARGET bash -c '
-        said=$(cargo fuzz run --sanitizer none "$0" -- -max_total_time="$FUZZ_SECONDS" -max_len=512 -print_final_stats=0 2>&1)
+        said=$(cargo fuzz run --sanitizer none "$0" -- -max_total_time="$FUZZ_SECONDS" -max_len=1024 -print_final_stats=0 2>&1)
         code=$?
         printf -- "--- %s\n%s\n" "$0" "$said"
         exit $code' TARGET
 }
 
-step_deny() {
+build_deny() {
     if ! has cargo-deny && in_ci; then
         cargo install --debug --locked --quiet --root target/tools cargo-deny --version "$CARGO_DENY_VERSION"
     fi
+}
+step_deny() {
+    build_deny
     has cargo-deny || missing_tool cargo-deny "cargo install --locked cargo-deny"
     # Advisories apart: deny.toml says why.
     cargo deny --locked check --hide-inclusion-graph bans licenses sources
@@ -209,20 +256,23 @@ step_etcd() {
     if [[ $installed == false ]] && has systemctl; then
         systemctl disable --quiet --now etcd >/dev/null 2>&1 || true
     fi
-    some_tests cargo test --locked --profile fast-tests -p coordinator --features etcd-tests --test etcd
-    some_tests cargo test --locked --profile fast-tests -p exchange --features etcd-tests,strace-tests --test it elected
+    fast_tests 'package(coordinator) and binary(etcd)' coordinator --features etcd-tests --test etcd
+    fast_tests "package(exchange) and ($NEEDS_ETCD)" exchange --features etcd-tests --test it elected::
 }
 
 step_disks() {
     apt_install strace strace
     strace -o /dev/null true || absent "processes cannot be traced here (ptrace)"
-    some_tests cargo test --locked --profile fast-tests -p exchange --features etcd-tests,strace-tests --test it disks
+    fast_tests "$NEEDS_STRACE" exchange --features strace-tests --test it disks
 }
 
+build_loss() {
+    cargo build --locked --release
+}
 step_loss() {
     apt_install ip iproute2
     apt_install nft nftables
-    cargo build --locked --release
+    build_loss
     local status=0
     scripts/loss.sh target/release/exchange || status=$?
     [[ $status != 77 ]] || absent "no network namespace with packet filters can be made here; it takes root"
@@ -241,6 +291,7 @@ step_fix() {
     [[ -n ${FIX_KIT:-} ]] || absent "FIX_KIT names no folder; scripts/fix-kit.sh says of what"
     if in_ci; then apt_install stunnel stunnel4; fi
     cargo build --locked --release
+    if [[ -z $client ]]; then build_client; fi
     if [[ -n $client ]]; then
         while kill -0 "$client" 2>/dev/null; do sleep 1; done
         cat "$state/client"
@@ -250,13 +301,16 @@ step_fix() {
     rm -f "$state/reason"
 }
 
-# QuickFIX's client is built from source, for minutes: while the steps before it leave a processor idle.
+# QuickFIX's client is built from source by one compiler, for minutes.
 build_client() {
-    [[ -n ${FIX_KIT:-} && -z ${FIX_PYTHON:-} ]] && in_ci || return 0
+    [[ -n ${FIX_KIT:-} && -z ${FIX_PYTHON:-} ]] && is_chosen fix && in_ci || return 0
     nice -n 19 scripts/fix-kit.sh --build-client >"$state/client" 2>&1 &
     client=$!
 }
 
+build_bench() {
+    cargo test --locked --profile fast-tests -p benches --benches --no-run
+}
 step_bench() {
     # Built as tests, so that the builds above serve; each then takes its small workload.
     cargo test --locked --profile fast-tests -p benches --benches
@@ -278,20 +332,46 @@ for argument in "$@"; do
     chosen+=("$argument")
 done
 
+is_chosen() { [[ ${#chosen[@]} == 0 || " ${chosen[*]} " == *" $1 "* ]]; }
+
 state=$(mktemp -d)
-trap '[[ -z ${client:-} ]] || kill "$client" 2>/dev/null; rm -rf "$state"' EXIT
+client=
+ahead=
+trap '[[ -z $client$ahead ]] || kill $client $ahead 2>/dev/null; rm -rf "$state"' EXIT
 trap 'exit 130' INT TERM
+
+# Builds what steps to come need, in their order. What fails here is built again, and said, by its step.
+build_ahead() {
+    renice -n 19 -p "$BASHPID" >/dev/null
+    local step name
+    for step in "${STEPS[@]}"; do
+        name=${step%%:*}
+        if is_chosen "$name" && declare -F "build_$name" >/dev/null && [[ ! -e $state/begun.$name ]]; then
+            touch "$state/building.$name"
+            (set -e; "build_$name") >"$state/ahead.$name" 2>&1 </dev/null
+            rm -f "$state/building.$name"
+        fi
+    done
+}
+# One step alone builds what it needs.
+if [[ ${#chosen[@]} != 1 ]]; then
+    build_client
+    build_ahead &
+    ahead=$!
+fi
+
 table=()
 failures=0
 begin=$SECONDS
-client=
 for step in "${STEPS[@]}"; do
     name=${step%%:*}
-    [[ ${#chosen[@]} == 0 || " ${chosen[*]} " == *" $name "* ]] || continue
+    is_chosen "$name" || continue
     printf '\n=== %s: %s\n' "$name" "${step#*:}"
-    [[ $name != loom ]] || build_client
     rm -f "$state/reason"
     started=$SECONDS
+    touch "$state/begun.$name"
+    # Two who install the same tool would be in each other's way.
+    while [[ -e $state/building.$name ]]; do sleep 0.2; done
     # A subshell with errexit of its own; in an `if` or `||` bash would switch that off.
     (set -e; "step_$name") </dev/null
     code=$?

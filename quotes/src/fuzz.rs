@@ -4,7 +4,10 @@ use std::sync::LazyLock;
 
 use domain::{Instrument, InstrumentId, OrderBounds, Price, Quantity, Symbol};
 use gateway::Instruments;
-use wire::fix::{Checker, Frame, TimePrecision, Writer, dictionary::FIX44, frame};
+use wire::{
+    fix::{Checker, Frame, dictionary::FIX44, frame},
+    fuzz::sealed,
+};
 
 use crate::request::{Asked, DEPTH_MAX, ID_MAX, Refusal, Request, Wanted};
 
@@ -36,18 +39,14 @@ pub enum Came {
     Neither,
 }
 
-/// Reads a request with this body: whole fields, each with its SOH, or whatever it is.
+/// Reads a request with this body: whole fields, each with its SOH or a bar, or whatever it is.
 ///
 /// # Panics
 /// When what is read could not be, or a refusal says nothing.
 #[must_use]
 pub fn request(body: &[u8]) -> Came {
-    let mut raw = Vec::new();
-    let mut writer = Writer::new(TimePrecision::Millis);
-    let mut message = writer.begin(&mut raw, b"FIX.4.4", b"V");
-    message.fields(b"49=C\x0156=V\x0134=2\x0152=20261129-12:00:00\x01");
-    message.fields(&[body, b"\x01"].concat()[..body.len() + usize::from(body.last() != Some(&1))]);
-    message.end();
+    let head: &[u8] = b"V 49=C|56=V|34=1|52=20261129-12:00:00|";
+    let Some(raw) = sealed(&[head, body].concat(), FIX44.begin_string) else { return Came::Neither };
     let Ok(Frame::Message(message, _)) = frame(&raw, raw.len()) else { return Came::Neither };
     let mut checker = Checker::default();
     let Ok(checked) = checker.check(&FIX44, &message) else { return Came::Neither };

@@ -157,15 +157,21 @@ pub fn mold_packet(data: &[u8]) {
     assert_eq!(again, data);
 }
 
-/// Takes `data` for a stream of FIX messages: each is within the data, written again it is the same message, what the
-/// checks let through gives its fields, and numbers and times that are written are read as they were.
+/// Takes `data` for a stream of FIX messages, and for one as [`sealed`] makes it: each is within the data, written again
+/// it is the same message, what the checks let through gives its fields, and numbers and times that are written are read
+/// as they were.
 ///
 /// # Panics
 /// When the codec is wrong.
 pub fn fix_messages(data: &[u8]) {
+    let mut checker = Checker::default();
+    if let Some(raw) = sealed(data, "FIX.4.4")
+        && let Ok(Frame::Message(message, _)) = fix::frame(&raw, raw.len())
+    {
+        fix_message(&message, &mut checker);
+    }
     let mut rest = data;
     let max = 64 + usize::from(data.first().copied().unwrap_or_default()) * 16;
-    let mut checker = Checker::default();
     loop {
         match fix::frame(rest, max) {
             Ok(Frame::Incomplete) => {
@@ -187,6 +193,27 @@ pub fn fix_messages(data: &[u8]) {
             }
         }
     }
+}
+
+/// A line as a message: its type, a space, and fields with bars for SOHs. `None` when it can be none.
+#[must_use]
+pub fn sealed(line: &[u8], begin_string: &str) -> Option<Vec<u8>> {
+    let (msg_type, fields) =
+        line.split_at(line.iter().position(|&byte| byte == b' ').unwrap_or(line.len().min(1)));
+    let mut fields: Vec<u8> =
+        fields.iter().skip(1).map(|&byte| if byte == b'|' { 1 } else { byte }).collect();
+    if fields.last().is_some_and(|&last| last != 1) {
+        fields.push(1);
+    }
+    if msg_type.is_empty() || msg_type.contains(&1) || fields.len() > 4_096 {
+        return None;
+    }
+    let mut raw = Vec::new();
+    let mut writer = Writer::new(TimePrecision::Millis);
+    let mut message = writer.begin(&mut raw, begin_string.as_bytes(), msg_type);
+    message.fields(&fields);
+    message.end();
+    Some(raw)
 }
 
 fn fix_message(message: &fix::Message<'_>, checker: &mut Checker) {

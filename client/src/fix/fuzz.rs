@@ -3,7 +3,10 @@
 use core::time::Duration;
 
 use domain::{Nanos, Side};
-use wire::fix::{Checker, Fields, Frame, TimePrecision, Writer, dictionary::Dictionary, frame, value};
+use wire::{
+    fix::{Checker, Fields, Frame, dictionary::Dictionary, frame, value},
+    fuzz::sealed,
+};
 
 use super::{
     CancelReject, ExecutionReport, Memory, NewOrder, Request, Session, Settings, TimeInForce, Version,
@@ -59,7 +62,7 @@ pub fn initiator(data: &[u8]) {
                 Ok(())
             }
             _ => {
-                let Some(raw) = sealed(line, dictionary) else { continue };
+                let Some(raw) = sealed(line, dictionary.begin_string) else { continue };
                 let Ok(Frame::Message(message, _)) = frame(&raw, raw.len()) else { continue };
                 match session.hear(&message, now, &mut out) {
                     Ok(Some(incoming)) => {
@@ -85,25 +88,6 @@ pub fn initiator(data: &[u8]) {
             return;
         }
     }
-}
-
-/// A line as a message; `None` when it can be none.
-fn sealed(line: &[u8], dictionary: &Dictionary) -> Option<Vec<u8>> {
-    let (msg_type, fields) = line.split_at(line.iter().position(|&byte| byte == b' ').unwrap_or(1));
-    let mut fields: Vec<u8> =
-        fields.iter().skip(1).map(|&byte| if byte == b'|' { 1 } else { byte }).collect();
-    if fields.last().is_some_and(|&last| last != 1) {
-        fields.push(1);
-    }
-    if msg_type.is_empty() || msg_type.contains(&1) || fields.len() > 4_096 {
-        return None;
-    }
-    let mut raw = Vec::new();
-    let mut writer = Writer::new(TimePrecision::Millis);
-    let mut message = writer.begin(&mut raw, dictionary.begin_string.as_bytes(), msg_type);
-    message.fields(&fields);
-    message.end();
-    Some(raw)
 }
 
 /// That `out` has messages of the dictionary, and that the new ones are numbered from `next` on, which it moves.

@@ -56,6 +56,7 @@ mod resend;
 mod resume;
 mod script;
 mod security;
+mod seeds;
 mod seeing;
 mod shards;
 mod simulate;

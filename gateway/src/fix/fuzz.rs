@@ -1,10 +1,13 @@
 //! What the fuzzers run: any messages to a session, and whatever comes of it must be right.
 
 use domain::Nanos;
-use wire::fix::{
-    Checked, Checker, Fields, Frame, TimePrecision, Writer,
-    dictionary::{Dictionary, FIX44, FIX50SP2},
-    frame,
+use wire::{
+    fix::{
+        Checked, Checker, Fields, Frame, TimePrecision,
+        dictionary::{Dictionary, FIX44, FIX50SP2},
+        frame,
+    },
+    fuzz::sealed,
 };
 
 use super::{Application, Close, Identity, Logon, Refused, Session, Settings, Taken, Verdict};
@@ -48,20 +51,7 @@ pub fn session(data: &[u8]) {
             now.0 += 1_000_000_000;
             session.tick(now, &mut out).map(|()| Verdict::Done)
         } else {
-            let (msg_type, fields) = line.split_at(line.iter().position(|&byte| byte == b' ').unwrap_or(1));
-            let mut fields: Vec<u8> =
-                fields.iter().skip(1).map(|&byte| if byte == b'|' { 1 } else { byte }).collect();
-            if fields.last().is_some_and(|&last| last != 1) {
-                fields.push(1);
-            }
-            if msg_type.is_empty() || msg_type.contains(&1) || fields.len() > 4_096 {
-                continue;
-            }
-            let mut raw = Vec::new();
-            let mut writer = Writer::new(TimePrecision::Millis);
-            let mut message = writer.begin(&mut raw, dictionary.begin_string.as_bytes(), msg_type);
-            message.fields(&fields);
-            message.end();
+            let Some(raw) = sealed(line, dictionary.begin_string) else { continue };
             let Ok(Frame::Message(message, _)) = frame(&raw, raw.len()) else { continue };
             let mut heard = session.hear(&message, &raw, now, &mut checker, &mut Anyone, &mut out);
             while heard.is_ok() {
@@ -72,7 +62,7 @@ pub fn session(data: &[u8]) {
                     Err(close) => heard = Err(close),
                 }
             }
-            let is_reset = msg_type == b"A" && session.next().0 <= 2;
+            let is_reset = message.msg_type == b"A" && session.next().0 <= 2;
             assert!(session.next().0 >= before || is_reset, "it expects what it has had");
             if is_reset {
                 next_out = session.next().1 - said(&out, dictionary, None);
