@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// Every target, and what it runs. `fuzz/fuzz_targets` says the same.
-const TARGETS: [(&str, fn(&[u8])); 16] = [
+/// A target, and what it runs.
+type Target = (&'static str, fn(&[u8]));
+
+/// All of them. `fuzz/fuzz_targets` says the same.
+const TARGETS: [Target; 16] = [
     ("book_commands", engine::fuzz::commands),
     ("feed_books", feed::fuzz::books),
     ("feed_packets", feed::fuzz::packets),
