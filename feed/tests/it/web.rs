@@ -201,11 +201,12 @@ fn snapshots_and_changes_make_the_exchanges_depth() {
     }
 }
 
-/// A socket that takes little ahead of what is read.
+/// A socket that takes little ahead of what is read: not less than the loopback network sends at once, though, or each piece
+/// waits for a timer.
 pub(crate) fn narrow_socket(address: SocketAddr) -> TcpStream {
     use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    sockopt::set_socket_recv_buffer_size(&socket, 4_096).unwrap();
+    sockopt::set_socket_recv_buffer_size(&socket, 128 << 10).unwrap();
     connect(&socket, &address).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(HUNG)).unwrap();

@@ -85,8 +85,10 @@ pub(super) struct Client {
     pub(super) until: Instant,
     heard: Instant,
     pinged: Instant,
-    /// Since when something waits for it.
+    /// Since when something waits for it, and it takes nothing of it.
     waits: Option<Instant>,
+    /// Bytes that it had taken by then.
+    taken: u64,
 }
 
 impl Client {
@@ -120,6 +122,7 @@ impl Client {
             heard: now,
             pinged: now,
             waits: None,
+            taken: 0,
         }
     }
 
@@ -241,14 +244,23 @@ impl Client {
         }
         match socket.write(Message::Text(text)) {
             Ok(()) => {}
-            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
-                self.waits.get_or_insert(now);
-            }
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => self.waits_for_room(now),
             Err(Error::WriteBufferFull(_)) => {
                 self.is_behind = true;
-                self.waits.get_or_insert(now);
+                self.waits_for_room(now);
             }
             Err(_) => self.state = State::Gone,
+        }
+    }
+
+    /// Something waits for it. It is given time as long as it takes any.
+    fn waits_for_room(&mut self, now: Instant) {
+        let State::Open(socket) = &self.state else { return };
+        let taken = socket.get_ref().taken;
+        if core::mem::replace(&mut self.taken, taken) != taken {
+            self.waits = Some(now);
+        } else {
+            self.waits.get_or_insert(now);
         }
     }
 
@@ -261,7 +273,7 @@ impl Client {
                 true
             }
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
-                self.waits.get_or_insert(now);
+                self.waits_for_room(now);
                 false
             }
             Err(_) => {

@@ -9,11 +9,13 @@ pub(super) struct Stream {
     transport: Transport,
     /// A read gave nothing, and yet there may be more without another event.
     pub(super) has_more: bool,
+    /// Bytes that the socket has taken.
+    pub(super) taken: u64,
 }
 
 impl Stream {
     pub(super) const fn new(transport: Transport) -> Self {
-        Self { transport, has_more: false }
+        Self { transport, has_more: false, taken: 0 }
     }
 
     pub(super) const fn transport(&self) -> &Transport {
@@ -38,7 +40,9 @@ impl Read for Stream {
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.transport.write(bytes)
+        let taken = self.transport.write(bytes)?;
+        self.taken += taken as u64;
+        Ok(taken)
     }
 
     /// Blocked for as long as TLS has something that the socket does not take.
