@@ -304,7 +304,7 @@ step_fix() {
 # QuickFIX's client is built from source by one compiler, for minutes.
 build_client() {
     [[ -n ${FIX_KIT:-} && -z ${FIX_PYTHON:-} ]] && is_chosen fix && in_ci || return 0
-    nice -n 19 scripts/fix-kit.sh --build-client >"$state/client" 2>&1 &
+    { background; exec scripts/fix-kit.sh --build-client; } >"$state/client" 2>&1 &
     client=$!
 }
 
@@ -340,9 +340,15 @@ ahead=
 trap '[[ -z $client$ahead ]] || kill $client $ahead 2>/dev/null; rm -rf "$state"' EXIT
 trap 'exit 130' INT TERM
 
+# What this shell starts from here on gets a processor when nothing else wants it.
+background() {
+    renice -n 19 -p "$BASHPID" >/dev/null
+    ! has chrt || chrt --idle --pid 0 "$BASHPID" || true
+}
+
 # Builds what steps to come need, in their order. What fails here is built again, and said, by its step.
 build_ahead() {
-    renice -n 19 -p "$BASHPID" >/dev/null
+    background
     local step name
     for step in "${STEPS[@]}"; do
         name=${step%%:*}
