@@ -58,7 +58,15 @@ pub(super) fn isolation(scene: &mut Scene<'_>) -> Result<(), String> {
         std::thread::sleep(SETTLE);
         let cut = Instant::now();
         let waits = client.order()?;
-        following.wait_until_ready()?;
+        following.wait_until_ready().map_err(|why| {
+            let says = |node| pair.status(node).map_or_else(|why| why, |status| status.to_string());
+            format!(
+                "node {} does not take over: {why}\nit says {}\nthe other {}",
+                other + 1,
+                says(other),
+                says(leader)
+            )
+        })?;
         let leads_after = cut.elapsed();
         must_wait(&mut client, waits, SETTLE)?;
         scene.told[ASKING].push(client.leave());

@@ -90,6 +90,7 @@ impl Pair {
     /// Starts a node that leads.
     pub(super) fn lead(&self, scene: &Scene<'_>, node: usize) -> Result<Exchange, String> {
         Exchange::start(self.data(node), &self.arguments(scene, node))
+            .map_err(|why| format!("node {} does not lead: {why}", node + 1))
     }
 
     /// Starts a node that follows the other one.
