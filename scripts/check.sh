@@ -266,31 +266,35 @@ step_disks() {
     fast_tests "$NEEDS_STRACE" exchange --features strace-tests --test it disks
 }
 
-build_loss() {
+# What ships. Steps that run it come one after the other, so one building ahead serves all.
+release() {
     cargo build --locked --release
 }
+build_loss() { release; }
 step_loss() {
     apt_install ip iproute2
     apt_install nft nftables
-    build_loss
+    release
     local status=0
     scripts/loss.sh target/release/exchange || status=$?
     [[ $status != 77 ]] || absent "no network namespace with packet filters can be made here; it takes root"
     return "$status"
 }
 
+build_interop() { release; }
 step_interop() {
     apt_install tshark tshark
     apt_install npm nodejs npm
-    cargo build --locked --release
+    release
     scripts/interop.sh target/release/exchange
 }
 
+build_fix() { release; }
 step_fix() {
     # The kit and QuickFIX's scripts are not part of the repository: they are named from outside, and what is not there is left out.
     [[ -n ${FIX_KIT:-} ]] || absent "FIX_KIT names no folder; scripts/fix-kit.sh says of what"
     if in_ci; then apt_install stunnel stunnel4; fi
-    cargo build --locked --release
+    release
     if [[ -z $client ]]; then build_client; fi
     if [[ -n $client ]]; then
         while kill -0 "$client" 2>/dev/null; do sleep 1; done

@@ -42,7 +42,7 @@ pub fn packets(data: &[u8]) {
     let mut datagram = Vec::new();
     while let Some((&[what, place, count], after)) = rest.split_first_chunk::<3>() {
         rest = after;
-        // Near where it stands: a place below 128 is behind, or else before.
+        // Near where it stands: a place below 128 is before it.
         let near = |next: u64| next.saturating_add(place.into()).saturating_sub(128);
         datagram.clear();
         match what % 8 {
@@ -52,7 +52,7 @@ pub fn packets(data: &[u8]) {
                 rest = after;
                 datagram.extend_from_slice(bytes);
                 if let Some(first) = datagram.first_mut() {
-                    *first = first.max(&mut b'G').to_owned();
+                    *first = (*first).max(b'G');
                 }
                 let before = (arbiter.next(), arbiter.missing());
                 arbiter.on_datagram(&datagram, |_| panic!("a message of nobody's"));
@@ -116,16 +116,16 @@ pub fn books(data: &[u8]) {
     let mut books = Books::default();
     let mut rest = data;
     let mut bytes = Vec::new();
-    while let Some((&[what, order, price, shares], after)) = rest.split_first_chunk::<4>() {
+    while let Some((&[what, order, price, count], after)) = rest.split_first_chunk::<4>() {
         rest = after;
         bytes.clear();
         let (order, other) = (u64::from(order % 16), u64::from(order / 16));
-        let (price, shares) = (u32::from(price), u32::from(shares));
+        let (price, shares) = (u32::from(price), u32::from(count));
         let (locate, tracking, timestamp) = (u16::from(what / 128), 0, Timestamp::new(0));
         let side = if what & 64 == 0 { b'B' } else { b'S' };
         match what % 8 {
             0 => {
-                let (any, after) = rest.split_at(usize::try_from(shares).unwrap_or(0).min(rest.len()));
+                let (any, after) = rest.split_at(usize::from(count).min(rest.len()));
                 rest = after;
                 bytes.extend_from_slice(any);
             }

@@ -85,10 +85,8 @@ pub(super) struct Client {
     pub(super) until: Instant,
     heard: Instant,
     pinged: Instant,
-    /// Since when something waits for it, and it takes nothing of it.
-    waits: Option<Instant>,
-    /// Bytes that it had taken by then.
-    taken: u64,
+    /// Since when something waits for it, and it takes nothing of it; with the bytes that it had taken by then.
+    waits: Option<(Instant, u64)>,
 }
 
 impl Client {
@@ -122,7 +120,6 @@ impl Client {
             heard: now,
             pinged: now,
             waits: None,
-            taken: 0,
         }
     }
 
@@ -257,10 +254,8 @@ impl Client {
     fn waits_for_room(&mut self, now: Instant) {
         let State::Open(socket) = &self.state else { return };
         let taken = socket.get_ref().taken;
-        if core::mem::replace(&mut self.taken, taken) != taken {
-            self.waits = Some(now);
-        } else {
-            self.waits.get_or_insert(now);
+        if self.waits.is_none_or(|(_, before)| before != taken) {
+            self.waits = Some((now, taken));
         }
     }
 
@@ -294,7 +289,7 @@ impl Client {
             self.pinged = now;
             let _ = socket.send(Message::Ping(Vec::new().into()));
         }
-        silent >= SILENCE || self.waits.is_some_and(|since| now.duration_since(since) >= STUCK)
+        silent >= SILENCE || self.waits.is_some_and(|(since, _)| now.duration_since(since) >= STUCK)
     }
 
     /// Tells it that the session ends.
