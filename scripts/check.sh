@@ -10,8 +10,9 @@
 # root, from apt, crates.io and npm) and a tool that cannot be had is a failure. Miri and ThreadSanitizer, which are in no
 # such registry, may be absent there too.
 #
-# A step that fails does not stop the others. All builds share target/; loom, whose flags would rebuild everything,
-# has target/loom, as have shuttle and ThreadSanitizer, and tools that this script installs are in target/tools.
+# A step that fails does not stop the others; which tests failed, and how, is said again at the end, so that the end of a
+# log is enough. All builds share target/; loom, whose flags would rebuild everything, has target/loom, as have shuttle and
+# ThreadSanitizer, and tools that this script installs are in target/tools.
 #
 # Tests wait for processes, disks and deadlines a third of their time. Meanwhile, at the lowest priority, what the steps to
 # come need is built (build_NAME), and the slowest of it, QuickFIX's client, from the start.
@@ -26,6 +27,8 @@ readonly CARGO_FUZZ_VERSION=0.13.2
 readonly FUZZ_SECONDS=10
 readonly SMOKE_ITERATIONS=1000000
 
+# What a step says passes through tee; colours are for who sits before it.
+[[ ! -t 1 ]] || CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-always}
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 export DEBIAN_FRONTEND=noninteractive
 root=$PWD
@@ -96,7 +99,7 @@ run_tests() {
     shift
     if has cargo-nextest; then
         # More at a time than there are cores: see above.
-        cargo nextest run --locked --workspace --no-fail-fast --cargo-profile "$profile" \
+        cargo nextest run --locked --workspace --no-fail-fast --profile check --cargo-profile "$profile" \
             --test-threads "$(($(nproc) + ($(nproc) + 1) / 2))" "$@"
     else
         cargo test --locked --workspace --no-fail-fast --lib --bins --tests --profile "$profile"
@@ -115,7 +118,7 @@ fast_tests() {
     shift
     if has cargo-nextest; then
         # What they say is shown, seeds above all. A filter that matches nothing is a failure.
-        cargo nextest run --locked --workspace --cargo-profile fast-tests "${FEATURES[@]}" --no-fail-fast \
+        cargo nextest run --locked --workspace --profile check --cargo-profile fast-tests "${FEATURES[@]}" --no-fail-fast \
             --success-output immediate -E "$filter"
     else
         some_tests cargo test --locked --profile fast-tests -p "$@"
@@ -370,7 +373,26 @@ if [[ ${#chosen[@]} != 1 ]]; then
     ahead=$!
 fi
 
+# failed_tests FILE : those that nextest or cargo names as failed, each once.
+failed_tests() {
+    sed $'s/\e\\[[0-9;]*m//g' "$1" | awk '
+        # nextest: "FAIL [   0.1s] ( 1/10) exchange::it seeds::found"; "SIGABRT", "TIMEOUT" and others likewise.
+        $1 ~ /^(FAIL|TIMEOUT|LEAK-FAIL|ABORT|SIG[A-Z]+|XFAIL)$/ && /\[ *[0-9.]+s\]/ { name = $(NF - 1) " " $NF }
+        /^test .* FAILED$/ { name = $2 }
+        name != "" && !seen[name]++ { printf "%s%s", many++ ? ", " : "", name }
+        { name = "" }'
+}
+
+# said_last FILE : what is worth saying again of what a failed step said: how tests ended, or else the end.
+said_last() {
+    local panics
+    # With what stands below the place: the message, as far as it goes.
+    panics=$(grep -A 6 ' panicked at ' "$1" | grep -vE 'stack backtrace:|^ +[0-9]+: |^ +at |^--$' | awk '!seen[$0]++' | head -n 80)
+    if [[ -n $panics ]]; then echo "$panics"; else tail -n 40 "$1"; fi
+}
+
 table=()
+again=()
 failures=0
 begin=$SECONDS
 for step in "${STEPS[@]}"; do
@@ -382,20 +404,39 @@ for step in "${STEPS[@]}"; do
     touch "$state/begun.$name"
     # Two who install the same tool would be in each other's way.
     while [[ -e $state/building.$name ]]; do sleep 0.2; done
-    # A subshell with errexit of its own; in an `if` or `||` bash would switch that off.
-    (set -e; "step_$name") </dev/null
+    # A subshell with errexit of its own; in an `if` or `||` bash would switch that off. No pipe: a process that a test
+    # left behind would hold it open, and this script with it.
+    exec {out}> >(exec tee "$state/said")
+    tee=$!
+    (set -e; "step_$name") </dev/null >&"$out" 2>&1
     code=$?
+    exec {out}>&-
+    for _ in {1..20}; do
+        kill -0 "$tee" 2>/dev/null || break
+        sleep 0.1
+    done
     took=$((SECONDS - started))
     reason=$(cat "$state/reason" 2>/dev/null)
     case $code in
         0) result=passed ;;
         77) result=absent ;;
-        *) result=FAILED; failures=$((failures + 1)); reason=${reason:-"exit code $code"} ;;
+        *)
+            result=FAILED
+            failures=$((failures + 1))
+            tests=$(failed_tests "$state/said")
+            reason=${reason:-"exit code $code${tests:+: $tests}"}
+            again+=("$name")
+            said_last "$state/said" >"$state/last.$name"
+            ;;
     esac
     printf '=== %s: %s after %d s\n' "$name" "$result" "$took"
     table+=("$(printf '%-9s %-7s %5d s  %s' "$name" "$result" "$took" "${reason:-${step#*:}}")")
 done
 
+for name in "${again[@]}"; do
+    printf '\n=== %s: FAILED, as said above:\n' "$name"
+    cat "$state/last.$name"
+done
 printf '\n'
 printf '%s\n' "${table[@]}"
 printf '%d s in all, %d failed\n' $((SECONDS - begin)) "$failures"
