@@ -14,6 +14,8 @@
 # log is enough. All builds share target/; loom, whose flags would rebuild everything, has target/loom, as have shuttle and
 # ThreadSanitizer, and tools that this script installs are in target/tools.
 #
+# Random tests draw the same in every run: SEED=n replays what one printed, SEED=random looks for something new.
+#
 # Tests wait for processes, disks and deadlines a third of their time. Meanwhile, at the lowest priority, what the steps to
 # come need is built (build_NAME), and the slowest of it, QuickFIX's client, from the start.
 
@@ -170,7 +172,7 @@ step_loom() {
     some_tests loom -p journal no_wake_up_is_lost
 }
 
-# ITERATIONS and SEED are the tests' own: see engine/src/schedule/shuttle_tests.rs.
+# ITERATIONS is the test's own: see engine/src/schedule/shuttle_tests.rs.
 shuttle() {
     RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --locked --profile fast-tests -p engine --lib "$@"
 }

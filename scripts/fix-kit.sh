@@ -13,7 +13,7 @@
 # FIX_PYTHON   a Python that can import quickfix. Without it the one that --build-client makes in ~/.cache (or
 #              $XDG_CACHE_HOME), once: pip builds QuickFIX from source for some minutes. With neither, client.py is left out;
 #              it goes plain, and over TLS if there is stunnel; and docs/fix/market_data.py watches the book beside it.
-# SEED         from where on expectations are broken; printed, so that it can be given again.
+# SEED         from where on expectations are broken, 1 if it is not set; with "random" another one each time. It is printed.
 #
 # What was left out is said at the end.
 set -euo pipefail
@@ -50,7 +50,8 @@ binary=$(realpath "$1")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [[ -f ${FIX_KIT:-}/run.py ]] || { echo "no run.py in FIX_KIT=${FIX_KIT:-}" >&2; exit 2; }
 kit=$(realpath "$FIX_KIT")
-seed=${SEED:-$((RANDOM + 1))}
+seed=${SEED:-1}
+[[ $seed != random ]] || seed=$((RANDOM + 1))
 
 work=$(mktemp -d)
 processes=()

@@ -737,7 +737,7 @@ mod tests {
     #[test]
     fn no_request_is_lost_and_none_is_answered_twice() {
         use rand::{Rng, SeedableRng};
-        let seed = crate::workload::seed();
+        let seed = seeded::seed();
         let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seed);
         for round in 0..20 {
             let instruments = crate::workload::instruments(1 + rng.next_u32() % 4);

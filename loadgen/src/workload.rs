@@ -511,17 +511,6 @@ pub(crate) fn instruments(count: u32) -> Vec<Instrument> {
         .collect()
 }
 
-/// A test's seed: `SEED=` or the time of day, and printed.
-#[cfg(test)]
-pub(crate) fn seed() -> u64 {
-    let seed = match std::env::var("SEED") {
-        Ok(text) => text.parse().expect("SEED is a number"),
-        Err(_) => std::time::UNIX_EPOCH.elapsed().map_or(1, |time| u64::from(time.subsec_nanos())),
-    };
-    println!("SEED={seed}");
-    seed
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -546,7 +535,7 @@ mod tests {
     /// named, and nothing is asked of an order after its cancel.
     #[test]
     fn requests_name_open_orders_only() {
-        let seed = seed();
+        let seed = seeded::seed();
         for (books, sessions, count) in [(1, 1, 200_000), (3, 2, 100_000), (1_500, 8, 1_000_000)] {
             let instruments = instruments(books);
             let mut open: HashMap<(usize, Number), u32> = HashMap::new();

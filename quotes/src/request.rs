@@ -247,15 +247,9 @@ mod tests {
     #[test]
     fn smoke_of_bent_requests() {
         use rand::{RngExt, SeedableRng};
-        let env = |name: &str, default| {
-            std::env::var(name)
-                .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
-        };
-        let seed = env("SEED", 0x5_0DEA);
-        println!("SEED={seed}");
-        let mut random = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut random = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seeded::seed());
         let (mut read, mut refused) = (0, 0);
-        for _ in 0..env("ITERATIONS", 20_000) {
+        for _ in 0..seeded::iterations(20_000) {
             let mut body =
                 b"262=r|263=1|264=5|265=1|266=Y|547=N|267=2|269=1|269=0|146=2|55=C|48=x|55=A|386=1|336=DAY|"
                     .to_vec();

@@ -25,9 +25,7 @@ use crate::{
 };
 
 fn generator() -> Xoshiro256PlusPlus {
-    let seed = std::env::var("SEED").map_or(0xD0_0D1E, |seed| seed.parse().expect("SEED is a number"));
-    println!("SEED={seed}");
-    Xoshiro256PlusPlus::seed_from_u64(seed)
+    Xoshiro256PlusPlus::seed_from_u64(seeded::seed())
 }
 
 /// A version, and how it tells of trades.

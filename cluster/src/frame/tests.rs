@@ -3,10 +3,7 @@
 use rand::{Rng, RngExt};
 
 use super::*;
-use crate::{
-    fuzz,
-    random::{generator, iterations},
-};
+use crate::{fuzz, random::generator};
 
 fn history(rng: &mut impl Rng) -> History {
     let mut history = History::new();
@@ -110,7 +107,7 @@ fn what_is_encoded_is_decoded_however_it_arrives() {
 #[test]
 fn bent_messages_do_no_harm() {
     let mut rng = generator();
-    for _ in 0..iterations(30_000) {
+    for _ in 0..seeded::iterations(30_000) {
         let payload: Vec<u8> = (0..rng.random_range(1..40)).map(|_| rng.random()).collect();
         let mut bytes = Vec::new();
         message(&mut rng, &payload).encode(&mut bytes);
@@ -140,7 +137,7 @@ fn bent_messages_do_no_harm() {
 #[test]
 fn noise_does_no_harm() {
     let mut rng = generator();
-    for _ in 0..iterations(30_000) {
+    for _ in 0..seeded::iterations(30_000) {
         let mut bytes: Vec<u8> = (0..rng.random_range(0..200)).map(|_| rng.random()).collect();
         if bytes.len() >= HEADER_BYTES && rng.random::<bool>() {
             // Past the header, so that the fields are looked at.

@@ -4,11 +4,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
 
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number: {text}")))
-}
-
 /// The fault that the environment asks for.
 fn wanted() -> Option<Mutation> {
     let name = std::env::var("MUTATION").ok()?;
@@ -39,14 +34,14 @@ fn attempt(seed: u64, mutation: Option<Mutation>, trace: bool) -> Result<Coverag
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_told_twice() {
-    if let Some(seed) = number("SEED") {
+    if let Some(seed) = seeded::given() {
         println!("SEED={seed}");
         let coverage = attempt(seed, wanted(), true).unwrap_or_else(|what| panic!("SEED={seed}: {what}"));
         println!("{:#?}", coverage);
         return;
     }
-    let runs = number("RUNS").unwrap_or(if cfg!(debug_assertions) { 200 } else { 3_000 });
-    let soak = number("SOAK").map(|minutes| Duration::from_secs(60 * minutes));
+    let runs = seeded::number("RUNS").unwrap_or(if cfg!(debug_assertions) { 200 } else { 3_000 });
+    let soak = seeded::number("SOAK").map(|minutes| Duration::from_secs(60 * minutes));
     let begin = Instant::now();
     // A soak begins somewhere new each time; every seed that fails is printed.
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -254,10 +254,7 @@ fn the_leader_is_killed_and_no_write_is_lost_or_said_to_be_what_it_is_not() {
 #[test]
 fn what_writers_were_told_is_what_is_there_through_pauses_and_kills() {
     const WRITERS: usize = 4;
-    let seed: u64 =
-        std::env::var("SEED").map_or_else(|_| rand::random(), |text| text.parse().expect("SEED is a number"));
-    println!("SEED={seed}");
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seeded::seed());
     let (_dir, mut etcd) = three();
     let stop = AtomicBool::new(false);
     let clients: Vec<Client> = (0..WRITERS)

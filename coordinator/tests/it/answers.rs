@@ -251,10 +251,7 @@ fn a_transaction_that_only_reads_may_be_asked_twice() {
 /// write is given away once at most.
 #[test]
 fn wild_answers_end_in_an_error_or_an_answer() {
-    let seed: u64 =
-        std::env::var("SEED").map_or_else(|_| rand::random(), |text| text.parse().expect("SEED is a number"));
-    println!("SEED={seed}");
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seeded::seed());
     let whole = format!(
         r#"{{{HEADER},"succeeded":true,"responses":[{{"response_put":{{}}}},{{"response_delete_range":{{"deleted":"1"}}}}]}}"#
     );

@@ -209,7 +209,6 @@ impl Numbers {
 
 #[cfg(test)]
 mod tests {
-    use std::env;
 
     use rand::{RngExt, SeedableRng};
     use rand_xoshiro::Xoshiro256StarStar;
@@ -308,8 +307,7 @@ mod tests {
     /// Against an ordered map: bursts of numbers, a part of which rests, for short and for long.
     #[test]
     fn the_table_agrees_with_a_map() {
-        let seed = env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
-        println!("SEED={seed}");
+        let seed = seeded::seed();
         let mut rng = Xoshiro256StarStar::seed_from_u64(seed);
         let (mut table, mut map) = (Numbers::new(), BTreeMap::new());
         let mut known: Vec<u64> = Vec::new();

@@ -105,16 +105,12 @@ fn model(deeds: &[Deed], runs: usize, slots: usize) -> Seen {
     sequencer.check(threads.into_iter().map(|thread| thread.join().unwrap()).collect())
 }
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}: a number")))
-}
-
 fn explore<S: Scheduler + 'static>(scheduler: impl Fn(usize) -> S, iterations: usize) {
     /// Commands are drawn anew after so many schedules.
     const EACH: usize = 100;
-    let iterations = number("ITERATIONS").map_or(iterations, |given| usize::try_from(given).unwrap());
-    let first = number("SEED");
-    let seed = first.unwrap_or_else(rand::random);
+    let iterations = seeded::number("ITERATIONS").map_or(iterations, |given| usize::try_from(given).unwrap());
+    let first = seeded::given();
+    let seed = first.unwrap_or_else(seeded::seed);
     let mut all = Seen::default();
     let rounds = if first.is_some() { 1 } else { iterations.div_ceil(EACH) };
     for round in 0..rounds as u64 {

@@ -2,8 +2,6 @@
 //!
 //! `SEED=` replays a run, `COMMANDS=` sets how many commands all styles get together.
 
-use std::env;
-
 use domain::{
     AccountId, CancelOrder, Command, EnterOrder, Events, Quantity, ReduceOrder, ReplaceOrder,
     ReplacePriority, Sequenced, Side, TimeInForce,
@@ -15,21 +13,9 @@ use engine::reference::ReferenceBook;
 use crate::flow::{Flow, STYLES, Style};
 use crate::support::{INSTRUMENT, Pair, Subject};
 
-/// `SEED`, or a fresh one; printed, so that a failure can be replayed.
-pub(crate) fn seed() -> u64 {
-    let seed = number("SEED").unwrap_or_else(rand::random);
-    println!("SEED={seed}");
-    seed
-}
-
 /// How many commands for all styles together.
 fn commands() -> u64 {
-    number("COMMANDS").unwrap_or(if cfg!(debug_assertions) { 120_000 } else { 3_000_000 })
-}
-
-pub(crate) fn number(name: &str) -> Option<u64> {
-    let text = env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+    seeded::number("COMMANDS").unwrap_or(if cfg!(debug_assertions) { 120_000 } else { 3_000_000 })
 }
 
 /// Runs a flow against a subject and the reference; what differed, or the counters at the end.
@@ -47,7 +33,7 @@ fn run<S: Subject>(subject: S, style: Style, seed: u64, commands: u64) -> Result
 
 #[test]
 fn the_book_agrees_with_the_reference() {
-    let seed = seed();
+    let seed = seeded::seed();
     let share = commands() / STYLES.len() as u64;
     for style in STYLES {
         let pair = run(Book::new(INSTRUMENT), style, seed, share)
@@ -71,7 +57,7 @@ fn the_book_agrees_with_the_reference() {
 
 #[test]
 fn the_same_commands_give_the_same_hashes() {
-    let seed = seed();
+    let seed = seeded::seed();
     for style in STYLES {
         let hashes = || {
             let (mut book, mut events, mut said) =
@@ -92,7 +78,7 @@ fn the_same_commands_give_the_same_hashes() {
 /// What a book shows, and so what is hashed, is all that it is: a book made from it goes on alike.
 #[test]
 fn a_book_is_what_it_shows() {
-    let seed = seed();
+    let seed = seeded::seed();
     for style in STYLES {
         let mut flow = Flow::new(seed, style);
         let mut pair = Pair::new(Book::new(INSTRUMENT));
@@ -219,7 +205,7 @@ impl Subject for Mistaken {
 
 #[test]
 fn the_comparison_catches_planted_mistakes() {
-    let seed = seed();
+    let seed = seeded::seed();
     let agrees = |mistake| {
         let mistaken = Mistaken { book: Book::new(INSTRUMENT), mistake };
         run(mistaken, STYLES[0], seed, 20_000).is_ok()

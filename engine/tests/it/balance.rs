@@ -30,10 +30,7 @@ use engine::{
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 
-use crate::{
-    agreement::{number, seed},
-    flow::{Flow, SPECIAL_STYLES, STYLES},
-};
+use crate::flow::{Flow, SPECIAL_STYLES, STYLES};
 
 /// How many books.
 const BOOKS: u32 = 24;
@@ -326,7 +323,7 @@ fn listen(runtime: &mut Runtime, moved: &mut Moved, what: &str) {
 
 /// The number of commands that each of some runs gets.
 fn share(runs: u64) -> u64 {
-    let all = number("COMMANDS").unwrap_or(if cfg!(debug_assertions) { 40_000 } else { 2_000_000 });
+    let all = seeded::number("COMMANDS").unwrap_or(if cfg!(debug_assertions) { 40_000 } else { 2_000_000 });
     (all / runs).max(1)
 }
 
@@ -351,7 +348,7 @@ fn config(
 
 #[test]
 fn steals_and_moves_do_not_show() {
-    let seed = seed();
+    let seed = seeded::seed();
     let rings = [(1_024, 2_048), (2, 4), (16, 2)];
     let commands = share(BalanceMode::ALL.len() as u64 * 4 * Idle::ALL.len() as u64 * rings.len() as u64);
     for mode in BalanceMode::ALL {
@@ -377,7 +374,7 @@ fn steals_and_moves_do_not_show() {
 
 #[test]
 fn an_adversary_that_swaps_the_hot_book_changes_nothing() {
-    let seed = seed();
+    let seed = seeded::seed();
     let modes = [BalanceMode::Steal, BalanceMode::Migrate, BalanceMode::Full];
     let commands = share(modes.len() as u64 * 2 * 4);
     for mode in modes {

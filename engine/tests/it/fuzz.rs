@@ -4,15 +4,13 @@
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 
-use crate::agreement::{number, seed};
-
 #[test]
 fn random_bytes_are_the_same_commands_to_both_books() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Xoshiro256StarStar::seed_from_u64(seed);
     let usual = if cfg!(debug_assertions) { 1_500 } else { 20_000 };
     // At most: other smoke tests take a million inputs, which are shorter.
-    let streams = number("ITERATIONS").map_or(usual, |iterations| iterations / 20);
+    let streams = seeded::number("ITERATIONS").map_or(usual, |iterations| iterations / 20);
     for _ in 0..streams {
         let mut bytes = vec![0; random.random_range(1..512)];
         random.fill_bytes(&mut bytes);

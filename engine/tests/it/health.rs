@@ -15,10 +15,7 @@ use engine::{
     runtime::{Idle, Runtime, RuntimeConfig, Wake},
 };
 
-use crate::{
-    agreement::seed,
-    runtime::{INSTRUMENTS, journal},
-};
+use crate::runtime::{INSTRUMENTS, journal};
 
 const SHARDS: u16 = 2;
 
@@ -77,7 +74,7 @@ fn route(runtime: &mut Runtime, command: &Sequenced<Command>) {
 
 #[test]
 fn books_of_a_stalled_worker_are_served_elsewhere_and_it_comes_back() {
-    let seed = seed();
+    let seed = seeded::seed();
     for mode in BalanceMode::ALL {
         let gate = Arc::new(Gate::default());
         let wake: Arc<dyn Wake> = Arc::<Gate>::clone(&gate);

@@ -6,13 +6,12 @@ use engine::hash::{EventHash, book_hash};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 
-use crate::agreement::seed;
 use crate::flow::{Flow, STYLES};
 use crate::support::{INSTRUMENT, Subject};
 
 #[test]
 fn a_restored_book_goes_on_alike() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Xoshiro256StarStar::seed_from_u64(seed);
     for style in STYLES {
         let mut flow = Flow::new(seed, style);
@@ -65,7 +64,7 @@ fn sample(seed: u64) -> BookImage {
 
 #[test]
 fn what_no_book_shows_is_refused() {
-    let image = sample(seed());
+    let image = sample(seeded::seed());
     assert!(Book::restore(&image).is_ok());
     let refused = |what: &str, spoil: &dyn Fn(&mut BookImage)| {
         let mut image = image.clone();
@@ -130,7 +129,7 @@ fn what_no_book_shows_is_refused() {
 /// Whatever is done to an image, it is refused or gives a book whose invariants hold.
 #[test]
 fn a_spoilt_image_is_refused_or_is_a_book() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Xoshiro256StarStar::seed_from_u64(seed);
     let image = sample(seed);
     let (mut refused, mut taken) = (0, 0);

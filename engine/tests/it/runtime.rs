@@ -12,10 +12,7 @@ use engine::{
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 
-use crate::{
-    agreement::{number, seed},
-    flow::{Flow, STYLES},
-};
+use crate::flow::{Flow, STYLES};
 
 pub(crate) const INSTRUMENTS: u32 = 20;
 
@@ -150,8 +147,9 @@ fn threaded(journal: &[Sequenced<Command>], config: &RuntimeConfig, batch: usize
 
 #[test]
 fn threads_do_not_show() {
-    let seed = seed();
-    let commands = number("COMMANDS").map_or(if cfg!(debug_assertions) { 8_000 } else { 60_000 }, |n| n / 20);
+    let seed = seeded::seed();
+    let commands =
+        seeded::number("COMMANDS").map_or(if cfg!(debug_assertions) { 8_000 } else { 60_000 }, |n| n / 20);
     let journal = journal(seed, commands);
     let expected = plain(&journal);
     for shards in [1, 2, 4, 8] {
@@ -180,7 +178,7 @@ fn threads_do_not_show() {
 
 #[test]
 fn hashed_books_hash_what_books_say() {
-    let seed = seed();
+    let seed = seeded::seed();
     let journal = journal(seed, 5_000);
     let expected = plain(&journal);
     // Of all books, and of some of them; one by one, and in batches.

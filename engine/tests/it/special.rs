@@ -18,7 +18,6 @@ use domain::{
 use engine::book::{BookHeader, BookView, RestingOrder};
 use engine::reference::ReferenceBook;
 
-use crate::agreement::{number, seed};
 use crate::coverage::Coverage;
 use crate::flow::{Flow, SPECIAL_STYLES, Style};
 use crate::shrink::{line, shrunk};
@@ -26,7 +25,7 @@ use crate::support::{INSTRUMENT, Pair, SpecialBook, Subject};
 
 /// How many commands for all styles together.
 fn commands() -> u64 {
-    number("COMMANDS").unwrap_or(if cfg!(debug_assertions) { 150_000 } else { FULL })
+    seeded::number("COMMANDS").unwrap_or(if cfg!(debug_assertions) { 150_000 } else { FULL })
 }
 
 /// The default of an optimised run, in which everything must be seen.
@@ -115,10 +114,10 @@ fn plan(index: u64, only: Option<usize>) -> (usize, u64) {
 #[test]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a rate to print; no book sees it")]
 fn the_book_agrees_with_the_reference_on_special_orders() {
-    let (seed, commands) = (seed(), commands());
+    let (seed, commands) = (seeded::seed(), commands());
     let workers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
-    let only = number("STYLE").map(|style| usize::try_from(style).expect("a style's number"));
+    let only = seeded::number("STYLE").map(|style| usize::try_from(style).expect("a style's number"));
     let started = std::time::Instant::now();
     let work = || {
         let (mut coverage, mut told) = (Coverage::default(), Vec::new());
@@ -318,7 +317,7 @@ impl Subject for Mistaken {
 
 #[test]
 fn the_comparison_catches_planted_mistakes_about_special_orders() {
-    let seed = seed();
+    let seed = seeded::seed();
     let agrees = |mistake| {
         (0..40).all(|book| {
             let mut coverage = Coverage::default();

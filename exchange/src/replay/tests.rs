@@ -14,12 +14,6 @@ use rand_xoshiro::Xoshiro256StarStar;
 
 use super::*;
 
-fn seed() -> u64 {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
-    println!("SEED={seed}");
-    seed
-}
-
 /// Writes commands of several books, some of which are defined late, and reports.
 struct Writer {
     random: Xoshiro256StarStar,
@@ -223,7 +217,7 @@ fn same(dir: &Path, commands_max: u64, what: &str) -> String {
 
 #[test]
 fn shards_do_not_show() {
-    let seed = seed();
+    let seed = seeded::seed();
     let dir = tempfile::tempdir().expect("a directory");
     let mut writer = Writer::new(dir.path(), seed);
     writer.define();
@@ -247,7 +241,7 @@ fn shards_do_not_show() {
 
 #[test]
 fn what_is_wrong_first_is_said() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Xoshiro256StarStar::seed_from_u64(seed);
     for round in 0..12 {
         let dir = tempfile::tempdir().expect("a directory");

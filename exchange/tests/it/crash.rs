@@ -21,7 +21,7 @@ use wire::ouch::{Inbound, Outbound, codes, inbound::ModifyOrder};
 use crate::{
     audit::{Evidence, audit},
     client::{Client, Said, cancel, enter, replace},
-    venue::{HUNG, Home, INSTRUMENTS, Settings, USERS, Venue, number_from_env, seed, text},
+    venue::{HUNG, Home, INSTRUMENTS, Settings, USERS, Venue, text},
 };
 
 /// Sessions that trade.
@@ -278,11 +278,11 @@ fn settings(ack: &'static str, random: &mut Random) -> Settings {
 }
 
 fn rounds_asked() -> u64 {
-    number_from_env("CROUNDS", if cfg!(debug_assertions) { 10 } else { 50 })
+    seeded::number("CROUNDS").unwrap_or(if cfg!(debug_assertions) { 10 } else { 50 })
 }
 
 fn rounds(ack: &'static str, rounds: u64) {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut acknowledged = 0;
     let mut round = 0;
     while round < rounds {
@@ -342,7 +342,7 @@ fn nothing_is_lost_doubled_or_changed_by_kills_with_ack_memory() {
 
 /// Evidence of one round that passes the audit, for the canaries.
 fn sound() -> Evidence {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let home = Home::new(settings("memory", &mut random));
     let venue = home.start();
     let mut traders: Vec<_> = (0..2).map(|index| Trader::new(&venue, index)).collect();

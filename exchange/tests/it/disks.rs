@@ -10,7 +10,7 @@ use crate::{
     client::enter,
     pair::{Pair, hear},
     party::{Party, Random, parties, trade},
-    venue::{HUNG, Home, Settings, Venue, eventually, seed},
+    venue::{HUNG, Home, Settings, Venue, eventually},
 };
 
 /// What an exchange may take in memory besides what it took at first, whatever its disk does.
@@ -51,7 +51,7 @@ fn until_nobody_answers(party: &mut Party, venue: &Venue) {
 
 #[test]
 fn ten_syncs_a_second_are_enough_to_be_right_and_worth_an_alarm() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let mut home = Home::new(Settings { under: syncs("delay_enter=100000"), ..Settings::default() });
     let mut parties = parties();
@@ -80,7 +80,7 @@ fn ten_syncs_a_second_are_enough_to_be_right_and_worth_an_alarm() {
 
 #[test]
 fn a_sync_that_fails_ends_the_leader_and_the_standby_has_everything() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let mut pair = Pair::new(if random.random_bool(0.5) { "disk+replica" } else { "two-disks" });
     let mut parties = parties();
@@ -108,7 +108,7 @@ fn a_sync_that_fails_ends_the_leader_and_the_standby_has_everything() {
 
 #[test]
 fn a_sync_that_fails_is_final_without_a_standby_too() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let fault = format!("error=EIO:when={}", random.random_range(20..60));
     let mut home = Home::new(Settings { under: syncs(&fault), ..Settings::default() });

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::venue::{exchange, seed};
+use crate::venue::exchange;
 
 /// A drill that has run.
 struct Drilled {
@@ -25,7 +25,7 @@ impl Drilled {
     fn run(args: &[&str], canary: Option<&str>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let mut command = exchange();
-        command.arg("drill").args(args).args(["--rate", "500", "--seed", &seed().to_string()]);
+        command.arg("drill").args(args).args(["--rate", "500", "--seed", &seeded::seed().to_string()]);
         if let Some(canary) = canary {
             command.env("EXCHANGE_DRILL_CANARY", canary);
         }

@@ -11,7 +11,7 @@ use crate::{
     client::enter,
     pair::{Pair, hear},
     party::{Random, parties, trade},
-    venue::{Venue, eventually, json, output, seed, text},
+    venue::{Venue, eventually, json, output, text},
 };
 
 pub(crate) fn etcd(dir: &tempfile::TempDir) -> LocalEtcd {
@@ -39,7 +39,7 @@ pub(crate) fn wait_open(pair: &Pair, node: usize, times: usize) {
 
 #[test]
 fn a_leader_that_is_killed_is_replaced_without_anybody_s_word() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let dir = tempfile::tempdir().expect("a directory");
     let etcd = etcd(&dir);

@@ -254,12 +254,7 @@ fn a_session_sends_as_many_orders_a_second_as_it_may() {
 /// Plays a script, which must go as it is written; then, each time on an exchange of its own, with a value that is another one,
 /// which must make it fail.
 fn play(script: &str) {
-    let seed: u64 = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| u64::from(since.subsec_nanos()))
-    });
-    println!("SEED={seed}");
+    let seed = seeded::seed();
     let whole = home();
     let venue = Player::new(&whole, whole.start())
         .play(script)

@@ -20,7 +20,7 @@ use wire::{
 use crate::{
     client::{Client, Raw, cancel, enter, login_bytes, packet_bytes, replace, request_bytes},
     script::written,
-    venue::{Home, PASSWORD, Settings, Venue, eventually, seed},
+    venue::{Home, PASSWORD, Settings, Venue, eventually},
 };
 
 /// An exchange with a well-behaved session on it.
@@ -250,7 +250,7 @@ fn segments_mean_nothing() {
 
 #[test]
 fn random_bytes_break_nothing() {
-    let mut random = Xoshiro256StarStar::seed_from_u64(seed());
+    let mut random = Xoshiro256StarStar::seed_from_u64(seeded::seed());
     let mut stage = Stage::new(Settings::default());
     for round in 0..200 {
         let mut raw = if random.random_bool(0.5) { stage.connect() } else { stage.logged_in() };

@@ -19,7 +19,7 @@ use wire::ouch::codes;
 
 use crate::{
     client::enter,
-    venue::{Home, INSTRUMENTS, Settings, Venue, json, output, printed, replay, seed, text},
+    venue::{Home, INSTRUMENTS, Settings, Venue, json, output, printed, replay, text},
 };
 
 type Random = Xoshiro256StarStar;
@@ -88,7 +88,7 @@ fn path(dir: &Path) -> &str {
 
 #[test]
 fn what_lies_beside_the_records_is_shown_and_verified() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let home = home();
     let data = home.data();
     let mut stops = Vec::new();
@@ -152,7 +152,7 @@ fn what_lies_beside_the_records_is_shown_and_verified() {
 
 #[test]
 fn copies_are_compared() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let home = home();
     let (data, other) = (home.data(), home.file("copy"));
     let venue = home.start();
@@ -215,7 +215,7 @@ fn copies_are_compared() {
 
 #[test]
 fn an_export_has_every_record() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let home = home();
     let data = home.data();
     let venue = home.start();
@@ -281,7 +281,7 @@ fn an_export_has_every_record() {
 
 #[test]
 fn a_damaged_directory_is_repaired_from_a_copy() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let home = home();
     let (data, standby) = (home.data(), home.file("standby"));
     let venue = home.start();
@@ -331,7 +331,7 @@ fn shed(data: &Path, archive: Option<&Path>) -> Retained {
 
 #[test]
 fn without_its_past_an_exchange_starts_from_a_snapshot_and_from_nothing_else() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut home = home();
     let (data, archive) = (home.data(), home.file("archive"));
     for _ in 0..2 {

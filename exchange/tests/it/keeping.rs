@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use crate::{
     pair::Pair,
     party::{Party, Random, parties, trade},
-    venue::{Home, Settings, Venue, eventually, json, replay, seed, text},
+    venue::{Home, Settings, Venue, eventually, json, replay, text},
 };
 
 const RETAIN: &str = "retain = \"snapshots\"\n";
@@ -59,7 +59,7 @@ fn whole(home: &Home, archive: &Path) -> PathBuf {
 
 #[test]
 fn old_segments_go_into_the_archive_whenever_it_is_killed() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let mut home = Home::new(Settings { segment_mib: 1, ..Settings::default() });
     let archive = home.file("old");
@@ -99,7 +99,7 @@ fn old_segments_go_into_the_archive_whenever_it_is_killed() {
 
 #[test]
 fn without_being_asked_nothing_goes() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let home = Home::new(Settings { segment_mib: 1, ..Settings::default() });
     let mut parties = parties();
     let venue = home.start();
@@ -114,7 +114,7 @@ fn without_being_asked_nothing_goes() {
 
 #[test]
 fn in_a_pair_segments_stay_until_the_standby_has_them() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut pair = Pair::new("disk");
     for node in &mut pair.nodes {
         node.settings.journal = RETAIN.into();
@@ -187,7 +187,7 @@ fn in_a_pair_segments_stay_until_the_standby_has_them() {
 
 #[test]
 fn a_standby_that_is_gone_for_good_holds_back_no_more_than_was_said() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut pair = Pair::new("disk");
     for node in &mut pair.nodes {
         node.settings.journal = format!("{RETAIN}retain_absent_mib = 1\n");
@@ -216,7 +216,7 @@ fn a_standby_that_is_gone_for_good_holds_back_no_more_than_was_said() {
 
 #[test]
 fn a_standby_takes_snapshots_by_itself_and_the_leader_may_leave_them_to_it() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut pair = Pair::new("disk+replica");
     for node in &mut pair.nodes {
         node.settings.journal = "snapshots_on = \"standby\"\n".into();
@@ -251,7 +251,7 @@ fn a_standby_takes_snapshots_by_itself_and_the_leader_may_leave_them_to_it() {
 /// It acknowledged alone, removed what a start did not need, and another leads on from where it was long ago.
 #[test]
 fn a_node_that_cannot_be_cut_as_far_back_as_it_must_begins_anew() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut pair = Pair::new("disk");
     for node in &mut pair.nodes {
         node.settings.journal = format!("{RETAIN}retain_absent_mib = 1\n");

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     reference::Reference,
-    venue::{Home, INSTRUMENTS, Settings, exchange, seed},
+    venue::{Home, INSTRUMENTS, Settings, exchange},
 };
 
 /// A resting order of the recording.
@@ -129,7 +129,7 @@ fn all_rows_are_accounted_for(summary: &Value) -> u64 {
 
 #[test]
 fn a_recording_is_played_row_by_row() {
-    let mut random = Xoshiro256StarStar::seed_from_u64(seed());
+    let mut random = Xoshiro256StarStar::seed_from_u64(seeded::seed());
     let home = Home::new(Settings { ack: "memory", ..Settings::default() });
     let file = home.file("AAPL_2012-06-21_34200000_57600000_message_1.csv");
     let rows = 5_000;

@@ -17,7 +17,7 @@ use wire::ouch::codes;
 use crate::{
     client::{Client, enter},
     party::{Party, Random, parties, trade},
-    venue::{HUNG, Home, PASSWORD, Settings, Venue, eventually, json, output, printed, seed, text},
+    venue::{HUNG, Home, PASSWORD, Settings, Venue, eventually, json, output, printed, text},
 };
 
 /// Two homes with keys of one pair.
@@ -129,7 +129,7 @@ pub(crate) fn hear(parties: &[Party], venue: &Venue) {
 
 #[test]
 fn whoever_leads_is_killed_and_the_other_goes_on_with_everything() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let mut pair = Pair::new(if random.random_bool(0.5) { "disk+replica" } else { "two-disks" });
     let mut parties = parties();
@@ -179,7 +179,7 @@ fn whoever_leads_is_killed_and_the_other_goes_on_with_everything() {
 
 #[test]
 fn a_switch_hands_over_and_back_without_losing_anything() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut pair = Pair::new("disk+replica");
     let mut parties = parties();
     let mut venues = [pair.lead(0), pair.follow(1)];
@@ -250,7 +250,7 @@ fn without_its_standby_a_replicated_primary_acknowledges_nothing_until_that_is_o
 /// What the leader has let go of comes as a snapshot, while it trades.
 #[test]
 fn a_fresh_standby_begins_with_a_snapshot_when_the_past_is_gone() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut pair = Pair::new("disk");
     let mut parties = parties();
     let data = pair.data(0);
@@ -412,7 +412,7 @@ fn both_nodes_show_the_pair() {
 /// Under `disk` nothing but the answer keeps it from acknowledging what the other one does not know of.
 #[test]
 fn a_node_that_led_asks_the_other_one_before_it_leads_again() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut pair = Pair::new("disk");
     let mut parties = parties();
     let venue = pair.lead(0);
@@ -467,7 +467,7 @@ fn a_node_does_not_lead_beside_one_that_leads_another_journal() {
 /// the books come to tells.
 #[test]
 fn a_switch_to_other_books_is_refused() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut pair = Pair::new("disk+replica");
     let mut parties = parties();
     let mut venue = pair.lead(0);

@@ -18,7 +18,7 @@ use crate::{
     party::{Party, Random, parties, trade},
     proxy::Proxy,
     reference::Reference,
-    venue::{HUNG, Home, INSTRUMENTS, Settings, Venue, eventually, number_from_env, output, printed, seed},
+    venue::{HUNG, Home, INSTRUMENTS, Settings, Venue, eventually, output, printed},
 };
 
 fn free_tcp() -> SocketAddr {
@@ -146,7 +146,7 @@ fn hear_what_is_next(party: &mut Party, venue: &Venue) {
 
 #[test]
 fn a_subscribers_books_are_the_exchanges_through_losses_kills_and_restarts() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let (mold, published) = (free_udp(), Published::anywhere());
     let proxy = Proxy::start(mold, seed);
@@ -155,7 +155,7 @@ fn a_subscribers_books_are_the_exchanges_through_losses_kills_and_restarts() {
     let mut subscriber = Subscriber::new(published.addresses(mold)).unwrap();
     let mut parties = parties();
     let mut sessions = Vec::new();
-    for round in 0..number_from_env("ROUNDS", 4) {
+    for round in 0..seeded::number("ROUNDS").unwrap_or(4) {
         let venue = home.start();
         sessions.push(venue.feed["session"].clone());
         for party in &mut parties {
@@ -199,7 +199,11 @@ fn a_subscribers_books_are_the_exchanges_through_losses_kills_and_restarts() {
     watched(&published, &home);
     sessions.sort_by_key(ToString::to_string);
     sessions.dedup();
-    assert_eq!(sessions.len() as u64, number_from_env("ROUNDS", 4), "each start has a session of its own");
+    assert_eq!(
+        sessions.len() as u64,
+        seeded::number("ROUNDS").unwrap_or(4),
+        "each start has a session of its own"
+    );
     let stats = subscriber.stats();
     assert!(stats.snapshots > 4 && stats.faults == 0, "{stats:?}");
     assert!(is_bad(), "a network that loses nothing proves nothing");
@@ -207,7 +211,7 @@ fn a_subscribers_books_are_the_exchanges_through_losses_kills_and_restarts() {
 
 #[test]
 fn a_subscribers_books_are_the_exchanges_after_the_other_node_has_taken_over() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let mut pair = Pair::new("disk+replica");
     let mold = free_udp();

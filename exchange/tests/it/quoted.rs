@@ -21,7 +21,7 @@ use crate::{
     pair::Pair,
     party::{Party, Random, parties, trade},
     reference::Reference,
-    venue::{HUNG, Home, INSTRUMENTS, Settings, Venue, eventually, number_from_env, seed},
+    venue::{HUNG, Home, INSTRUMENTS, Settings, Venue, eventually},
 };
 
 const PASSWORD: &str = "a-secret";
@@ -231,11 +231,11 @@ fn come_back(parties: &mut [Party], venue: &Venue) {
 
 #[test]
 fn a_fix_clients_books_are_the_exchanges_through_kills_and_restarts() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let home = Home::new(Settings { sections: sections(""), ..Settings::default() });
     let mut parties = parties();
-    for round in 0..number_from_env("ROUNDS", 3) {
+    for round in 0..seeded::number("ROUNDS").unwrap_or(3) {
         let venue = home.start();
         come_back(&mut parties, &venue);
         // Before there is much, and in the middle of it.
@@ -272,7 +272,7 @@ fn a_fix_clients_books_are_the_exchanges_through_kills_and_restarts() {
 
 #[test]
 fn a_fix_clients_books_are_the_exchanges_after_the_other_node_has_taken_over() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let mut pair = Pair::new("disk+replica");
     for node in &mut pair.nodes {
@@ -303,7 +303,7 @@ fn a_fix_clients_books_are_the_exchanges_after_the_other_node_has_taken_over() {
 
 #[test]
 fn a_fix_client_that_does_not_read_is_told_the_books_anew_or_cut_off_and_holds_nobody_up() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let mut settings = Settings::args(&["--shards", "2", "--status", "0.2"]);
     settings.sections = sections("");
@@ -364,7 +364,7 @@ const SAID: [(&str, &str); 9] = [
 
 #[test]
 fn bent_requests_break_nothing_and_are_answered_by_messages_of_the_dictionary() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let home = Home::new(Settings { sections: sections(""), ..Settings::default() });
     let mut venue = home.start();
@@ -372,7 +372,7 @@ fn bent_requests_break_nothing_and_are_answered_by_messages_of_the_dictionary() 
     let mut good = Watch::log_on(&venue, "WATCH1", &FIX44);
     good.subscribe("all", 0, b"012");
     let (mut logons, mut answers) = (0, 0);
-    for round in 0..number_from_env("ROUNDS", 20) {
+    for round in 0..seeded::number("ROUNDS").unwrap_or(20) {
         let mut bent = Watch::log_on(&venue, "WATCH2", [&FIX44, &FIX50SP2][usize::from(round % 2 == 1)]);
         bent.is_random = true;
         logons += 1;

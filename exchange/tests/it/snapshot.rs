@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     party::{Party, Random, parties, trade},
-    venue::{Home, Settings, Venue, json, seed, text},
+    venue::{Home, Settings, Venue, json, text},
 };
 
 /// Small segments, so that snapshots lie in several.
@@ -44,7 +44,7 @@ fn check(home: &Home, venue: &Venue, parties: &[Party], snapshot: Option<&Value>
 
 #[test]
 fn rounds_of_stops_and_kills_are_as_if_nothing_had_been() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut home = Home::new(settings(&mut random));
     let mut parties = parties();
     let mut venue = home.start();
@@ -87,7 +87,7 @@ fn rounds_of_stops_and_kills_are_as_if_nothing_had_been() {
 /// always something in flight, so some of these snapshots owe reports.
 #[test]
 fn snapshots_are_taken_while_an_exchange_trades_and_serve_after_a_kill() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let mut home = Home::new(settings(&mut random));
     let mut parties = parties();
@@ -131,7 +131,7 @@ fn snapshots_are_taken_while_an_exchange_trades_and_serve_after_a_kill() {
 /// When its journal has grown by as much as the configuration says, it has one taken by itself.
 #[test]
 fn an_exchange_that_trades_has_snapshots_taken() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let home = Home::new(Settings { snapshot_mib: 1, ..settings(&mut random) });
     let mut parties = parties();
     let mut venue = home.start();
@@ -173,7 +173,7 @@ fn traded(random: &mut Random, parties: &mut [Party]) -> (Home, Vec<Value>) {
 
 #[test]
 fn what_is_not_as_it_was_written_is_done_without() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut parties = parties();
     let (home, stops) = traded(&mut random, &mut parties);
     let (other, _) = traded(&mut random, &mut self::parties());
@@ -237,7 +237,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn a_snapshot_of_a_history_that_did_not_happen_is_done_without() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let home = Home::new(settings(&mut random));
     let mut parties = parties();
     let venue = home.start();

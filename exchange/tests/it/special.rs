@@ -18,7 +18,7 @@ use crate::{
     desk::{Desk, SECOND, any_command, now, price, special, till},
     reference::Reference,
     script::written,
-    venue::{Home, INSTRUMENTS, Settings, Venue, eventually, printed, replay, seed, text},
+    venue::{Home, INSTRUMENTS, Settings, Venue, eventually, printed, replay, text},
 };
 
 /// How many records of a kind the journal has.
@@ -61,7 +61,7 @@ fn told(venue: &Venue, user: &'static str, messages: u64) -> Vec<String> {
 
 #[test]
 fn they_mean_the_same_on_any_number_of_shards_after_kills_and_from_snapshots() {
-    let mut random = Random::seed_from_u64(seed());
+    let mut random = Random::seed_from_u64(seeded::seed());
     let mut home = home(shards("2"));
     for (round, count) in ["1", "2", "4"].into_iter().enumerate() {
         let mut desk = Desk::open(&home);

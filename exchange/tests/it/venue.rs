@@ -467,15 +467,3 @@ pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
-
-/// A number from the environment, or `default`.
-pub(crate) fn number_from_env(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
-}
-
-/// The seed of a random test, printed: `SEED=n` repeats it.
-pub(crate) fn seed() -> u64 {
-    let seed = number_from_env("SEED", rand::random());
-    println!("SEED={seed}");
-    seed
-}

@@ -5,7 +5,7 @@ use engine::book::Book;
 use feed::{Market, Terms, may_be_silent};
 use rand::RngExt;
 
-use crate::support::{apply, commands, generator, iterations, shown, standing};
+use crate::support::{apply, commands, generator, shown, standing};
 
 /// Holds a market against the book.
 fn compare(market: &Market, book: &Book, context: &dyn std::fmt::Debug) {
@@ -37,7 +37,7 @@ fn market_of(book: &Book) -> Market {
 fn run(cut: bool) {
     let mut rng = generator();
     let (mut stops, mut all) = (0, 0);
-    for _ in 0..iterations(300) {
+    for _ in 0..seeded::iterations(300) {
         let (instrument, groups) = commands(&mut rng);
         let mut book = Book::new(instrument);
         let mut market = market_of(&book);

@@ -10,7 +10,7 @@ use feed::{
 use rand::{Rng, RngExt};
 use wire::{itch::EndOfSnapshot, mold::Header};
 
-use crate::support::{apply, commands, generator, iterations, shown};
+use crate::support::{apply, commands, generator, shown};
 
 /// Instruments up to the one that random commands are for. A tick is 5 cents, a lot 10 units.
 pub(crate) fn instruments(last: InstrumentId) -> Vec<Instrument> {
@@ -170,7 +170,7 @@ fn compare(client: &Client, venue: &Venue, context: &dyn std::fmt::Debug) {
 fn a_clients_book_is_the_exchanges_through_loss_and_reordering() {
     let mut rng = generator();
     let (mut lost, mut sent, mut requests, mut snapshots) = (0, 0, 0, 0);
-    for _ in 0..iterations(150) {
+    for _ in 0..seeded::iterations(150) {
         let (instrument, groups) = commands(&mut rng);
         let mut venue = Venue::new(instrument);
         let mut client = Client::default();
@@ -219,7 +219,7 @@ fn a_clients_book_is_the_exchanges_through_loss_and_reordering() {
 #[test]
 fn trades_are_counted_once() {
     let mut rng = generator();
-    for _ in 0..iterations(100) {
+    for _ in 0..seeded::iterations(100) {
         let (instrument, groups) = commands(&mut rng);
         let mut venue = Venue::new(instrument);
         let mut client = Client::default();
@@ -244,7 +244,7 @@ fn trades_are_counted_once() {
 fn somebody_elses_parser_reads_every_message() {
     let mut rng = generator();
     let mut seen = std::collections::BTreeMap::new();
-    for _ in 0..iterations(150) {
+    for _ in 0..seeded::iterations(150) {
         let (instrument, groups) = commands(&mut rng);
         let mut venue = Venue::new(instrument);
         for group in &groups {
@@ -292,7 +292,7 @@ fn a_client_takes_any_bytes() {
         goldens.extend(venue.packets());
     }
     let (mut faults, mut garbage) = (0, 0);
-    for _ in 0..iterations(20_000) {
+    for _ in 0..seeded::iterations(20_000) {
         let mut data = goldens[rng.random_range(0..goldens.len())].clone();
         for _ in 0..rng.random_range(0..4) {
             let at = rng.random_range(0..data.len());

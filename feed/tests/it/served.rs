@@ -24,7 +24,7 @@ use wire::{
 use crate::{
     proxy::Proxy,
     published::instruments,
-    support::{apply, commands, generator, iterations, shown, standing},
+    support::{apply, commands, generator, shown, standing},
 };
 
 /// Longer than anything takes that has not hung.
@@ -154,7 +154,7 @@ pub(crate) fn compare(subscriber: &Subscriber, book: &Book) {
 fn a_subscriber_has_the_exchanges_book_through_losses_and_restarts() {
     let mut rng = generator();
     let (mut requests, mut lost, mut late, mut snapshots) = (0, 0, 0, 0);
-    for round in 0..iterations(6) {
+    for round in 0..seeded::iterations(6) {
         let (instrument, groups) = commands(&mut rng);
         let addresses = Addresses { mold: local(0), interface: None, rerequest: None, snapshot: local(1) };
         // Where packets come is known first, so that the proxy knows it; where to ask is known last.

@@ -17,7 +17,7 @@ use tungstenite::{Message, WebSocket, client::IntoClientRequest};
 
 use crate::{
     served::{HUNG, Venue, local, much},
-    support::{generator, iterations},
+    support::generator,
 };
 
 const DEPTH: usize = 3;
@@ -149,7 +149,7 @@ pub(crate) fn catch_up<S: Read + Write>(socket: &mut WebSocket<S>, web: &mut Web
 #[test]
 fn snapshots_and_changes_make_the_exchanges_depth() {
     let mut rng = generator();
-    for _ in 0..iterations(5) {
+    for _ in 0..seeded::iterations(5) {
         let (instrument, groups) = much(&mut rng);
         let symbol = format!("S{}", instrument.0);
         let mut venue = Venue::start(Book::new(instrument), *b"SESSION001", &settings(4));

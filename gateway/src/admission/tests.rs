@@ -175,8 +175,7 @@ fn without_room_a_sessions_oldest_makes_room_for_its_newest() {
 
 #[test]
 fn agrees_with_the_naive_model() {
-    let seed = std::env::var("SEED").map_or(11, |text| text.parse().expect("SEED is a number"));
-    println!("SEED={seed}");
+    let seed = seeded::seed();
     let mut totals = AdmissionStats::default();
     for round in 0..200 {
         let stats = Both::new(seed + round).run(1_500);

@@ -108,7 +108,7 @@ fn count(all: &[(Position, Said)], from: Position) -> (u64, u64) {
 
 #[test]
 fn copies_are_the_same_whatever_their_disks_did() {
-    let mut source = Source::new("copies_are_the_same_whatever_their_disks_did");
+    let mut source = Source::new();
     let dirs = two();
     write_both(&dirs, &mut source, 3_000, 3_000);
     let bytes = |dir: &Path| fs::read(segment(dir, 0)).expect("reads");
@@ -135,7 +135,7 @@ fn copies_are_the_same_whatever_their_disks_did() {
 /// A copy that was closed early has a last seal where the other may have gone on.
 #[test]
 fn a_copy_that_was_closed_early_is_behind_or_differs_by_its_seal() {
-    let mut source = Source::new("a_copy_that_was_closed_early_is_behind_or_differs_by_its_seal");
+    let mut source = Source::new();
     for _ in 0..12 {
         let dirs = two();
         let (long, short) = (2_500, 1 + source.random.below(2_400) as usize);
@@ -161,7 +161,7 @@ fn a_copy_that_was_closed_early_is_behind_or_differs_by_its_seal() {
 
 #[test]
 fn a_prefix_is_a_prefix() {
-    let mut source = Source::new("a_prefix_is_a_prefix");
+    let mut source = Source::new();
     let dir = tempfile::tempdir().expect("a directory");
     let (mut journal, _) = open(dir.path(), &tiny());
     let all = write(&mut journal, &mut source, 2_500);
@@ -195,7 +195,7 @@ fn a_prefix_is_a_prefix() {
 
 #[test]
 fn the_first_record_that_differs_is_found() {
-    let mut source = Source::new("the_first_record_that_differs_is_found");
+    let mut source = Source::new();
     for _ in 0..12 {
         let dirs = two();
         let seed = source.random.next();
@@ -248,7 +248,7 @@ fn the_first_record_that_differs_is_found() {
 
 #[test]
 fn what_cannot_be_compared_is_named() {
-    let mut source = Source::new("what_cannot_be_compared_is_named");
+    let mut source = Source::new();
     let dirs = two();
     write_both(&dirs, &mut source, 2_500, 300);
     with([dirs[0].path(), stranger(1).path()], |found| {
@@ -352,7 +352,7 @@ fn spoil(dir: &Path, index: u64, copy: &Path, stranger: &Path, random: &mut Rand
 
 #[test]
 fn segments_are_replaced_from_a_copy() {
-    let mut source = Source::new("segments_are_replaced_from_a_copy");
+    let mut source = Source::new();
     let dirs = two();
     let all = write_both(&dirs, &mut source, 3_000, 3_000);
     let stranger = stranger(source.random.next());
@@ -409,7 +409,7 @@ fn durable_byte(random: &mut Random, newest: Position, last: u64) -> u64 {
 /// The last segment gets back all that it had; what the copy has of it beyond may have been there, too.
 #[test]
 fn the_last_segment_gets_back_what_it_had() {
-    let mut source = Source::new("the_last_segment_gets_back_what_it_had");
+    let mut source = Source::new();
     for round in 0..20 {
         let dirs = two();
         let both = 1_200 + source.random.below(600) as usize;
@@ -441,7 +441,7 @@ fn the_last_segment_gets_back_what_it_had() {
 
 #[test]
 fn what_a_copy_cannot_heal_is_refused_by_name() {
-    let mut source = Source::new("what_a_copy_cannot_heal_is_refused_by_name");
+    let mut source = Source::new();
     let dirs = two();
     let all = write_both(&dirs, &mut source, 3_000, 3_000);
     let [dir, copy] = paths(&dirs);
@@ -503,7 +503,7 @@ fn what_a_copy_cannot_heal_is_refused_by_name() {
 /// One of two segments is of another history; the copy tells which.
 #[test]
 fn a_segment_of_another_history_is_told_from_its_neighbours() {
-    let mut source = Source::new("a_segment_of_another_history_is_told_from_its_neighbours");
+    let mut source = Source::new();
     let dirs = two();
     let all = write_both(&dirs, &mut source, 3_000, 3_000);
     // The same journal up to the middle of its first segment, and then another.
@@ -529,7 +529,7 @@ fn a_segment_of_another_history_is_told_from_its_neighbours() {
 /// A copy that has not all that the damaged last segment had must not take its place.
 #[test]
 fn a_copy_that_is_behind_is_refused() {
-    let mut source = Source::new("a_copy_that_is_behind_is_refused");
+    let mut source = Source::new();
     let dirs = two();
     let all = write_both(&dirs, &mut source, 400, 150);
     let [dir, copy] = paths(&dirs);
@@ -546,7 +546,7 @@ fn a_copy_that_is_behind_is_refused() {
 
 #[test]
 fn a_journal_whose_newest_are_in_its_tail_is_repaired_under_it() {
-    let mut source = Source::new("a_journal_whose_newest_are_in_its_tail_is_repaired_under_it");
+    let mut source = Source::new();
     let dir = tempfile::tempdir().expect("a directory");
     let archive = tempfile::tempdir().expect("a directory");
     let (mut journal, _) = open(dir.path(), &tiny());
@@ -573,7 +573,7 @@ fn a_journal_whose_newest_are_in_its_tail_is_repaired_under_it() {
 /// What the tail has is not taken from a copy that has gone on otherwise.
 #[test]
 fn under_a_tail_the_last_segment_gets_back_what_the_tail_does_not_have() {
-    let mut source = Source::new("under_a_tail_the_last_segment_gets_back_what_the_tail_does_not_have");
+    let mut source = Source::new();
     for round in 0..10 {
         let dirs = two();
         let both = 1_200 + source.random.below(600) as usize;
@@ -610,7 +610,7 @@ fn under_a_tail_the_last_segment_gets_back_what_the_tail_does_not_have() {
 /// file.
 #[test]
 fn a_repair_that_fails_anywhere_can_be_repeated() {
-    let mut source = Source::new("a_repair_that_fails_anywhere_can_be_repeated");
+    let mut source = Source::new();
     let dirs = two();
     let all = write_both(&dirs, &mut source, 3_000, 3_000);
     let last = inspect::info(dirs[0].path()).expect("a journal").segments.len() as u64 - 1;
@@ -652,7 +652,7 @@ fn a_repair_that_fails_anywhere_can_be_repeated() {
 /// refuses and changes nothing.
 #[test]
 fn no_damage_makes_a_repair_give_back_another_journal() {
-    let mut source = Source::new("no_damage_makes_a_repair_give_back_another_journal");
+    let mut source = Source::new();
     let dirs = two();
     let all = write_both(&dirs, &mut source, 3_000, 3_000);
     let stranger = stranger(source.random.next());

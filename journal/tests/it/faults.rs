@@ -10,7 +10,7 @@ use std::time::Duration;
 use journal::storage::{Files, Storage};
 use journal::{AckPolicy, Appender, CloseError, Full, Journal, Options, StorageState};
 
-use crate::support::{Source, append, append_patiently, drain, open, options, read, wait, write};
+use crate::support::{Random, Source, append, append_patiently, drain, open, options, read, wait, write};
 
 /// The filesystem, with faults that a test turns on.
 pub(crate) struct Faults {
@@ -148,7 +148,7 @@ fn open_with(dir: &Path, options: &Options, faults: &Arc<Faults>) -> Appender {
 #[test]
 fn a_sync_that_fails_once_fails_for_good() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_sync_that_fails_once_fails_for_good");
+    let mut source = Source::new();
     let faults = Faults::new();
     let told = Arc::new(AtomicU64::new(0));
     let tell = told.clone();
@@ -188,7 +188,7 @@ fn a_sync_that_fails_once_fails_for_good() {
 #[test]
 fn a_full_disk_cancels_only_then_holds_back_and_goes_on_with_room() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_full_disk_cancels_only_then_holds_back_and_goes_on_with_room");
+    let mut source = Source::new();
     let faults = Faults::new();
     let small = Options { segment_bytes: 256 << 10, ..options() };
     // Two segments, and half of one.
@@ -227,7 +227,7 @@ fn a_full_disk_cancels_only_then_holds_back_and_goes_on_with_room() {
 #[test]
 fn a_close_without_room_leaves_the_tail() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_close_without_room_leaves_the_tail");
+    let mut source = Source::new();
     let faults = Faults::new();
     let small = Options { segment_bytes: 64 << 10, tail_bytes: 64 << 10, ..options() };
     faults.room.store(80 << 10, Ordering::SeqCst);
@@ -265,7 +265,7 @@ fn the_reserve_is_kept_free() {
 #[test]
 fn short_and_interrupted_writes_lose_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("short_and_interrupted_writes_lose_nothing");
+    let mut source = Source::new();
     let faults = Faults::new();
     faults.short.store(true, Ordering::SeqCst);
     let small = Options { segment_bytes: 256 << 10, tail_bytes: 16 << 10, ..options() };
@@ -278,14 +278,14 @@ fn short_and_interrupted_writes_lose_nothing() {
 #[test]
 fn a_slow_disk_holds_the_appender_back_and_loses_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_slow_disk_holds_the_appender_back_and_loses_nothing");
+    let mut source = Source::new();
     for ack in [AckPolicy::Disk, AckPolicy::Memory] {
         let place = dir.path().join(format!("{ack:?}"));
         let faults = Faults::new();
         faults.sync_takes.store(3_000, Ordering::SeqCst);
         let small = Options { segment_bytes: 64 << 10, tail_bytes: 8 << 10, ack, ..options() };
         let mut journal = open_with(&place, &small, &faults);
-        let mut source = Source::of(crate::support::Random::seeded(&format!("{}", source.random.next())));
+        let mut source = Source::of(Random::of(source.random.next()));
         let all = write(&mut journal, &mut source, 3_000);
         assert!(journal.stats().full > 0);
         journal.close().expect("closes");
@@ -297,7 +297,7 @@ fn a_slow_disk_holds_the_appender_back_and_loses_nothing() {
 #[test]
 fn under_memory_the_disk_follows_soon_and_rests() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("under_memory_the_disk_follows_soon_and_rests");
+    let mut source = Source::new();
     let faults = Faults::new();
     let (mut journal, _) = Journal::open_with(
         dir.path(),

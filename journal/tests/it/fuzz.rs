@@ -4,7 +4,7 @@ use crate::support::{Random, Source, open, options, segment, write};
 
 #[test]
 fn arbitrary_bytes_do_no_harm() {
-    let mut random = Random::seeded("arbitrary_bytes_do_no_harm");
+    let mut random = Random::seeded();
     for _ in 0..20_000 {
         let length = random.below(300) as usize;
         let mut bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
@@ -25,9 +25,9 @@ fn arbitrary_bytes_do_no_harm() {
 
 #[test]
 fn broken_journals_do_no_harm() {
-    let mut random = Random::seeded("broken_journals_do_no_harm");
+    let mut random = Random::seeded();
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::of(Random::seeded("broken_journals_do_no_harm (records)"));
+    let mut source = Source::of(Random::of(random.next()));
     let (mut journal, _) = open(dir.path(), &options());
     write(&mut journal, &mut source, 200);
     journal.close().expect("closes");

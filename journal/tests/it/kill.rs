@@ -27,7 +27,7 @@ fn child() {
     let mut records = recovery.commands + recovery.reports;
     let there = read(Path::new(&dir));
     assert_eq!(there.len() as u64, records);
-    let mut source = Source::new("child").after(&there);
+    let mut source = Source::new().after(&there);
     let mut out = std::io::stdout().lock();
     loop {
         for _ in 0..=source.random.below(10) {
@@ -48,7 +48,7 @@ fn child() {
 /// each round goes on behind the last one's survivors, and the whole is checked by number.
 #[test]
 fn what_was_acknowledged_survives_sigkill() {
-    let mut random = Random::seeded("what_was_acknowledged_survives_sigkill");
+    let mut random = Random::seeded();
     for policy in ["memory", "disk"] {
         let dir = tempfile::tempdir().expect("a directory");
         let mut before = Vec::new();

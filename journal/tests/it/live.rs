@@ -12,7 +12,7 @@ use crate::support::{Random, Source, append_patiently, open, options};
 /// was taken.
 #[test]
 fn a_reader_of_a_running_journal_sees_a_prefix() {
-    let seed = Random::seeded("a_reader_of_a_running_journal_sees_a_prefix").next();
+    let seed = Random::seeded().next();
     for (ack, tail_bytes) in [(AckPolicy::Disk, 16 << 10), (AckPolicy::Memory, 64 << 10)] {
         let dir = tempfile::tempdir().expect("a directory");
         let options = Options { ack, tail_bytes, segment_bytes: 128 << 10, ..options() };

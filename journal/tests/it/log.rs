@@ -9,7 +9,7 @@ use crate::support::{Said, Source, drain, open, options, read, said, tails, writ
 #[test]
 fn what_is_appended_is_read_back_across_closes() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("what_is_appended_is_read_back_across_closes");
+    let mut source = Source::new();
     let mut all = Vec::new();
     for round in 0..4 {
         let ack = if round % 2 == 0 { AckPolicy::Disk } else { AckPolicy::Memory };
@@ -36,7 +36,7 @@ fn what_is_appended_is_read_back_across_closes() {
 #[test]
 fn reports_are_read_back_by_their_number() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("reports_are_read_back_by_their_number");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &options());
     let written = write(&mut journal, &mut source, 40_000);
     let mut indexes = [const { None::<SessionIndex> }; 3].map(Option::unwrap_or_default);
@@ -71,7 +71,7 @@ fn reports_are_read_back_by_their_number() {
 #[test]
 fn a_reader_can_begin_anywhere() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_reader_can_begin_anywhere");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &options());
     let written = write(&mut journal, &mut source, 20_000);
     journal.close().expect("closes");
@@ -95,7 +95,7 @@ fn a_reader_can_begin_anywhere() {
 #[test]
 fn a_batch_that_is_not_committed_does_not_exist() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_batch_that_is_not_committed_does_not_exist");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &options());
     let written = write(&mut journal, &mut source, 100);
     for _ in 0..10 {
@@ -113,7 +113,7 @@ fn a_batch_that_is_not_committed_does_not_exist() {
 fn a_clean_close_leaves_no_tail_and_a_new_ring_size_is_taken() {
     let dir = tempfile::tempdir().expect("a directory");
     let place = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_clean_close_leaves_no_tail_and_a_new_ring_size_is_taken");
+    let mut source = Source::new();
     let mut all = Vec::new();
     for round in 0..40 {
         let tail_bytes = [8 << 10, 64 << 10, 16 << 10, 1 << 20, 8 << 10, 2 << 20][round % 6];
@@ -135,7 +135,7 @@ fn a_clean_close_leaves_no_tail_and_a_new_ring_size_is_taken() {
 #[test]
 fn room_is_a_promise() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("room_is_a_promise");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &Options { tail_bytes: 8 << 10, ..options() });
     for _ in 0..2_000 {
         let mut room = journal.room();
@@ -156,7 +156,7 @@ fn room_is_a_promise() {
 #[test]
 fn a_reader_goes_on_after_a_mark_of_its_journal_and_no_other() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_reader_goes_on_after_a_mark_of_its_journal_and_no_other");
+    let mut source = Source::new();
     // Small, so that marks fall on the ends of segments too.
     let small = Options { segment_bytes: 64 << 10, tail_bytes: 8 << 10, ..options() };
     let (mut journal, _) = open(dir.path(), &small);

@@ -68,7 +68,7 @@ fn refuse(dir: &Path) -> OpenError {
 fn a_tail_torn_at_any_byte_leaves_the_exact_prefix() {
     let dir = tempfile::tempdir().expect("a directory");
     let work = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_tail_torn_at_any_byte_leaves_the_exact_prefix");
+    let mut source = Source::new();
     let (before, last, start, end) = with_last_batch(dir.path(), &mut source);
     let file = segment(work.path(), 0);
     let whole = fs::read(segment(dir.path(), 0)).expect("reads");
@@ -119,7 +119,7 @@ fn a_tail_torn_at_any_byte_leaves_the_exact_prefix() {
 #[test]
 fn a_bit_flipped_below_what_is_durable_is_refused_by_name() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_bit_flipped_below_what_is_durable_is_refused_by_name");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &tiny());
     let before = batch(&mut journal, &mut source, 4);
     let start = journal.committed().0;
@@ -161,7 +161,7 @@ fn a_bit_flipped_below_what_is_durable_is_refused_by_name() {
 #[test]
 fn after_a_clean_close_the_last_batch_is_vouched_for() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("after_a_clean_close_the_last_batch_is_vouched_for");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &tiny());
     batch(&mut journal, &mut source, 4);
     let start = journal.committed().0;
@@ -181,7 +181,7 @@ fn after_a_clean_close_the_last_batch_is_vouched_for() {
 #[test]
 fn damage_in_a_segment_before_the_last_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("damage_in_a_segment_before_the_last_is_refused");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &tiny());
     write(&mut journal, &mut source, 3_000);
     drain(&journal);
@@ -206,7 +206,7 @@ fn damage_in_a_segment_before_the_last_is_refused() {
 fn what_lies_behind_the_end_is_never_replayed() {
     let dir = tempfile::tempdir().expect("a directory");
     let work = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("what_lies_behind_the_end_is_never_replayed");
+    let mut source = Source::new();
     let (before, last, start, end) = with_last_batch(dir.path(), &mut source);
     let all = [before, last].concat();
     let bytes = fs::read(segment(dir.path(), 0)).expect("reads");
@@ -239,7 +239,7 @@ fn what_lies_behind_the_end_is_never_replayed() {
 #[test]
 fn unsynced_batches_behind_a_hole_are_cut() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("unsynced_batches_behind_a_hole_are_cut");
+    let mut source = Source::new();
     let faults = Faults::new();
     faults.hold_syncs();
     let (mut journal, _) =
@@ -272,10 +272,10 @@ fn unsynced_batches_behind_a_hole_are_cut() {
 fn headers_that_are_wrong_are_named() {
     let dir = tempfile::tempdir().expect("a directory");
     let other = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("headers_that_are_wrong_are_named");
+    let mut source = Source::new();
     for place in [dir.path(), other.path()] {
         let (mut journal, _) = open(place, &tiny());
-        let mut source = Source::of(Random::seeded("headers_that_are_wrong_are_named (records)"));
+        let mut source = Source::of(Random::of(source.random.next()));
         write(&mut journal, &mut source, 3_000);
         journal.close().expect("closes");
     }
@@ -357,10 +357,10 @@ fn only_in_tail(dir: &Path, source: &mut Source, options: &Options, count: usize
 
 #[test]
 fn what_only_the_tail_has_is_taken_from_it() {
-    let mut source = Source::new("what_only_the_tail_has_is_taken_from_it");
+    let mut source = Source::new();
     for count in [1, 2, 50, 500, 2_500] {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut source = Source::of(Random::seeded(&format!("{count} records, {}", source.random.next())));
+        let mut source = Source::of(Random::of(source.random.next()));
         // A ring as large as several segments cannot be; one as large as a segment crosses into the next.
         let options = Options { segment_bytes: 512 << 10, tail_bytes: 512 << 10, ..options() };
         let (mut journal, _) = open(dir.path(), &options);
@@ -382,7 +382,7 @@ fn what_only_the_tail_has_is_taken_from_it() {
 /// A crash while a crash is being recovered from, at any of the writes, syncs and renames, is one more crash.
 #[test]
 fn a_recovery_that_fails_anywhere_can_be_repeated() {
-    let mut source = Source::new("a_recovery_that_fails_anywhere_can_be_repeated");
+    let mut source = Source::new();
     let options = Options { segment_bytes: 64 << 10, tail_bytes: 64 << 10, ..options() };
     let dir = tempfile::tempdir().expect("a directory");
     let (mut journal, _) = open(dir.path(), &options);
@@ -414,7 +414,7 @@ fn a_recovery_that_fails_anywhere_can_be_repeated() {
 #[test]
 fn a_torn_write_is_healed_from_the_tail() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_torn_write_is_healed_from_the_tail");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &tiny());
     let mut all = batch(&mut journal, &mut source, 5);
     let start = journal.committed().0;
@@ -435,7 +435,7 @@ fn a_torn_write_is_healed_from_the_tail() {
 #[test]
 fn a_tail_that_is_wrong_is_named() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_tail_that_is_wrong_is_named");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &tiny());
     batch(&mut journal, &mut source, 5);
     let end = journal.committed().0;
@@ -529,7 +529,7 @@ fn orphaned_tails_go_and_others_stay() {
 fn a_copy_of_a_running_directory_opens_without_its_tail() {
     let dir = tempfile::tempdir().expect("a directory");
     let work = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_copy_of_a_running_directory_opens_without_its_tail");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &tiny());
     let all = write(&mut journal, &mut source, 500);
     drain(&journal);
@@ -566,7 +566,7 @@ fn a_spare_that_is_complete_is_used_and_others_are_removed() {
     journal.close().expect("closes");
     // Half of the right one is made anew.
     fs::OpenOptions::new().write(true).open(&spares()[0]).expect("opens").set_len(9000).expect("shortens");
-    let mut source = Source::new("a_spare_that_is_complete_is_used_and_others_are_removed");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &tiny());
     let all = write(&mut journal, &mut source, 2_000);
     journal.close().expect("closes");
@@ -590,7 +590,7 @@ fn make_old(path: &Path) {
 #[test]
 fn a_journal_of_version_1_is_read_and_goes_on_as_the_newest() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_journal_of_version_1_is_read_and_goes_on_as_the_newest");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &options());
     let mut written = Vec::new();
     while !segment(dir.path(), 1).exists() {

@@ -81,7 +81,7 @@ fn refuse(dir: &Path) -> OpenError {
 #[test]
 fn a_journal_without_its_first_segments_goes_on() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_journal_without_its_first_segments_goes_on");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &tiny());
     let mut all = write(&mut journal, &mut source, 2_000);
     let middle = journal.mark();
@@ -164,7 +164,7 @@ fn a_journal_without_its_first_segments_goes_on() {
 #[test]
 fn the_last_sequence_is_known_without_a_command() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("the_last_sequence_is_known_without_a_command");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &tiny());
     let all = write(&mut journal, &mut source, 200);
     let (sequence, nanos) = (journal.last_sequence(), journal.last_nanos());
@@ -196,7 +196,7 @@ fn the_last_sequence_is_known_without_a_command() {
 #[test]
 fn a_gap_and_a_beginning_that_says_nothing_are_refused() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut source = Source::new("a_gap_and_a_beginning_that_says_nothing_are_refused");
+    let mut source = Source::new();
     let (mut journal, _) = open(dir.path(), &tiny());
     write(&mut journal, &mut source, 3_000);
     // Until then the disk thread may go on to another segment.
@@ -253,7 +253,7 @@ fn run(dir: &Path, archive: Option<&Path>, needed: &[Position]) -> Retained {
 
 #[test]
 fn segments_below_the_older_snapshot_go_and_the_rest_stays() {
-    let mut source = Source::new("segments_below_the_older_snapshot_go_and_the_rest_stays");
+    let mut source = Source::new();
     let dir = tempfile::tempdir().expect("a directory");
     let (all, older) = with_snapshots(dir.path(), &mut source);
     let count = indexes(dir.path()).len() as u64;
@@ -279,7 +279,7 @@ fn segments_below_the_older_snapshot_go_and_the_rest_stays() {
 /// Two snapshots that are there, and are of no use, keep everything.
 #[test]
 fn snapshots_that_are_not_good_do_not_count() {
-    let mut source = Source::new("snapshots_that_are_not_good_do_not_count");
+    let mut source = Source::new();
     let dir = tempfile::tempdir().expect("a directory");
     with_snapshots(dir.path(), &mut source);
     let files = snapshot::list(dir.path()).expect("lists");
@@ -313,7 +313,7 @@ fn snapshots_that_are_not_good_do_not_count() {
 /// rest, and the next turn ends as if nothing had been.
 #[test]
 fn a_turn_that_fails_anywhere_can_be_repeated() {
-    let mut source = Source::new("a_turn_that_fails_anywhere_can_be_repeated");
+    let mut source = Source::new();
     let original = tempfile::tempdir().expect("a directory");
     let (all, older) = with_snapshots(original.path(), &mut source);
     let count = indexes(original.path()).len() as u64;
@@ -376,7 +376,7 @@ fn holds(archive: &Path, all: &[(Position, Said)], from: u64, to: u64) {
 
 #[test]
 fn an_archive_is_never_made_worse() {
-    let mut source = Source::new("an_archive_is_never_made_worse");
+    let mut source = Source::new();
     let dir = tempfile::tempdir().expect("a directory");
     let place = tempfile::tempdir().expect("a directory");
     let archive = place.path().join("not/there/yet");
@@ -442,7 +442,7 @@ fn an_archive_is_never_made_worse() {
 /// While the journal is written, read and asked for old reports.
 #[test]
 fn a_running_journal_sheds_its_past() {
-    let mut source = Source::new("a_running_journal_sheds_its_past");
+    let mut source = Source::new();
     let dir = tempfile::tempdir().expect("a directory");
     let place = tempfile::tempdir().expect("a directory");
     let archive = place.path().join("archive");
@@ -491,7 +491,7 @@ fn a_running_journal_sheds_its_past() {
 /// What came before its first segment cannot be cut off again, or nothing would say what was there.
 #[test]
 fn a_journal_without_its_beginning_is_not_cut_to_nothing() {
-    let mut source = Source::new("a_journal_without_its_beginning_is_not_cut_to_nothing");
+    let mut source = Source::new();
     let dir = tempfile::tempdir().expect("a directory");
     let cut_off = tempfile::tempdir().expect("a directory");
     let (all, older) = with_snapshots(dir.path(), &mut source);
@@ -514,7 +514,7 @@ fn a_journal_without_its_beginning_is_not_cut_to_nothing() {
 
 #[test]
 fn the_history_of_epochs_is_that_of_what_is_left() {
-    let mut source = Source::new("the_history_of_epochs_is_that_of_what_is_left");
+    let mut source = Source::new();
     let dir = tempfile::tempdir().expect("a directory");
     let (mut journal, _) = open(dir.path(), &tiny());
     let mut all = Vec::new();

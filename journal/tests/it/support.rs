@@ -24,16 +24,9 @@ pub(crate) const SEGMENT_HEADER: u64 = 4096;
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// From `SEED` in the environment, else from the clock; prints the seed, so that a failure can be
-    /// repeated.
-    pub(crate) fn seeded(test: &str) -> Self {
-        let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
-            std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_or(1, |d| d.as_nanos() as u64)
-        });
-        println!("{test}: SEED={seed}");
-        Self(seed)
+    /// Of the test's seed.
+    pub(crate) fn seeded() -> Self {
+        Self(seeded::seed())
     }
 
     pub(crate) fn of(seed: u64) -> Self {
@@ -406,8 +399,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(test: &str) -> Self {
-        Self::of(Random::seeded(test))
+    pub(crate) fn new() -> Self {
+        Self::of(Random::seeded())
     }
 
     pub(crate) fn of(random: Random) -> Self {

@@ -183,7 +183,7 @@ fn a_peer_with_our_own_name_is_refused() {
 #[test]
 fn plain_text_and_garbage_end_the_connection() {
     let cluster = Cluster::new();
-    let mut rng = rng("plain_text_and_garbage");
+    let mut rng = rng();
     let mut noise = vec![0; 100_000];
     rng.fill_bytes(&mut noise);
     let mut records = Vec::new();
@@ -348,7 +348,7 @@ fn strangers_that_say_nothing_do_not_keep_the_peer_out_for_ever() {
 
 #[test]
 fn random_and_mutated_bytes_never_get_past_the_handshake() {
-    let mut rng = rng("random_and_mutated_bytes");
+    let mut rng = rng();
     let cluster = Cluster::new();
     let hello = hello(&cluster, b"");
     let (mut listener, address) = listen(&cluster.a, ListenerLimits::default());

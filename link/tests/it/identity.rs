@@ -182,7 +182,7 @@ fn files_that_are_missing_or_no_pem_are_refused_with_their_names() {
 
 #[test]
 fn files_with_changed_bytes_are_refused_or_good_and_never_a_panic() {
-    let mut rng = rng("files_with_changed_bytes");
+    let mut rng = rng();
     let dir = made(&["a"]);
     let mut refused = 0;
     for _ in 0..600 {

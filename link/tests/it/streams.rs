@@ -114,7 +114,7 @@ fn fill(source: &mut Xoshiro256PlusPlus, bytes: &mut [u8]) {
 #[test]
 fn sixty_four_mebibytes_each_way_arrive_as_they_were_sent() {
     const BYTES: u64 = 64 << 20;
-    let mut rng = rng("sixty_four_mebibytes");
+    let mut rng = rng();
     let cluster = Cluster::new();
     let limits = Limits { outbox_bytes_max: 100_000, ..Limits::default() };
     let (a, b) = meet(&cluster.a, &cluster.b, limits);
@@ -167,7 +167,7 @@ fn one_call_reads_and_sends_a_bounded_amount() {
     let (a, b) = meet(&cluster.a, &cluster.b, limits);
     let (mut a, mut b) = (a.unwrap(), b.unwrap());
     let mut bytes = vec![0; BYTES];
-    rng("one_call_reads").fill_bytes(&mut bytes);
+    rng().fill_bytes(&mut bytes);
     a.stream.queue(&bytes).unwrap();
     assert_eq!(a.stream.room(), 0);
     let reading = thread::spawn(move || {
@@ -229,7 +229,7 @@ fn cutting_proxy(to: SocketAddr, bytes_max: usize) -> (SocketAddr, thread::JoinH
 
 #[test]
 fn a_connection_cut_at_any_byte_is_told_apart_from_a_close_and_what_came_is_a_prefix() {
-    let mut rng = rng("a_connection_cut");
+    let mut rng = rng();
     let cluster = Cluster::new();
     let mut bytes = vec![0; 200_000];
     rng.fill_bytes(&mut bytes);

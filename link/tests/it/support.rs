@@ -18,12 +18,9 @@ use tempfile::TempDir;
 /// How long anything may take before it counts as hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// From `SEED`, else another each time; printed, so that a failure can be had again.
-pub(crate) fn rng(test: &str) -> Xoshiro256PlusPlus {
-    let seed: u64 =
-        std::env::var("SEED").map_or_else(|_| rand::random(), |text| text.parse().expect("SEED is a number"));
-    println!("{test}: SEED={seed}");
-    Xoshiro256PlusPlus::seed_from_u64(seed)
+/// Of one test's seed.
+pub(crate) fn rng() -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seeded::seed())
 }
 
 /// A cluster of the nodes a and b.

@@ -41,9 +41,7 @@ fn one_seed_one_result() {
 
 #[test]
 fn every_command_is_executed_once_and_in_order_whatever_moves() {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_120_u64);
-    println!("SEED={seed}");
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seeded::seed());
     let (mut steals, mut moves) = (0, 0);
     for _ in 0..60 {
         let profile =

@@ -8,7 +8,7 @@ use wire::itch::{
 use wire::mold::{END_OF_SESSION, HEADER_LEN, Header, Packer, Packet, PacketError};
 
 use crate::goldens::bytes;
-use crate::random::{generator, iterations, letter, text};
+use crate::random::{generator, letter, text};
 
 /// Messages of the feed, and packets of them. Those marked "judged" were read by an independent dissector and by an
 /// independent parser.
@@ -180,7 +180,7 @@ fn random_message(kind: u8, length: usize, rng: &mut impl Rng) -> Vec<u8> {
 #[test]
 fn messages_of_every_type_survive_the_wire_and_have_one_length() {
     let mut rng = generator();
-    for _ in 0..iterations(2_000) {
+    for _ in 0..seeded::iterations(2_000) {
         for (kind, length) in LENGTHS {
             let bytes = random_message(kind, length, &mut rng);
             let message = Message::decode(&bytes).unwrap_or_else(|error| panic!("{}: {error}", kind as char));
@@ -240,7 +240,7 @@ fn packets_are_whole_or_refused() {
 #[test]
 fn what_is_packed_is_unpacked_and_no_packet_is_too_long() {
     let mut rng = generator();
-    for _ in 0..iterations(1_000) {
+    for _ in 0..seeded::iterations(1_000) {
         let session = text(&mut rng);
         let messages: Vec<Vec<u8>> = (0..rng.random_range(0..60))
             .map(|_| (0..rng.random_range(0..50)).map(|_| rng.random()).collect())

@@ -8,7 +8,7 @@ use wire::fix::{
     dictionary::{Dictionary, FIX44, FIX50SP2, xml},
 };
 
-use crate::random::{generator, iterations};
+use crate::random::generator;
 
 /// The file, the version, and whether it is the transport's.
 const PUBLISHED: [(&str, &Dictionary, bool); 3] =
@@ -78,7 +78,7 @@ fn mutate(body: &mut String, other: &str, rng: &mut impl Rng) {
 #[test]
 fn smoke_of_bent_fix_messages() {
     let mut rng = generator();
-    for _ in 0..iterations(20_000) {
+    for _ in 0..seeded::iterations(20_000) {
         let (msg_type, body) = BODIES[rng.random_range(0..BODIES.len())];
         let other = BODIES[rng.random_range(0..BODIES.len())].1;
         let mut bent = body.to_owned();

@@ -6,12 +6,12 @@ use wire::soup::{
     self, ClientPacket, LoginAccepted, LoginRequest, Password, ServerPacket, SessionName, Username,
 };
 
-use crate::random::{appendage_bytes, generator, inbound, iterations, outbound, text};
+use crate::random::{appendage_bytes, generator, inbound, outbound, text};
 
 #[test]
 fn every_inbound_message_survives_the_wire() {
     let mut rng = generator();
-    for _ in 0..iterations(20_000) {
+    for _ in 0..seeded::iterations(20_000) {
         let options = appendage_bytes(&mut rng);
         let message = inbound(&mut rng, &options);
         let mut bytes = vec![0xAA];
@@ -31,7 +31,7 @@ fn every_inbound_message_survives_the_wire() {
 #[test]
 fn every_outbound_message_survives_the_wire() {
     let mut rng = generator();
-    for _ in 0..iterations(20_000) {
+    for _ in 0..seeded::iterations(20_000) {
         let options = appendage_bytes(&mut rng);
         let message = outbound(&mut rng, &options);
         let mut bytes = vec![0xAA];
@@ -50,7 +50,7 @@ fn every_outbound_message_survives_the_wire() {
 #[test]
 fn appendages_give_back_the_options_they_were_made_of() {
     let mut rng = generator();
-    for _ in 0..iterations(20_000) {
+    for _ in 0..seeded::iterations(20_000) {
         let bytes = appendage_bytes(&mut rng);
         let appendage = Appendage::decode(&bytes).expect("valid");
         let mut again = Vec::new();
@@ -73,7 +73,7 @@ fn appendages_give_back_the_options_they_were_made_of() {
 #[test]
 fn every_packet_survives_the_wire_in_any_chunks() {
     let mut rng = generator();
-    for _ in 0..iterations(2_000) {
+    for _ in 0..seeded::iterations(2_000) {
         let payloads: Vec<Vec<u8>> =
             (0..12).map(|_| (0..rng.random_range(0..80)).map(|_| rng.random()).collect()).collect();
         let name = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("ASCII");

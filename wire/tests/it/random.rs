@@ -9,22 +9,9 @@ use wire::ouch::outbound::{
 };
 use wire::ouch::{Appendage, Inbound, Outbound, TagValue};
 
-/// The generator that every random test draws from: `SEED` when it is set, else one seed per build of the tests.
-/// The seed is printed, so a failure shows how to see it again.
+/// The generator that every random test draws from.
 pub(crate) fn generator() -> Xoshiro256PlusPlus {
-    let seed = number("SEED").unwrap_or(0x0DDB_1A5E_5BAD_5EED);
-    println!("SEED={seed}");
-    Xoshiro256PlusPlus::seed_from_u64(seed)
-}
-
-/// How many rounds: `ITERATIONS`, or as many as said.
-pub(crate) fn iterations(default: u64) -> u64 {
-    number("ITERATIONS").unwrap_or(default)
-}
-
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number: {text}")))
+    Xoshiro256PlusPlus::seed_from_u64(seeded::seed())
 }
 
 /// A printable letter.

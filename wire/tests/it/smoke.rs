@@ -5,7 +5,7 @@ use wire::soup::HEADER_LEN;
 
 use crate::feed::FEED;
 use crate::goldens::{FROM_CLIENT, FROM_SERVER, bytes};
-use crate::random::{generator, iterations};
+use crate::random::generator;
 
 /// All that a fuzzer does with one input.
 fn run(data: &[u8]) {
@@ -57,7 +57,7 @@ fn bent_golden_messages_never_break_the_codec() {
         run(golden);
         run(golden.get(HEADER_LEN..).unwrap_or_default());
     }
-    for _ in 0..iterations(50_000) {
+    for _ in 0..seeded::iterations(50_000) {
         let mut data = goldens[rng.random_range(0..goldens.len())].clone();
         let other = &goldens[rng.random_range(0..goldens.len())];
         // Packets, and messages without their packet.
@@ -74,7 +74,7 @@ fn bent_golden_messages_never_break_the_codec() {
 #[test]
 fn noise_never_breaks_the_codec() {
     let mut rng = generator();
-    for _ in 0..iterations(50_000) {
+    for _ in 0..seeded::iterations(50_000) {
         let mut data: Vec<u8> = (0..rng.random_range(0..120)).map(|_| rng.random()).collect();
         if let Some(first) = data.first_mut() {
             // Often the type of a message, so that the noise gets past the first byte.

@@ -385,9 +385,7 @@ fn strangers_are_not_listened_to() {
 #[test]
 fn no_acceptor_confuses_it() {
     use rand::{Rng, SeedableRng};
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
-    println!("SEED={seed}");
-    let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seeded::seed());
     let header = "49=V|56=C|52=20261129-12:00:00|";
     for _ in 0..2_000 {
         let mut data = Vec::new();

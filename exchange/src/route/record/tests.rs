@@ -34,9 +34,7 @@ fn entries(random: &mut Xoshiro256StarStar, many: usize) -> Vec<Entry> {
 }
 
 fn random() -> Xoshiro256StarStar {
-    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |text| text.parse().unwrap());
-    println!("SEED={seed}");
-    Xoshiro256StarStar::seed_from_u64(seed)
+    Xoshiro256StarStar::seed_from_u64(seeded::seed())
 }
 
 #[test]

@@ -15,14 +15,13 @@ use super::{COLD, bid};
 use crate::{
     client::{enter, replace},
     paused::{SYMBOLS, Stage},
-    venue::seed,
 };
 
 /// Anything at any time, and now and then the process dies: what was sequenced is there after it, and every request has
 /// exactly one answer, those included that had none when it died and are sent again as the protocol says.
 #[test]
 fn every_request_has_one_answer_and_nothing_sequenced_is_lost() {
-    let seed = seed();
+    let seed = seeded::seed();
     let (mut admission, mut deaths) = (gateway::AdmissionStats::default(), 0);
     for round in 0..20 {
         let mut flow = Flow::new(seed.wrapping_add(round));

@@ -10,12 +10,12 @@ use crate::{
     elected::{etcd, wait_elected_next, wait_open},
     pair::Pair,
     party::{Random, parties, trade},
-    venue::{eventually, json, output, printed, seed},
+    venue::{eventually, json, output, printed},
 };
 
 #[test]
 fn a_map_in_an_etcd_is_changed_by_who_knows_it_and_routed_by() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let dir = tempfile::tempdir().expect("a directory");
     let etcd = etcd(&dir);

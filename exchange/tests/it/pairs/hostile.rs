@@ -13,12 +13,12 @@ use crate::{
     client::{Raw, Said, enter, login_bytes, packet_bytes, request_bytes},
     hostile::narrow,
     party::Random,
-    venue::{PASSWORD, seed},
+    venue::PASSWORD,
 };
 
 #[test]
 fn hostile_bytes_cost_their_own_connection_and_no_other() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let (_two, _venues, _route, router) = routed();
     let mut client = router.client("ALICE");

@@ -14,7 +14,7 @@ use crate::{
     client::{Client, Said, cancel, enter, replace},
     pair::Pair,
     party::{Party, Random, parties, trade},
-    venue::{PASSWORD, Venue, eventually, seed, text},
+    venue::{PASSWORD, Venue, eventually, text},
 };
 
 const EAST: &[&str] = &["AAPL", "AMZN"];
@@ -35,7 +35,7 @@ pub(super) fn routed() -> (Two, [Venue; 2], Router, Venue) {
 
 #[test]
 fn orders_go_where_their_instrument_lives_and_answers_come_back_in_one_stream() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let (two, venues, _router, router) = routed();
     let mut parties = parties();
@@ -95,7 +95,7 @@ fn loop_until(client: &mut Client, user_ref: u32) -> Said {
 
 #[test]
 fn whatever_is_killed_of_two_pairs_and_their_router_a_client_loses_nothing_and_has_nothing_twice() {
-    let seed = seed();
+    let seed = seeded::seed();
     let mut random = Random::seed_from_u64(seed);
     let soup = [[address(1, 1), address(1, 2)], [address(2, 1), address(2, 2)]];
     let map = Map::new(&soup[0], &soup[1]);
