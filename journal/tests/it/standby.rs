@@ -114,7 +114,7 @@ fn what_does_not_continue_a_journal_is_not_copied() {
     let (mut primary, published) = primary(ours.path(), &mut source, 40);
     let mut copy = standby(theirs.path(), &primary, 16 << 10);
     // However those were committed, there is a batch behind that in the middle.
-    while published.lock().unwrap().marks.len() < 4 {
+    while published.lock().unwrap().marks.len() < 5 {
         write(&mut primary, &mut source, 1);
     }
     let Published { bytes, marks } = &*published.lock().unwrap();
