@@ -3,7 +3,6 @@
 mod copies;
 mod faults;
 mod fuzz;
-mod kill;
 mod live;
 mod log;
 mod parts;

@@ -1,4 +1,11 @@
 //! Processes that are killed. The child is this test binary once more, with its orders in the environment.
+//!
+//! A binary of its own: between fork and exec a child has the locks of every journal that is open in its parent, so that tests
+//! beside it in one process would find their own journals in use.
+
+#[path = "it/support.rs"]
+#[allow(dead_code, reason = "the other tests' as well")]
+mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -7,7 +14,7 @@ use std::time::Duration;
 
 use journal::{AckPolicy, Options};
 
-use crate::support::{Random, Source, append_patiently, open, options, read};
+use self::support::{Random, Source, append_patiently, open, options, read};
 
 const DIR: &str = "JOURNAL_TEST_CHILD_DIR";
 const POLICY: &str = "JOURNAL_TEST_CHILD_POLICY";
@@ -54,9 +61,10 @@ fn what_was_acknowledged_survives_sigkill() {
         let mut before = Vec::new();
         for round in 0..12 {
             let mut child = Command::new(std::env::current_exe().expect("a path"))
-                .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
+                .args(["--exact", "child", "--nocapture", "--test-threads=1"])
                 .env(DIR, dir.path())
                 .env(POLICY, policy)
+                .env("SEED", random.next().to_string())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::inherit())
                 .spawn()
