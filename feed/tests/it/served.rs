@@ -154,7 +154,12 @@ pub(crate) fn compare(subscriber: &Subscriber, book: &Book) {
 fn a_subscriber_has_the_exchanges_book_through_losses_and_restarts() {
     let mut rng = generator();
     let (mut requests, mut lost, mut late, mut snapshots) = (0, 0, 0, 0);
-    for round in 0..seeded::iterations(6) {
+    // How many packets there are, and so which of them the proxy loses, is a matter of timing.
+    for round in 0.. {
+        if round >= seeded::iterations(6) && lost > 0 && late > 0 && requests > 0 {
+            break;
+        }
+        assert!(round < 100, "{lost} lost, {late} late, {requests} requests");
         let (instrument, groups) = commands(&mut rng);
         let addresses = Addresses { mold: local(0), interface: None, rerequest: None, snapshot: local(1) };
         // Where packets come is known first, so that the proxy knows it; where to ask is known last.
@@ -204,7 +209,6 @@ fn a_subscriber_has_the_exchanges_book_through_losses_and_restarts() {
         }
     }
     println!("{lost} lost, {late} late, {requests} requests, {snapshots} snapshots");
-    assert!(lost > 0 && late > 0 && requests > 0, "{lost} lost, {late} late, {requests} requests");
 }
 
 /// Commands to which a book says much.
