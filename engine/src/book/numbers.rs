@@ -209,7 +209,6 @@ impl Numbers {
 
 #[cfg(test)]
 mod tests {
-
     use rand::{RngExt, SeedableRng};
     use rand_xoshiro::Xoshiro256StarStar;
 
