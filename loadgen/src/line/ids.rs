@@ -1,12 +1,13 @@
 //! ClOrdIDs: which order of which run, and which of the requests about it.
 //!
 //! ```text
-//! RRRRRRR NNNNN VV      14 digits to the base 62
-//! run     order request
+//! RRRRRRRRR NNNNN VV      16 digits to the base 62
+//! run       order request
 //! ```
 //!
-//! A run is named by when it began, in hundredths of a second since 1970, so that no two runs of a user share an id. The order
-//! itself is request 0, its n-th change n; its cancel has the highest number.
+//! A run is named by when it began, in microseconds since 1970 (nine digits last until 2398), so that no two runs of a user
+//! share an id: each logs on before it sends, which takes longer than that. Hundredths of a second were too coarse, a short run
+//! may be over in less. The order itself is request 0, its n-th change n; its cancel has the highest number.
 
 use domain::Nanos;
 
@@ -14,15 +15,15 @@ use crate::request::Number;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Bytes of an id.
-pub(super) const LENGTH: usize = 14;
-const RUN: usize = 7;
+pub(super) const LENGTH: usize = 16;
+const RUN: usize = 9;
 const ORDER: usize = 5;
 /// The highest number of an order: enough for two hours of 100,000 a second on one session.
 pub(super) const ORDERS_MAX: u32 = 62_u32.pow(5) - 1;
 /// The number of a cancel.
 pub(super) const CANCEL: u16 = 62 * 62 - 1;
-/// Hundredths of a second.
-const RUN_NANOS: u64 = 10_000_000;
+/// A microsecond.
+const RUN_NANOS: u64 = 1_000;
 
 /// The ids of one run.
 #[derive(Clone, Copy, Debug)]
@@ -103,10 +104,18 @@ mod tests {
             }
         }
         assert_eq!(&ids.write(Id { number: 1, request: 0 })[RUN..], b"0000100");
-        let later = Ids::new(Nanos(1_795_955_696_799_012_345));
-        assert_eq!(later.read(&ids.write(Id { number: 1, request: 0 })), None, "another run");
-        for other in [&b""[..], b"A1", b"12345678901234", b"123456789012345"] {
+        for other in [&b""[..], b"A1", b"1234567890123456", b"12345678901234567"] {
             assert_eq!(ids.read(other), None);
+        }
+    }
+    #[test]
+    fn runs_that_begin_a_microsecond_apart_share_no_id() {
+        let begin = 1_795_955_696_789_012_345;
+        let (ids, id) = (Ids::new(Nanos(begin)), Id { number: 1, request: 0 });
+        for apart in [RUN_NANOS, 2 * RUN_NANOS, 9_000_000, 10_000_000, 40 * 86_400 * 1_000_000_000] {
+            let later = Ids::new(Nanos(begin + apart));
+            assert_eq!(later.read(&ids.write(id)), None, "{apart} ns later");
+            assert_eq!(ids.read(&later.write(id)), None, "{apart} ns before");
         }
     }
 }

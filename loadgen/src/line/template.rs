@@ -171,12 +171,12 @@ mod tests {
 
     #[test]
     fn every_shape_is_a_message_of_both_dictionaries() {
-        let (id, original) = (*b"RUNRUNR0000100", *b"RUNRUNR0000101");
+        let (id, original) = (*b"RUNRUNRUN0000100", *b"RUNRUNRUN0000101");
         let order = "38=012345|40=2|44=000123.0450|59=3|";
         for (shape, expected) in [
-            (Shape::New, format!("11=RUNRUNR0000100|{order}")),
-            (Shape::Replace, format!("11=RUNRUNR0000100|41=RUNRUNR0000101|{order}")),
-            (Shape::Cancel, "11=RUNRUNR0000100|41=RUNRUNR0000101|".to_owned()),
+            (Shape::New, format!("11=RUNRUNRUN0000100|{order}")),
+            (Shape::Replace, format!("11=RUNRUNRUN0000100|41=RUNRUNRUN0000101|{order}")),
+            (Shape::Cancel, "11=RUNRUNRUN0000100|41=RUNRUNRUN0000101|".to_owned()),
         ] {
             for dictionary in [&FIX44, &FIX50SP2] {
                 for symbol in [&b"A"[..], b"LONGNAME"] {
