@@ -60,6 +60,12 @@ pub fn command_stream(data: &[u8]) -> (InstrumentId, impl Iterator<Item = Vec<Se
     (INSTRUMENT, core::iter::from_fn(move || stream.next()))
 }
 
+/// Books with the indexes from 0 on, for whoever tests what stands before them: executes a command in one of them.
+pub fn books(count: usize) -> impl FnMut(usize, &Sequenced<Command>, &mut Events) {
+    let mut books: Vec<_> = (0..count).map(|book| Book::new(InstrumentId(book as u32))).collect();
+    move |book, command, events| books[book].apply(command, events)
+}
+
 /// Bytes as commands.
 struct Stream<'a> {
     bytes: &'a [u8],

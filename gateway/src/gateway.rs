@@ -485,8 +485,7 @@ impl Gateway {
         for token in 0..self.connections.len() {
             if let Some(connection) = self.connections[token].as_mut() {
                 if connection.fix.is_none() && matches!(connection.stage, Stage::LoggedIn { .. }) {
-                    ServerPacket::EndOfSession.encode(connection.outbox.buffer());
-                    connection.outbox.mark(Position(0));
+                    connection.outbox.ungated(|out| ServerPacket::EndOfSession.encode(out));
                     // The peer may be gone already.
                     let _ = connection.flush(venue.gate(), Instant::now());
                 }

@@ -11,6 +11,7 @@ mod admission;
 mod connection;
 mod egress;
 pub mod fix;
+pub mod fuzz;
 mod gateway;
 mod limits;
 mod orders;

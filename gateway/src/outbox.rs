@@ -37,7 +37,7 @@ pub enum Flush {
 }
 
 impl Outbox {
-    /// Where to encode; call [`mark`](Self::mark) afterwards.
+    /// Where to encode what is in the log; call [`mark`](Self::mark) afterwards.
     #[inline]
     #[must_use]
     pub fn buffer(&mut self) -> &mut Vec<u8> {
@@ -50,6 +50,16 @@ impl Outbox {
         let end = self.bytes.len();
         if self.marks.back().map_or(self.free, |(end, _)| *end) < end {
             self.marks.push_back((end, position));
+        }
+    }
+
+    /// Appends what is in no log: it may go as soon as what stands before it. What has been encoded and not been marked stays
+    /// so, and this with it, for the gate of the one must not be opened for the other.
+    pub fn ungated(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let is_marked = self.marks.back().map_or(self.free, |(end, _)| *end) == self.bytes.len();
+        write(&mut self.bytes);
+        if is_marked {
+            self.mark(Position(0));
         }
     }
 
@@ -173,6 +183,28 @@ mod tests {
         assert_eq!(outbox.flush(Position(19), &mut peer).unwrap(), (3, Flush::Done));
         assert_eq!(outbox.flush(Position(20), &mut peer).unwrap(), (3, Flush::Done));
         assert_eq!(peer.taken, b"onetwo");
+        assert!(outbox.is_empty() && !outbox.is_gated());
+    }
+
+    #[test]
+    fn what_needs_no_gate_opens_none_for_what_stands_before_it() {
+        let mut outbox = Outbox::default();
+        let mut peer = Narrow { taken: Vec::new(), room: usize::MAX };
+        let ungated = |outbox: &mut Outbox, text: &[u8]| outbox.ungated(|out| out.extend_from_slice(text));
+        ungated(&mut outbox, b"hello ");
+        assert_eq!(outbox.flush(Position(0), &mut peer).unwrap(), (6, Flush::Done), "nothing before it");
+        outbox.buffer().extend_from_slice(b"report ");
+        ungated(&mut outbox, b"text ");
+        assert_eq!(outbox.flush(Position(9), &mut peer).unwrap(), (0, Flush::Done), "not marked yet");
+        outbox.mark(Position(10));
+        ungated(&mut outbox, b"more");
+        assert_eq!(
+            outbox.flush(Position(9), &mut peer).unwrap(),
+            (0, Flush::Done),
+            "marked, and behind the gate"
+        );
+        assert_eq!(outbox.flush(Position(10), &mut peer).unwrap(), (16, Flush::Done));
+        assert_eq!(peer.taken, b"hello report text more");
         assert!(outbox.is_empty() && !outbox.is_gated());
     }
 

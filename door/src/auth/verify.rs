@@ -1,6 +1,7 @@
 //! The thread that verifies what takes long, and how passwords are hashed.
 
 use std::{
+    cell::LazyCell,
     collections::BTreeMap,
     io,
     net::IpAddr,
@@ -115,11 +116,14 @@ impl Verifier {
 }
 
 fn run(jobs: &Receiver<Job>, finished: &Sender<Done>, waker: &Waker) {
-    // What a name that nobody has is held against. Without it such a name is refused sooner, which is said.
-    let nobody =
-        hash_password(b"nobody").inspect_err(|error| log::error!("no hash for unknown users: {error}")).ok();
+    // What a name that nobody has is held against. Made for the first who comes, whoever that is, since many a process has no
+    // secret to verify. Without it such a name is refused sooner, which is said.
+    let nobody: LazyCell<Option<String>> = LazyCell::new(|| {
+        hash_password(b"nobody").inspect_err(|error| log::error!("no hash for unknown users: {error}")).ok()
+    });
     while let Ok(job) = jobs.recv() {
-        let is_right = is_right(&job.work, nobody.as_deref());
+        let nobody = nobody.as_deref();
+        let is_right = is_right(&job.work, nobody);
         if finished.send(Done { job, is_right }).is_err() {
             return;
         }

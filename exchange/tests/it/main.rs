@@ -37,6 +37,7 @@ mod elected;
 mod faults;
 mod fix;
 mod fix_client;
+mod gate;
 mod golden;
 mod hostile;
 mod journals;

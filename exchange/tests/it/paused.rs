@@ -2,21 +2,24 @@
 //! and a pace that are the test's. What waits, and for how long, is so the same in every run.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     io::{ErrorKind, Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
 
 use domain::{
-    Command, Event, Events, Instrument, InstrumentId, Nanos, OrderBounds, OrderId, Price, Quantity, Report,
-    Sequence, Sequenced, SessionDefinition, SessionId, Symbol, UserName,
+    Instrument, InstrumentId, OrderBounds, Price, Quantity, SessionDefinition, SessionId, Symbol, UserName,
 };
 use door::auth::{Proof, Protocol, User, canonical_name, canonical_password};
-use engine::book::Book;
-use gateway::{AdmissionLimits, Gateway, GatewayStats, Instruments, Limits, Sessions, Venue};
-use journal::{Position, ReadError};
-use wire::{ouch::Inbound, soup::SessionName};
+use gateway::{
+    AdmissionLimits, Gateway, GatewayStats, Instruments, Limits, Sessions, Venue as _, fuzz::paused::Paused,
+};
+use journal::Position;
+use wire::{
+    ouch::Inbound,
+    soup::{self, SessionName},
+};
 
 use crate::{
     client::{Said, login_bytes, packet_bytes, request_bytes},
@@ -26,133 +29,6 @@ use crate::{
 
 /// The books, by index.
 pub(crate) const SYMBOLS: [&str; 3] = ["HOT", "COLD", "COOL"];
-
-/// Books behind a gateway.
-pub(crate) struct Paused {
-    books: Vec<Book>,
-    /// By book: sequenced and not executed.
-    routed: Vec<VecDeque<Sequenced<Command>>>,
-    next_order: Vec<u64>,
-    /// Everything that was sequenced.
-    pub(crate) commands: Vec<Sequenced<Command>>,
-    pub(crate) reports: Vec<Report>,
-    pub(crate) now: Nanos,
-    pub(crate) takes_orders: bool,
-    pub(crate) has_room: bool,
-    /// By book: its ring is full.
-    pub(crate) full: [bool; SYMBOLS.len()],
-}
-
-impl Paused {
-    fn new(sessions: &mut Sessions) -> Self {
-        let mut paused = Self {
-            books: (0..SYMBOLS.len()).map(|book| Book::new(InstrumentId(book as u32))).collect(),
-            routed: vec![VecDeque::new(); SYMBOLS.len()],
-            next_order: vec![1; SYMBOLS.len()],
-            commands: Vec::new(),
-            reports: Vec::new(),
-            now: Nanos(1_000_000_000),
-            takes_orders: true,
-            has_room: true,
-            full: [false; SYMBOLS.len()],
-        };
-        for (session, name) in (0..).map(SessionId).zip(USERS) {
-            let definition = SessionDefinition {
-                session,
-                user: UserName::new(name.as_bytes()).expect("a name"),
-                protocol: domain::Protocol::Ouch,
-            };
-            sessions.define(&definition);
-            let command = paused.sequence(Command::DefineSession(definition));
-            sessions.on_command(&command, |report| paused.log(report));
-        }
-        paused
-    }
-
-    /// How many commands wait in a book.
-    pub(crate) fn waiting(&self, book: usize) -> usize {
-        self.routed[book].len()
-    }
-
-    /// Executes up to `most` commands of a book.
-    fn execute(&mut self, book: usize, most: usize) -> Vec<Event> {
-        let mut events = Events::new();
-        let mut said = Vec::new();
-        for _ in 0..most {
-            let Some(command) = self.routed[book].pop_front() else { break };
-            self.books[book].apply(&command, &mut events);
-            said.extend(events.as_slice().iter().copied());
-            events.clear();
-        }
-        said
-    }
-}
-
-impl Venue for Paused {
-    fn has_room(&mut self, instrument: Option<InstrumentId>) -> bool {
-        self.has_room && !instrument.is_some_and(|book| self.full[book.0 as usize])
-    }
-
-    fn accepts(&mut self, command: &Command) -> bool {
-        self.has_room(command.instrument()) && !(command.is_market_wide() && self.full.contains(&true))
-    }
-
-    fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
-        self.routed[instrument.0 as usize].len() as u64
-    }
-
-    fn publish(&mut self) {}
-
-    fn takes_orders(&self) -> bool {
-        self.takes_orders
-    }
-
-    fn next_order(&self, instrument: InstrumentId) -> OrderId {
-        OrderId::new(instrument, self.next_order[instrument.0 as usize])
-    }
-
-    fn sequence(&mut self, command: Command) -> Sequenced<Command> {
-        assert!(self.accepts(&command), "room was asked for");
-        let sequence = Sequence(self.commands.len() as u64 + 1);
-        let sequenced = Sequenced { sequence, nanos: self.now, command };
-        self.commands.push(sequenced);
-        if let Some(instrument) = command.instrument() {
-            let book = instrument.0 as usize;
-            let made = match command {
-                Command::Enter(enter) => Some(enter.order),
-                Command::Replace(replace) => Some(replace.new_order),
-                _ => None,
-            };
-            if let Some(order) = made {
-                assert_eq!(order.number(), self.next_order[book]);
-                self.next_order[book] += 1;
-            }
-            self.routed[book].push_back(sequenced);
-        }
-        sequenced
-    }
-
-    fn log(&mut self, report: &Report) -> Position {
-        self.reports.push(*report);
-        Position(64 * self.reports.len() as u64)
-    }
-
-    fn logged(&mut self, position: Position) -> Result<Report, ReadError> {
-        Ok(self.reports[usize::try_from(position.0 / 64).expect("few") - 1])
-    }
-
-    fn oldest(&self) -> Position {
-        Position(0)
-    }
-
-    fn gate(&self) -> Position {
-        Position(u64::MAX)
-    }
-
-    fn now(&mut self) -> Nanos {
-        self.now
-    }
-}
 
 /// One user's connection.
 struct Peer {
@@ -172,7 +48,10 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn new(admission: AdmissionLimits) -> Self {
         let mut sessions = Sessions::new();
-        let venue = Paused::new(&mut sessions);
+        let mut venue = Paused::new(SYMBOLS.len(), engine::fuzz::books(SYMBOLS.len()));
+        for (session, name) in (0..).map(SessionId).zip(USERS) {
+            venue.define(session, UserName::new(name.as_bytes()).expect("a name"), &mut sessions);
+        }
         Self { gateway: gateway(admission, sessions), venue, peers: BTreeMap::new() }
     }
 
@@ -190,16 +69,12 @@ impl Stage {
             sessions.on_logged(report, Position(64 * at)).expect("a whole log");
         }
         let old = std::mem::take(&mut self.venue.commands);
-        self.venue.books = (0..SYMBOLS.len()).map(|book| Book::new(InstrumentId(book as u32))).collect();
-        self.venue.routed = vec![VecDeque::new(); SYMBOLS.len()];
+        self.venue.replace_books(engine::fuzz::books(SYMBOLS.len()));
         for command in &old {
             sessions.on_command(command, |report| self.venue.log(report));
-            if let Some(instrument) = command.command.instrument() {
-                let book = instrument.0 as usize;
-                self.venue.routed[book].push_back(*command);
-                for event in self.venue.execute(book, 1) {
-                    sessions.on_event(&event, |report| self.venue.log(report));
-                }
+            self.venue.route(command);
+            for event in (0..SYMBOLS.len()).flat_map(|book| self.venue.execute(book, 1)).collect::<Vec<_>>() {
+                sessions.on_event(&event, |report| self.venue.log(report));
             }
         }
         sessions.lead(|report| self.venue.log(report)).expect("the log is what the books say");
@@ -226,11 +101,7 @@ impl Stage {
 
     pub(crate) fn hang_up(&mut self, user: &'static str) {
         self.peers.remove(user);
-        let hung = Instant::now() + HUNG;
-        while self.stats().connections > self.peers.len() {
-            self.turn();
-            assert!(Instant::now() < hung, "the gateway does not see the end");
-        }
+        self.wait_until(|stage| stage.stats().connections == stage.peers.len());
     }
 
     /// Logs out.
@@ -258,7 +129,8 @@ impl Stage {
         self.turn();
     }
 
-    fn write(&mut self, user: &'static str, bytes: &[u8]) {
+    /// Bytes in one segment, and no turn.
+    pub(crate) fn write(&mut self, user: &'static str, bytes: &[u8]) {
         self.peers.get_mut(user).expect("a peer").stream.write_all(bytes).expect("a small write");
     }
 
@@ -270,8 +142,17 @@ impl Stage {
     }
 
     fn send(&mut self) {
-        let end = Position(64 * (self.venue.reports.len() as u64 + 1));
+        let end = self.venue.end();
         let _ = self.gateway.send(&mut self.venue, end);
+    }
+
+    /// Turns, until it is so.
+    pub(crate) fn wait_until(&mut self, is_so: impl Fn(&Self) -> bool) {
+        let hung = Instant::now() + HUNG;
+        while !is_so(self) {
+            self.turn();
+            assert!(Instant::now() < hung, "it never comes");
+        }
     }
 
     /// A book executes up to `most` commands, and then there is a turn.
@@ -328,6 +209,20 @@ impl Stage {
     pub(crate) fn told(&self, session: SessionId) -> u64 {
         let of_session = self.venue.reports.iter().filter(|report| report.session == session);
         of_session.map(|report| report.number).max().unwrap_or(0)
+    }
+
+    /// The packets that are there: their types and payloads. Nothing is waited for.
+    pub(crate) fn rest(&mut self, user: &'static str) -> Vec<(u8, Vec<u8>)> {
+        let peer = self.peers.get_mut(user).expect("a peer");
+        let _ = peer.stream.read_to_end(&mut peer.inbox);
+        let inbox = std::mem::take(&mut peer.inbox);
+        let (mut used, mut packets) = (0, Vec::new());
+        while let Ok(Some(frame)) = soup::frame(&inbox[used..], soup::PAYLOAD_MAX) {
+            used += frame.consumed;
+            packets.push((frame.kind, frame.payload.to_vec()));
+        }
+        peer.inbox.extend_from_slice(&inbox[used..]);
+        packets
     }
 
     /// The next packet. It comes without a turn, but for a login's.

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 type Target = (&'static str, fn(&[u8]));
 
 /// All of them, by name. `fuzz/fuzz_targets` says the same.
-const TARGETS: [Target; 16] = [
+const TARGETS: [Target; 17] = [
     ("book_commands", engine::fuzz::commands),
     ("feed_books", feed::fuzz::books),
     ("feed_packets", feed::fuzz::packets),
@@ -22,6 +22,7 @@ const TARGETS: [Target; 16] = [
     ("ouch_outbound", wire::fuzz::ouch_outbound),
     ("soup_frame", wire::fuzz::soup_frame),
     ("soup_login", wire::fuzz::soup_login),
+    ("soup_session", |data| gateway::fuzz::soup_session(data, engine::fuzz::books(gateway::fuzz::BOOKS))),
     ("web_request", feed::fuzz::web),
 ];
 

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use domain::SessionId;
 use door::auth::{Answer, Attempt, Protocol, Refusal, Secret};
-use journal::Position;
 use log::info;
 use wire::soup::{LoginAccepted, LoginRejected, LoginRequest, SessionName};
 
@@ -158,8 +157,7 @@ impl Gateway {
     /// Tells a client that it is not let in, as the last thing. Gives why, for the log.
     fn turn_away<V: Venue>(&mut self, token: usize, answer: LoginRejected, what: String, venue: &V) -> Close {
         if let Some(connection) = self.connections[token].as_mut() {
-            answer.encode(connection.outbox.buffer());
-            connection.outbox.mark(Position(0));
+            connection.outbox.ungated(|out| answer.encode(out));
             // The peer may be gone already.
             let _ = connection.flush(venue.gate(), Instant::now());
         }
@@ -202,8 +200,8 @@ impl Gateway {
         self.lobby.logged_in(connection.place);
         connection.stage = Stage::LoggedIn { session: id, cursor };
         connection.heard = now;
-        LoginAccepted { session: self.session_name, sequence: cursor }.encode(connection.outbox.buffer());
-        connection.outbox.mark(Position(0));
+        let accepted = LoginAccepted { session: self.session_name, sequence: cursor };
+        connection.outbox.ungated(|out| accepted.encode(out));
         connection.mark_dirty(token, &mut self.dirty);
         if cursor < next {
             self.catching_up.push_back(token);

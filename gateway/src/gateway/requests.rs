@@ -8,7 +8,6 @@ use domain::{
     CancelReason, ClientRef, Command, InstrumentId, MassCancel, Nanos, PreRejected, RejectReason, SessionId,
     Symbol,
 };
-use journal::Position;
 use wire::{
     ouch::{
         Appendage, Inbound,
@@ -115,8 +114,7 @@ impl Gateway {
                 // Tell the client what is wrong before the connection closes: it cannot be matched to an order.
                 if let Some(connection) = self.connections[token].as_mut() {
                     let text = error.to_string();
-                    ServerPacket::Debug(text.as_bytes()).encode(connection.outbox.buffer());
-                    connection.outbox.mark(Position(0));
+                    connection.outbox.ungated(|out| ServerPacket::Debug(text.as_bytes()).encode(out));
                     let _ = connection.flush(venue.gate(), connection.heard);
                 }
                 return Err(protocol(error));
@@ -456,8 +454,8 @@ impl Gateway {
         let token = self.by_session.get(id.0 as usize).copied().flatten();
         let (Some(here), Some(symbol), Some(token)) = (&self.here, symbol, token) else { return };
         let Some(connection) = self.connections[token].as_mut() else { return };
-        soup::unsequenced(connection.outbox.buffer(), |out| here.tell(client_ref.0, symbol, out));
-        connection.outbox.mark(Position(0));
+        let tell = |out: &mut Vec<u8>| here.tell(client_ref.0, symbol, out);
+        connection.outbox.ungated(|out| soup::unsequenced(out, tell));
         connection.mark_dirty(token, &mut self.dirty);
     }
 

@@ -66,8 +66,7 @@ impl Gateway {
             Stage::LoggedIn { .. } if now.duration_since(connection.sent) >= self.limits.heartbeat => {
                 if connection.outbox.is_empty() {
                     said = true;
-                    ServerPacket::Heartbeat.encode(connection.outbox.buffer());
-                    connection.outbox.mark(Position(0));
+                    connection.outbox.ungated(|out| ServerPacket::Heartbeat.encode(out));
                     connection.flush(Position(0), now).err()
                 } else {
                     None

@@ -95,12 +95,12 @@ impl Flow {
                 93..95 => {
                     let full = self.random.random_range(0..6);
                     self.stage.venue.has_room = full >= 3;
-                    self.stage.venue.full = [full == 3, full == 4, full == 5];
+                    self.stage.venue.full = [3, 4, 5].map(|book| full == book).into();
                     self.say();
                     self.stage.execute(self.random.random_range(0..3), 2);
                     self.stage.wait(1_000);
                     self.stage.venue.has_room = true;
-                    self.stage.venue.full = [false; 3];
+                    self.stage.venue.full.fill(false);
                 }
                 95 => self.die(),
                 _ => _ = self.hear(),

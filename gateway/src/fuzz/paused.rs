@@ -1,0 +1,173 @@
+//! What stands behind a gateway under test: books that execute when they are told to, a log in memory, a clock that is set, and
+//! room that is there or not. What waits, and for how long, is so the same in every run.
+
+use std::collections::VecDeque;
+
+use domain::{
+    Command, Event, Events, InstrumentId, Nanos, OrderId, Protocol, Report, Sequence, Sequenced,
+    SessionDefinition, SessionId, UserName,
+};
+use journal::{Position, ReadError};
+
+use crate::{sessions::Sessions, venue::Venue};
+
+/// Executes a command in the book with this index, and says what the book says.
+pub trait Execute: FnMut(usize, &Sequenced<Command>, &mut Events) + 'static {}
+
+impl<F: FnMut(usize, &Sequenced<Command>, &mut Events) + 'static> Execute for F {}
+
+/// A venue that stands still until it is told to go on.
+pub struct Paused {
+    execute: Box<dyn Execute>,
+    /// By book: sequenced and not executed.
+    routed: Vec<VecDeque<Sequenced<Command>>>,
+    next_order: Vec<u64>,
+    /// Everything that was sequenced.
+    pub commands: Vec<Sequenced<Command>>,
+    /// The session log: the report at `i` lies at position `64 * (i + 1)`.
+    pub reports: Vec<Report>,
+    /// The time.
+    pub now: Nanos,
+    /// Whether orders are taken.
+    pub takes_orders: bool,
+    /// Whether there is room for anything.
+    pub has_room: bool,
+    /// By book: its ring is full.
+    pub full: Vec<bool>,
+    /// What lies below this may be sent.
+    pub gate: Position,
+}
+
+impl Paused {
+    /// Books, executed by `execute`; nothing has happened yet, and the time is one second.
+    #[must_use]
+    pub fn new(books: usize, execute: impl Execute) -> Self {
+        Self {
+            execute: Box::new(execute),
+            routed: vec![VecDeque::new(); books],
+            next_order: vec![1; books],
+            commands: Vec::new(),
+            reports: Vec::new(),
+            now: Nanos(1_000_000_000),
+            takes_orders: true,
+            has_room: true,
+            full: vec![false; books],
+            gate: Position(u64::MAX),
+        }
+    }
+
+    /// Defines a session for OUCH.
+    pub fn define(&mut self, session: SessionId, user: UserName, sessions: &mut Sessions) {
+        let definition = SessionDefinition { session, user, protocol: Protocol::Ouch };
+        sessions.define(&definition);
+        let command = self.sequence(Command::DefineSession(definition));
+        sessions.on_command(&command, |report| self.log(report));
+    }
+
+    /// Other books in the old ones' place, with nothing under way.
+    pub fn replace_books(&mut self, execute: impl Execute) {
+        self.execute = Box::new(execute);
+        self.routed.iter_mut().for_each(VecDeque::clear);
+    }
+
+    /// How many commands wait in a book.
+    #[must_use]
+    pub fn waiting(&self, book: usize) -> usize {
+        self.routed[book].len()
+    }
+
+    /// Executes up to `most` commands of a book. Gives what it said.
+    pub fn execute(&mut self, book: usize, most: usize) -> Vec<Event> {
+        let mut events = Events::new();
+        let mut said = Vec::new();
+        for _ in 0..most {
+            let Some(command) = self.routed[book].pop_front() else { break };
+            (self.execute)(book, &command, &mut events);
+            said.extend_from_slice(events.as_slice());
+            events.clear();
+        }
+        said
+    }
+
+    /// Lets a command's books have it.
+    pub fn route(&mut self, command: &Sequenced<Command>) {
+        if let Some(instrument) = command.command.instrument() {
+            self.routed[instrument.0 as usize].push_back(*command);
+        } else if command.command.is_market_wide() {
+            self.routed.iter_mut().for_each(|routed| routed.push_back(*command));
+        }
+    }
+
+    /// Where the log ends.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        Position(64 * (self.reports.len() as u64 + 1))
+    }
+}
+
+impl Venue for Paused {
+    fn has_room(&mut self, instrument: Option<InstrumentId>) -> bool {
+        self.has_room && !instrument.is_some_and(|book| self.full[book.0 as usize])
+    }
+
+    fn accepts(&mut self, command: &Command) -> bool {
+        self.has_room(command.instrument()) && !(command.is_market_wide() && self.full.contains(&true))
+    }
+
+    fn outstanding(&mut self, instrument: InstrumentId) -> u64 {
+        self.routed[instrument.0 as usize].len() as u64
+    }
+
+    fn publish(&mut self) {}
+
+    fn takes_orders(&self) -> bool {
+        self.takes_orders
+    }
+
+    fn next_order(&self, instrument: InstrumentId) -> OrderId {
+        OrderId::new(instrument, self.next_order[instrument.0 as usize])
+    }
+
+    fn sequence(&mut self, command: Command) -> Sequenced<Command> {
+        assert!(self.accepts(&command), "room was asked for");
+        let sequence = Sequence(self.commands.len() as u64 + 1);
+        let sequenced = Sequenced { sequence, nanos: self.now, command };
+        self.commands.push(sequenced);
+        let made = match command {
+            Command::Enter(enter) => Some(enter.order),
+            Command::EnterSpecial(special) => Some(special.enter.order),
+            Command::Replace(replace) => Some(replace.new_order),
+            Command::ReplaceSpecial(special) => Some(special.replace.new_order),
+            _ => None,
+        };
+        if let Some(order) = made {
+            let next = &mut self.next_order[order.instrument().0 as usize];
+            assert_eq!(order.number(), *next, "a book's orders are numbered without a gap");
+            *next += 1;
+        }
+        self.route(&sequenced);
+        sequenced
+    }
+
+    fn log(&mut self, report: &Report) -> Position {
+        let position = self.end();
+        self.reports.push(*report);
+        position
+    }
+
+    fn logged(&mut self, position: Position) -> Result<Report, ReadError> {
+        Ok(self.reports[position.0 as usize / 64 - 1])
+    }
+
+    fn oldest(&self) -> Position {
+        Position(0)
+    }
+
+    fn gate(&self) -> Position {
+        self.gate
+    }
+
+    fn now(&mut self) -> Nanos {
+        self.now
+    }
+}
