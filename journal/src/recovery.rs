@@ -146,7 +146,29 @@ pub(crate) fn piece<'a>(header: &SegmentHeader, map: &'a [u8]) -> Piece<'a> {
 /// The segments of a directory, in order, with every header checked. The first may have any index; from there on none
 /// is missing.
 pub(crate) fn load(dir: &Path) -> Result<(Vec<Segment>, Vec<PathBuf>), OpenError> {
-    let (indexes, spares) = segment::list(dir)?;
+    load_with(dir, || segment::list(dir))
+}
+
+/// The same, by lists that `list` makes.
+fn load_with(
+    dir: &Path,
+    mut list: impl FnMut() -> Result<(Vec<u64>, Vec<PathBuf>), OpenError>,
+) -> Result<(Vec<Segment>, Vec<PathBuf>), OpenError> {
+    // Whoever is slow may find that the owner's retention has removed all of a list. There are others by then.
+    const ATTEMPTS: u32 = 20;
+    let mut attempt = 1;
+    loop {
+        let (indexes, spares) = list()?;
+        let segments = load_listed(dir, &indexes)?;
+        if indexes.is_empty() || !segments.is_empty() || attempt == ATTEMPTS {
+            return Ok((segments, spares));
+        }
+        attempt += 1;
+    }
+}
+
+/// Opens the segments of a list: all of them, or those from the first on that is still there.
+fn load_listed(dir: &Path, indexes: &[u64]) -> Result<Vec<Segment>, OpenError> {
     let mut segments: Vec<Segment> = Vec::with_capacity(indexes.len());
     for (place, index) in indexes.iter().copied().enumerate() {
         let path = segment::path(dir, index);
@@ -189,7 +211,7 @@ pub(crate) fn load(dir: &Path) -> Result<(Vec<Segment>, Vec<PathBuf>), OpenError
         let data_bytes = segment::data_bytes(found, header.capacity);
         segments.push(Segment { path, file, header, data_bytes });
     }
-    Ok((segments, spares))
+    Ok(segments)
 }
 
 /// How far a walk has come, and what it has seen.
@@ -518,6 +540,22 @@ pub(crate) mod tests {
         let header = header(RecordKind::Seal, sequence, epoch);
         record::write_seal(&mut stream[at..], &seal, &header, base + at as u64, salt);
         chain
+    }
+
+    #[test]
+    fn a_list_of_what_has_all_been_removed_is_made_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (cluster, version) = (ClusterId(5), segment::FORMAT_VERSION);
+        let header = SegmentHeader { version, cluster, epoch: 1, index: 7, capacity: 4_096, created: 9 };
+        std::fs::write(segment::path(dir.path(), 7), header.encode()).expect("a segment");
+        let found = |lists: &mut dyn Iterator<Item = Vec<u64>>| -> Vec<u64> {
+            let list = || Ok((lists.next().expect("no further list"), Vec::new()));
+            let (segments, _) = load_with(dir.path(), list).expect("it opens");
+            segments.iter().map(|segment| segment.header.index).collect()
+        };
+        assert_eq!(found(&mut [vec![1, 2], vec![3, 4, 5], vec![6, 7]].into_iter()), [7]);
+        assert_eq!(found(&mut [vec![]].into_iter()), [0; 0], "there are none");
+        assert_eq!(found(&mut (0..20).map(|list| vec![100 + list])), [0; 0], "it ends");
     }
 
     #[test]
