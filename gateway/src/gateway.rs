@@ -135,6 +135,8 @@ pub struct Gateway {
     dirty: Vec<usize>,
     /// Connections whose client is behind and reads the log.
     catching_up: VecDeque<usize>,
+    /// Connections whose client has asked for more than one message says, and is answered in pieces.
+    answering: VecDeque<usize>,
     /// How fast they are given it.
     pace: pace::Pace,
     scratch: Vec<u8>,
@@ -206,6 +208,7 @@ impl Gateway {
             to_serve: VecDeque::new(),
             dirty: Vec::new(),
             catching_up: VecDeque::new(),
+            answering: VecDeque::new(),
             pace: pace::Pace::new(limits.resend_per_second, Instant::now()),
             scratch: vec![0; READ_MAX],
             fix_out: Vec::new(),
@@ -300,10 +303,14 @@ impl Gateway {
     #[must_use]
     pub fn has_work(&self) -> bool {
         !self.to_serve.is_empty()
-            || (!self.catching_up.is_empty() && self.pace.wait(Instant::now()).is_zero())
-            || self.rolling_over.is_some()
-            || !self.news.is_empty()
+            || (self.is_behind() && self.pace.wait(Instant::now()).is_zero())
+            || (self.accepting && (self.rolling_over.is_some() || !self.news.is_empty()))
             || self.ticking.is_some()
+    }
+
+    /// Whether a client is to be given more than it has been given so far.
+    fn is_behind(&self) -> bool {
+        !self.catching_up.is_empty() || (self.accepting && !self.answering.is_empty())
     }
 
     /// Whether requests wait for their books.
@@ -333,7 +340,7 @@ impl Gateway {
             Duration::from_secs(5)
         };
         let absent = self.next_absent().map(|due| due.saturating_duration_since(Instant::now()));
-        let behind = (!self.catching_up.is_empty()).then(|| self.pace.wait(Instant::now()));
+        let behind = self.is_behind().then(|| self.pace.wait(Instant::now()));
         // The system's poll counts milliseconds.
         let due = [absent, behind].into_iter().flatten().min();
         due.map_or(patience, |due| patience.min(due.max(Duration::from_millis(1))))
@@ -388,12 +395,15 @@ impl Gateway {
         }
         self.look_at_logins(venue);
         self.follow_copies(venue);
-        let received = self.serve_ready(venue)
-            | self.go_on_with_news(venue)
-            | self.go_on_rolling(venue)
-            | self.cancel_for_absent(venue);
+        let received = self.serve_ready(venue) | self.go_on_saying(venue) | self.cancel_for_absent(venue);
         self.unpark();
         self.admit(venue) || received
+    }
+
+    /// Goes on with what takes several turns to say.
+    fn go_on_saying<V: Venue>(&mut self, venue: &mut V) -> bool {
+        self.accepting
+            && (self.go_on_with_news(venue) | self.go_on_rolling(venue) | self.go_on_answering(venue))
     }
 
     fn serve_ready<V: Venue>(&mut self, venue: &mut V) -> bool {
@@ -494,7 +504,8 @@ impl Gateway {
         }
     }
 
-    /// Takes no further connection and reads no further request; what is under way is finished.
+    /// Takes no further connection, reads no further request and says nothing of its own: where the log ends may have been told
+    /// to another node, which numbers what comes next. What has been said goes out.
     pub fn stop_receiving(&mut self) {
         self.accepting = false;
         self.to_serve.clear();
@@ -626,6 +637,7 @@ impl Gateway {
         self.to_serve.retain(|listed| *listed != token);
         self.dirty.retain(|listed| *listed != token);
         self.catching_up.retain(|listed| *listed != token);
+        self.answering.retain(|listed| *listed != token);
         self.free.push(token);
     }
 

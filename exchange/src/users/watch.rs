@@ -87,11 +87,7 @@ impl Watched {
         });
         match users {
             Ok((users, readers)) => {
-                info!(
-                    "{} users may log in, as the configuration and {} say",
-                    users.len(),
-                    self.path.display()
-                );
+                let many = users.len();
                 self.feed.leave(users);
                 if let Err(error) = self.waker.wake() {
                     warn!("the front cannot be woken for new users: {error}");
@@ -104,6 +100,8 @@ impl Watched {
                         }
                     }
                 }
+                // Not before it is so: from here on the next login is looked at by these.
+                info!("{many} users may log in, as the configuration and {} say", self.path.display());
             }
             Err(error) => warn!("{error}; users stay as they were"),
         }

@@ -50,7 +50,12 @@ impl Stage {
         let mut sessions = Sessions::new();
         let mut venue = Paused::new(SYMBOLS.len(), engine::fuzz::books(SYMBOLS.len()));
         for (session, name) in (0..).map(SessionId).zip(USERS) {
-            venue.define(session, UserName::new(name.as_bytes()).expect("a name"), &mut sessions);
+            venue.define(
+                session,
+                UserName::new(name.as_bytes()).expect("a name"),
+                domain::Protocol::Ouch,
+                &mut sessions,
+            );
         }
         Self { gateway: gateway(admission, sessions), venue, peers: BTreeMap::new() }
     }

@@ -6,10 +6,11 @@ use std::{fs, path::Path};
 type Target = (&'static str, fn(&[u8]));
 
 /// All of them, by name. `fuzz/fuzz_targets` says the same.
-const TARGETS: [Target; 17] = [
+const TARGETS: [Target; 18] = [
     ("book_commands", engine::fuzz::commands),
     ("feed_books", feed::fuzz::books),
     ("feed_packets", feed::fuzz::packets),
+    ("fix_clients", |data| gateway::fuzz::fix_clients(data, engine::fuzz::books(gateway::fuzz::BOOKS))),
     ("fix_initiator", client::fix::fuzz::initiator),
     ("fix_messages", wire::fuzz::fix_messages),
     ("fix_request", |data| _ = quotes::fuzz::request(data)),

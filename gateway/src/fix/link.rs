@@ -65,6 +65,26 @@ impl Link {
         cursor == number && self.resend.is_none()
     }
 
+    /// The client wants these messages again, by their reports' numbers; `cursor` is the next that it has not been given. From
+    /// there on it is given them in their turn, and they are not said again before: who has taken one as said again would take
+    /// it for an old one then. Says whether there is something to be said again.
+    ///
+    /// What it wanted before and has not been given goes on to be wanted: one run has all of it.
+    pub(crate) fn wants_again(&mut self, first: u64, last: u64, cursor: u64, oldest: Position) -> bool {
+        let last = last.min(cursor.saturating_sub(1));
+        if first > last {
+            return false;
+        }
+        self.resend = Some(match self.resend {
+            None => Resend { next: first, last, gap: None, oldest },
+            Some(before) => {
+                let next = first.min(before.gap.unwrap_or(before.next));
+                Resend { next, last: last.max(before.last), gap: None, oldest }
+            }
+        });
+        true
+    }
+
     /// Keeps messages for their turn.
     pub(crate) fn hold(&mut self, number: u64, count: u64, bytes: &[u8]) {
         if self.held_bytes + bytes.len() <= HELD_MAX {
@@ -116,5 +136,30 @@ mod tests {
         );
         assert_eq!(link.take_held(9).map(|held| held.bytes), Some(b"nine".to_vec()), "seven is over");
         assert_eq!(link.held_bytes, 0);
+    }
+    /// A range and where the client has been told up to; what is being said again; and what that is then.
+    #[test]
+    fn nothing_is_said_again_before_it_has_been_said_and_nothing_that_was_wanted_is_forgotten() {
+        let at = Position(0);
+        let run = |next, last, gap| Some(Resend { next, last, gap, oldest: at });
+        for (first, last, cursor, before, then) in [
+            (1, 5, 6, None, run(1, 5, None)),
+            (1, 9, 6, None, run(1, 5, None)),
+            (6, 9, 6, None, None),
+            (7, 9, 6, None, None),
+            // More has been said meanwhile and waits behind what is being said again.
+            (1, 8, 6, run(3, 5, None), run(1, 5, None)),
+            (6, 8, 6, run(3, 5, None), run(3, 5, None)),
+            (5, 5, 6, run(3, 5, None), run(3, 5, None)),
+            (1, 2, 6, run(4, 5, None), run(1, 5, None)),
+            // Nothing had to be said again since 3, which has not been said yet.
+            (5, 5, 6, run(5, 5, Some(3)), run(3, 5, None)),
+            (1, 1, 6, run(6, 5, Some(4)), run(1, 5, None)),
+        ] {
+            let mut link = Link { resend: before, ..Link::default() };
+            let is_new = link.wants_again(first, last, cursor, at);
+            assert_eq!(link.resend, then, "{first} to {last} before {cursor}, of {before:?}");
+            assert_eq!(is_new, first < cursor, "{first} to {last} before {cursor}");
+        }
     }
 }

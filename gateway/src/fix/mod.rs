@@ -20,7 +20,7 @@ mod throttle;
 
 pub(crate) use desk::{Act, Asked, Desk, MassAsked, MassCanceling};
 pub use entry::Entry;
-pub(crate) use link::{Link, Resend};
+pub(crate) use link::Link;
 pub use securities::{SECURITIES, security_list};
 pub use session::{Application, Close, Identity, Logon, Refused, Session, Settings, Taken, Verdict};
 pub use shown::Signed;

@@ -56,9 +56,15 @@ impl Paused {
         }
     }
 
-    /// Defines a session for OUCH.
-    pub fn define(&mut self, session: SessionId, user: UserName, sessions: &mut Sessions) {
-        let definition = SessionDefinition { session, user, protocol: Protocol::Ouch };
+    /// Defines a session.
+    pub fn define(
+        &mut self,
+        session: SessionId,
+        user: UserName,
+        protocol: Protocol,
+        sessions: &mut Sessions,
+    ) {
+        let definition = SessionDefinition { session, user, protocol };
         sessions.define(&definition);
         let command = self.sequence(Command::DefineSession(definition));
         sessions.on_command(&command, |report| self.log(report));
@@ -96,6 +102,24 @@ impl Paused {
         } else if command.command.is_market_wide() {
             self.routed.iter_mut().for_each(|routed| routed.push_back(*command));
         }
+    }
+
+    /// The number of a session's last report; 0 if it has none.
+    #[must_use]
+    pub fn last_number(&self, session: SessionId) -> u64 {
+        self.reports.iter().rfind(|report| report.session == session).map_or(0, |report| report.number)
+    }
+
+    /// Where one of a session's reports stands among all of them.
+    #[must_use]
+    pub fn place(&self, session: SessionId, number: u64) -> Option<usize> {
+        self.reports.iter().position(|report| report.session == session && report.number == number)
+    }
+
+    /// Whether the gate lets through what stands there.
+    #[must_use]
+    pub fn may_tell(&self, place: usize) -> bool {
+        64 * (place as u64 + 1) < self.gate.0
     }
 
     /// Where the log ends.

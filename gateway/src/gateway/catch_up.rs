@@ -14,8 +14,8 @@ use crate::{
     venue::Venue,
 };
 
-/// Messages that one turn reads from the log.
-const MESSAGES_MAX: usize = 8;
+/// Messages that one turn reads from the log, and gives as answers.
+pub(super) const MESSAGES_MAX: usize = 8;
 /// Unsent bytes from which on a client that is behind is given nothing more.
 pub(super) const RESEND_MAX: usize = 64 * 1024;
 

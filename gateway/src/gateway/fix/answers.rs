@@ -1,5 +1,7 @@
 //! What messages ask for is done: commands are sequenced, questions are answered, in pieces where the answer is long.
 
+use std::time::Instant;
+
 use domain::{
     ClientOrderId, Command, Nanos, OrderReport, OrderReportKind, OrderStatus, Report, ReportKind, SessionId,
 };
@@ -9,7 +11,7 @@ use crate::{
     fix::{Act, Asked, Link, MassAsked, MassCanceling, SECURITIES, security_list},
     gateway::{
         Gateway,
-        catch_up::{Given, RESEND_MAX},
+        catch_up::{Given, MESSAGES_MAX, RESEND_MAX},
     },
     ouch::Action,
     venue::Venue,
@@ -68,8 +70,33 @@ impl Gateway {
     fn answer_later(&mut self, token: usize, leave: impl FnOnce(&mut Link)) {
         if let Some(link) = self.link_mut(token) {
             leave(link);
-            self.catch_up_later(token);
+            if !self.answering.contains(&token) {
+                self.answering.push_back(token);
+            }
         }
+    }
+
+    /// Goes on with long answers, in turn. They are new messages: each has its number in the log before that is committed, so this
+    /// belongs where messages are heard, not where they are sent. Says whether anything was said.
+    pub(in crate::gateway) fn go_on_answering<V: Venue>(&mut self, venue: &mut V) -> bool {
+        if self.answering.is_empty() {
+            return false;
+        }
+        let may = self.pace.may(Instant::now(), MESSAGES_MAX);
+        let mut left = may;
+        for _ in 0..self.answering.len() {
+            if left == 0 {
+                break; // the others are first in the next turn
+            }
+            let Some(token) = self.answering.pop_front() else { break };
+            let given = self.answer_some(token, left, venue);
+            left -= given.messages;
+            if !given.is_all {
+                self.answering.push_back(token);
+            }
+        }
+        self.pace.gave(may - left);
+        left < may
     }
 
     fn tell_mass_cancel<V: Venue>(
@@ -136,17 +163,14 @@ impl Gateway {
     }
 
     /// Gives so many of the answers that were asked for, or fewer.
-    pub(super) fn answer_some<V: Venue>(
-        &mut self,
-        token: usize,
-        messages_max: usize,
-        venue: &mut V,
-    ) -> Given {
+    fn answer_some<V: Venue>(&mut self, token: usize, messages_max: usize, venue: &mut V) -> Given {
         for messages in 0..messages_max {
             let all = Given { messages, is_all: true };
             let Some(connection) = self.connections[token].as_mut() else { return all };
             let Some(link) = connection.fix.as_mut().filter(|link| link.has_answers()) else { return all };
-            if connection.outbox.len() >= RESEND_MAX || !venue.has_room(None) {
+            // What it misses comes first.
+            let is_behind = link.resend.is_some() || self.catching_up.contains(&token);
+            if is_behind || connection.outbox.len() >= RESEND_MAX || !venue.has_room(None) {
                 return Given { messages, is_all: false };
             }
             if let Some((asked, at)) = link.mass_status.take() {

@@ -20,7 +20,7 @@ impl Gateway {
             }
             return;
         }
-        if !venue.has_room(None) {
+        if !self.accepting || !venue.has_room(None) {
             return;
         }
         let (id, now) = (self.session_of(token), venue.now());

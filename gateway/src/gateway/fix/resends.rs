@@ -6,7 +6,6 @@ use journal::Position;
 use crate::{
     connection::{Close, Stage},
     egress::{Named, encode_fix},
-    fix::Resend,
     gateway::{
         Gateway,
         catch_up::{Given, RESEND_MAX},
@@ -17,22 +16,24 @@ use crate::{
 impl Gateway {
     /// The client wants these messages again, by their numbers.
     pub(super) fn send_again<V: Venue>(&mut self, token: usize, first: u64, last: u64, venue: &V) {
-        let Some(link) = self.link_mut(token) else { return };
+        let Some(connection) = self.connections[token].as_mut() else { return };
+        let Stage::LoggedIn { cursor, .. } = connection.stage else { return };
+        let Some(link) = connection.fix.as_mut() else { return };
         let base = link.out_base;
-        let oldest = venue.oldest();
-        link.resend = Some(Resend { next: base + first, last: base + last, gap: None, oldest });
-        self.catch_up_later(token);
+        if link.wants_again(base + first, base + last, cursor, venue.oldest()) {
+            self.catch_up_later(token);
+        }
     }
 
     /// What a client misses is given in the turns to come.
-    pub(super) fn catch_up_later(&mut self, token: usize) {
+    fn catch_up_later(&mut self, token: usize) {
         if !self.catching_up.contains(&token) {
             self.catching_up.push_back(token);
         }
     }
 
-    /// Goes on with what a client misses: what it wants again, then what has been said meanwhile, then answers. Looks at so
-    /// many messages of the log, or fewer.
+    /// Goes on with what a client misses: what it wants again, then what has been said meanwhile. Looks at so many messages of
+    /// the log, or fewer.
     pub(in crate::gateway) fn resend_fix<V: Venue>(
         &mut self,
         token: usize,
@@ -121,10 +122,6 @@ impl Gateway {
         if wrote {
             self.mark_dirty(token);
         }
-        if !done {
-            return Ok(Given { messages, is_all: false });
-        }
-        let answered = self.answer_some(token, messages_max - messages, venue);
-        Ok(Given { messages: messages + answered.messages, is_all: answered.is_all })
+        Ok(Given { messages, is_all: done })
     }
 }
