@@ -127,8 +127,12 @@ impl Server {
         self.doors.serve_tls(config);
     }
 
-    /// Opens their connections only for who comes from these networks; for whoever comes, if there are none.
+    /// Opens their connections, and answers re-requests, only for who comes from these networks; for whoever comes, if there are
+    /// none.
     pub fn allow(&mut self, networks: &[Network]) {
+        if let Some(requests) = &mut self.requests {
+            requests.allow(networks.to_vec());
+        }
         if let Some(snapshots) = &mut self.snapshots {
             snapshots.allow(networks.to_vec());
         }

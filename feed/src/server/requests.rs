@@ -1,7 +1,7 @@
 //! Requests for messages that were lost: each is answered with one packet, or not at all.
 //!
 //! A request names its sender, and that can be forged: so an answer is one packet at most, an address gets so many in a
-//! second and no more, and so do all addresses together.
+//! second and no more, and so do all addresses together; and where there is a list of networks, others' are not answered.
 
 use std::{
     collections::HashMap,
@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use door::auth::{Network, is_allowed};
 use mio::{Interest, Registry, Token, net::UdpSocket};
 use wire::mold::{HEADER_LEN, Header};
 
@@ -29,6 +30,8 @@ pub(super) struct Requests {
     socket: UdpSocket,
     address: SocketAddr,
     per_second: u32,
+    /// Whose are answered; everybody's if it is empty.
+    allow: Vec<Network>,
     /// Answers given since `since`, by address, and in all.
     given: HashMap<IpAddr, u32>,
     given_all: u32,
@@ -50,11 +53,26 @@ impl Requests {
         let address = socket.local_addr()?;
         let given = HashMap::new();
         let since = Instant::now();
-        Ok(Self { socket, address, per_second, given, given_all: 0, since, packet: Vec::new(), stats })
+        Ok(Self {
+            socket,
+            address,
+            per_second,
+            allow: Vec::new(),
+            given,
+            given_all: 0,
+            since,
+            packet: Vec::new(),
+            stats,
+        })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Answers only who asks from these networks; whoever asks, if there are none.
+    pub(super) fn allow(&mut self, networks: Vec<Network>) {
+        self.allow = networks;
     }
 
     /// Answers what has come, up to a bound. Says whether more may be there, which is not announced again.
@@ -72,8 +90,10 @@ impl Requests {
     }
 
     fn answer(&mut self, data: &[u8], from: SocketAddr, store: &Store, now: Instant) {
+        let may_ask = is_allowed(&self.allow, from.ip().to_canonical());
         let wanted = Header::decode_request(data).ok().filter(|wanted| {
-            wanted.session == store.session()
+            may_ask
+                && wanted.session == store.session()
                 && wanted.count > 0
                 && (store.first()..store.next()).contains(&wanted.sequence)
         });

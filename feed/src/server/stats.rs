@@ -60,7 +60,7 @@ pub struct FeedStats {
     pub unfit: u64,
     /// Requests for lost messages that were answered.
     pub requests: u64,
-    /// Requests that ask for nothing that there is.
+    /// Requests that ask for nothing that there is, or from where nobody may ask.
     pub requests_ignored: u64,
     /// Requests beyond what an address may ask for.
     pub requests_limited: u64,

@@ -285,6 +285,43 @@ fn nothing_is_published_that_is_not_as_safe_as_asked() {
 }
 
 #[test]
+fn a_request_from_elsewhere_gets_nothing() {
+    let mut rng = generator();
+    let (instrument, groups) = much(&mut rng);
+    for (networks, may) in [(["10.0.0.0/8", "::1"], false), (["10.0.0.0/8", "127.0.0.0/8"], true)] {
+        let mut server = Server::bind(&settings(local(9))).expect("sockets");
+        server.allow(&networks.map(|network| network.parse().expect("a network")));
+        let mut venue = Venue::start_with(Book::new(instrument), *b"SESSION001", server);
+        groups.iter().for_each(|group| venue.turn(group, &mut rng));
+        venue.release();
+        let begun = Instant::now();
+        while venue.stats.read().messages < 10 {
+            assert!(begun.elapsed() < HUNG);
+        }
+        let socket = UdpSocket::bind(local(0)).unwrap();
+        socket.set_read_timeout(Some(HUNG)).unwrap();
+        let mut request = Vec::new();
+        Header { session: *b"SESSION001", sequence: 3, count: 2 }.encode(&mut request);
+        socket.send_to(&request, venue.bound.rerequest.unwrap()).unwrap();
+        let mut data = [0; 2_048];
+        if may {
+            let length = socket.recv(&mut data).expect("an answer");
+            assert_eq!(Packet::decode(&data[..length]).unwrap().header.sequence, 3);
+        }
+        // It is counted behind the answer.
+        while venue.stats.read().requests + venue.stats.read().requests_ignored == 0 {
+            assert!(begun.elapsed() < HUNG);
+        }
+        if !may {
+            socket.set_nonblocking(true).unwrap();
+            assert!(socket.recv(&mut data).is_err(), "it is answered");
+        }
+        assert_eq!(venue.stats.read().requests, u64::from(may));
+        venue.end();
+    }
+}
+
+#[test]
 fn a_request_gets_one_packet_or_nothing() {
     let mut rng = generator();
     let (instrument, groups) = much(&mut rng);
