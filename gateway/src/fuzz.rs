@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Instrument, InstrumentId, Nanos, OrderBounds, Price, Quantity, SessionId, Symbol};
+use domain::{Nanos, SessionId};
 use door::auth::{Proof, Protocol, User, canonical_name, canonical_password};
 use journal::Position;
 use wire::{fix::TimePrecision, soup::SessionName};
@@ -24,10 +24,10 @@ use wire::{fix::TimePrecision, soup::SessionName};
 use self::{
     fix::Fix,
     line::Line,
-    paused::{Execute, Paused},
+    paused::{Execute, Paused, instruments},
     soup::Soup,
 };
-use crate::{FixVenue, Gateway, Instruments, Limits, Sessions, Venue, fix::Settings};
+use crate::{FixVenue, Gateway, Limits, Sessions, Venue, fix::Settings};
 
 /// Books that are to be executed: by index.
 pub const BOOKS: usize = 2;
@@ -188,18 +188,7 @@ impl<C: Client> Stage<C> {
         if copies {
             users[1].drop_copy_of = vec![users[0].name, users[2].name];
         }
-        let mut instruments = Instruments::new();
-        for (id, symbol) in (0..).map(InstrumentId).zip(SYMBOLS) {
-            instruments.define(Instrument {
-                id,
-                symbol: Symbol::new(symbol).expect("a symbol"),
-                tick: 100,
-                lot: 1,
-                quantity_max: Quantity(999_999),
-                price_max: Price::new(19_999_999).expect("a price"),
-                bounds: OrderBounds::NONE,
-            });
-        }
+        let instruments = instruments(&SYMBOLS);
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let name = SessionName::new("1").expect("a name");
         let mut gateway =

@@ -8,12 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{
-    Instrument, InstrumentId, OrderBounds, Price, Quantity, SessionDefinition, SessionId, Symbol, UserName,
-};
+use domain::{SessionDefinition, SessionId, UserName};
 use door::auth::{Proof, Protocol, User, canonical_name, canonical_password};
 use gateway::{
-    AdmissionLimits, Gateway, GatewayStats, Instruments, Limits, Sessions, Venue as _, fuzz::paused::Paused,
+    AdmissionLimits, Gateway, GatewayStats, Limits, Sessions, Venue as _,
+    fuzz::paused::{Paused, instruments},
 };
 use journal::Position;
 use wire::{
@@ -261,18 +260,7 @@ impl Stage {
 }
 
 fn gateway(admission: AdmissionLimits, sessions: Sessions) -> Gateway {
-    let mut instruments = Instruments::new();
-    for (id, symbol) in (0..).map(InstrumentId).zip(SYMBOLS) {
-        instruments.define(Instrument {
-            id,
-            symbol: Symbol::new(symbol).expect("a symbol"),
-            tick: 100,
-            lot: 1,
-            quantity_max: Quantity(999_999),
-            price_max: Price::new(19_999_999).expect("a price"),
-            bounds: OrderBounds::NONE,
-        });
-    }
+    let instruments = instruments(&SYMBOLS);
     let user = |(session, name): (_, &str)| {
         let name = canonical_name(Protocol::Soup, name.as_bytes()).expect("a name");
         let password = canonical_password(Protocol::Soup, PASSWORD.as_bytes());

@@ -4,17 +4,41 @@
 use std::collections::VecDeque;
 
 use domain::{
-    Command, Event, Events, InstrumentId, Nanos, OrderId, Protocol, Report, Sequence, Sequenced,
-    SessionDefinition, SessionId, UserName,
+    Command, Event, Events, Instrument, InstrumentId, Nanos, OrderBounds, OrderId, Price, Protocol, Quantity,
+    Report, Sequence, Sequenced, SessionDefinition, SessionId, Symbol, UserName,
 };
 use journal::{Position, ReadError};
 
-use crate::{sessions::Sessions, venue::Venue};
+use crate::{
+    sessions::Sessions,
+    venue::{Instruments, Venue},
+};
 
 /// Executes a command in the book with this index, and says what the book says.
 pub trait Execute: FnMut(usize, &Sequenced<Command>, &mut Events) + 'static {}
 
 impl<F: FnMut(usize, &Sequenced<Command>, &mut Events) + 'static> Execute for F {}
+
+/// Instruments by these symbols: ticks of 100, lots of 1.
+///
+/// # Panics
+/// When one is none, or comes twice.
+#[must_use]
+pub fn instruments(symbols: &[&str]) -> Instruments {
+    let mut instruments = Instruments::new();
+    for (id, symbol) in (0..).map(InstrumentId).zip(symbols) {
+        instruments.define(Instrument {
+            id,
+            symbol: Symbol::new(symbol).expect("a symbol"),
+            tick: 100,
+            lot: 1,
+            quantity_max: Quantity(999_999),
+            price_max: Price::new(19_999_999).expect("a price"),
+            bounds: OrderBounds::NONE,
+        });
+    }
+    instruments
+}
 
 /// A venue that stands still until it is told to go on.
 pub struct Paused {
