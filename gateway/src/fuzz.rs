@@ -1,5 +1,5 @@
 //! What a fuzzer runs: clients of a gateway that say anything, at any time, through real sockets, while the books behind it stand
-//! still or go on, there is room or not, and the gate opens or not.
+//! still or go on, there is room or not, the gate opens or not, and the process dies and comes back.
 //!
 //! Whatever they do, the gateway must not panic; each client is told messages of its protocol only, under numbers without a gap,
 //! each the same whenever it is told, and none that the gate holds back; another client, that behaves, is served in the end; and
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Nanos, SessionId};
+use domain::{Command, Nanos, SessionId};
 use door::auth::{Proof, Protocol, User, canonical_name, canonical_password};
 use journal::Position;
 use wire::{fix::TimePrecision, soup::SessionName};
@@ -53,25 +53,26 @@ const HUNG: Duration = Duration::from_secs(20);
 /// 2026-11-29 12:00 UTC.
 const NOON: Nanos = Nanos(1_795_953_600_000_000_000);
 
-/// Takes `data` for what clients do that speak SoupBinTCP: a byte for each step and by which client, and what that takes.
+/// Takes `data` for what clients do that speak SoupBinTCP: a byte for each step and by which client, and what that takes. `books`
+/// makes [`BOOKS`] books in which nothing has happened.
 ///
 /// # Panics
 /// When the gateway is wrong.
-pub fn soup_session(data: &[u8], execute: impl Execute) {
-    run::<Soup>(data, Stage::new(execute, false));
+pub fn soup_session<E: Execute>(data: &[u8], books: impl Fn() -> E) {
+    run::<Soup, E>(data, Stage::new(&books, false));
 }
 
 /// The same of clients that speak FIX. A first byte that is odd makes the second of them one that is told of the orders of the
-/// first and of the witness, besides its own.
+/// first and of the witness, and enters none.
 ///
 /// # Panics
 /// When the gateway is wrong.
-pub fn fix_clients(data: &[u8], execute: impl Execute) {
+pub fn fix_clients<E: Execute>(data: &[u8], books: impl Fn() -> E) {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
-    run::<Fix>(rest, Stage::new(execute, first % 2 == 1));
+    run::<Fix, E>(rest, Stage::new(&books, first % 2 == 1));
 }
 
-fn run<C: Client>(data: &[u8], mut stage: Stage<C>) {
+fn run<C: Client, E: Execute>(data: &[u8], mut stage: Stage<'_, C, E>) {
     let mut bytes = Bytes(data);
     for _ in 0..STEPS_MAX {
         let Some(step) = bytes.one() else { break };
@@ -153,7 +154,9 @@ impl Known {
 }
 
 /// A gateway, what stands behind it, and who is connected.
-struct Stage<C> {
+struct Stage<'b, C, E> {
+    books: &'b dyn Fn() -> E,
+    users: Vec<User>,
     gateway: Gateway,
     /// Where clients of this protocol come.
     address: SocketAddr,
@@ -164,10 +167,10 @@ struct Stage<C> {
     receives: bool,
 }
 
-impl<C: Client> Stage<C> {
-    fn new(execute: impl Execute, copies: bool) -> Self {
+impl<'b, C: Client, E: Execute> Stage<'b, C, E> {
+    fn new(books: &'b dyn Fn() -> E, copies: bool) -> Self {
         let mut sessions = Sessions::new();
-        let mut venue = Paused::new(BOOKS, execute);
+        let mut venue = Paused::new(BOOKS, books());
         venue.now = NOON;
         let all = [
             (USERS[0], C::PROTOCOL, PASSWORD),
@@ -188,35 +191,43 @@ impl<C: Client> Stage<C> {
         if copies {
             users[1].drop_copy_of = vec![users[0].name, users[2].name];
         }
-        let instruments = instruments(&SYMBOLS);
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let name = SessionName::new("1").expect("a name");
-        let mut gateway =
-            Gateway::bind(anywhere, Limits::default(), name, users, instruments, sessions).expect("a port");
-        let soup = gateway.address();
-        let address = match C::PROTOCOL {
-            Protocol::Soup => soup,
-            Protocol::Fix => {
-                let venue = FixVenue {
-                    comp_id: COMP_ID.into(),
-                    settings: Settings { heartbeat: (1, 60), precision: TimePrecision::Millis },
-                    orders_per_second: 0,
-                };
-                gateway.listen_fix(anywhere, venue, None).expect("a port")
-            }
-        };
+        for copy in sessions.copies_due(&users).expect("users who may be watched") {
+            let command = venue.sequence(Command::DropCopy(copy));
+            sessions.on_command(&command, |report| venue.log(report));
+        }
+        let (gateway, address) = gateway::<C>(&users, sessions);
+        let witness = Soup::new(Line::new(gateway.address()));
         let mut stage = Self {
+            books,
+            users,
             gateway,
             address,
             venue,
             clients: [const { None }; CLIENTS],
-            witness: Soup::new(Line::new(soup)),
+            witness,
             known: Known::default(),
             receives: true,
         };
-        stage.witness.say(&soup::login(WITNESS, WITNESS_PASSWORD, 1), &stage.venue);
-        stage.until("a login", |stage| stage.witness.next().is_some());
+        stage.let_witness_in(1);
         stage
+    }
+
+    fn let_witness_in(&mut self, from: u64) {
+        self.witness.say(&soup::login(WITNESS, WITNESS_PASSWORD, from), &self.venue);
+        self.until("a login", |stage| stage.witness.next().is_some());
+    }
+
+    /// The process dies and comes back, and the witness with it.
+    fn restart(&mut self, how: (bool, bool)) {
+        self.clients = [const { None }; CLIENTS];
+        let mut sessions = Sessions::new();
+        self.venue.recover((self.books)(), how, &mut sessions);
+        self.venue.gate = Position(u64::MAX);
+        (self.gateway, self.address) = gateway::<C>(&self.users, sessions);
+        self.receives = true;
+        let from = self.witness.next().unwrap_or(1);
+        self.witness = Soup::new(Line::new(self.gateway.address()));
+        self.let_witness_in(from);
     }
 
     fn step(&mut self, step: u8, bytes: &mut Bytes<'_>) {
@@ -243,10 +254,14 @@ impl<C: Client> Stage<C> {
             9 => client.hear(&mut self.known, &self.venue),
             10 => self.execute_all(),
             11 => self.execute(which, usize::from(bytes.one().unwrap_or(1))),
-            12 => match bytes.one().unwrap_or(0) & 3 {
-                0 => self.venue.has_room = !self.venue.has_room,
-                1 => self.venue.takes_orders = !self.venue.takes_orders,
-                2 => self.venue.full[which] = !self.venue.full[which],
+            12 => match bytes.one().unwrap_or(0) {
+                how if how & 7 == 4 => {
+                    self.restart((how & 8 != 0, how & 16 != 0));
+                    stays = false;
+                }
+                how if how & 3 == 0 => self.venue.has_room = !self.venue.has_room,
+                how if how & 3 == 1 => self.venue.takes_orders = !self.venue.takes_orders,
+                how if how & 3 == 2 => self.venue.full[which] = !self.venue.full[which],
                 _ => {
                     // Who has come is taken before.
                     self.turn();
@@ -344,4 +359,25 @@ impl<C: Client> Stage<C> {
         assert!(!self.witness.line().is_cut_off, "the witness is cut off");
         assert_eq!(self.gateway.stats().logged_in, 1);
     }
+}
+
+/// A gateway for these users, and where clients of this protocol come.
+fn gateway<C: Client>(users: &[User], sessions: Sessions) -> (Gateway, SocketAddr) {
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let name = SessionName::new("1").expect("a name");
+    let instruments = instruments(&SYMBOLS);
+    let mut gateway = Gateway::bind(anywhere, Limits::default(), name, users.to_vec(), instruments, sessions)
+        .expect("a port");
+    let address = match C::PROTOCOL {
+        Protocol::Soup => gateway.address(),
+        Protocol::Fix => {
+            let venue = FixVenue {
+                comp_id: COMP_ID.into(),
+                settings: Settings { heartbeat: (1, 60), precision: TimePrecision::Millis },
+                orders_per_second: 0,
+            };
+            gateway.listen_fix(anywhere, venue, None).expect("a port")
+        }
+    };
+    (gateway, address)
 }

@@ -8,13 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{SessionDefinition, SessionId, UserName};
+use domain::{SessionId, UserName};
 use door::auth::{Proof, Protocol, User, canonical_name, canonical_password};
 use gateway::{
     AdmissionLimits, Gateway, GatewayStats, Limits, Sessions, Venue as _,
     fuzz::paused::{Paused, instruments},
 };
-use journal::Position;
 use wire::{
     ouch::Inbound,
     soup::{self, SessionName},
@@ -64,25 +63,7 @@ impl Stage {
     pub(crate) fn restart(&mut self, admission: AdmissionLimits) {
         self.peers.clear();
         let mut sessions = Sessions::new();
-        for (session, name) in (0..).map(SessionId).zip(USERS) {
-            let user = UserName::new(name.as_bytes()).expect("a name");
-            sessions.define(&SessionDefinition { session, user, protocol: domain::Protocol::Ouch });
-        }
-        sessions.follow();
-        for (report, at) in self.venue.reports.iter().zip(1..) {
-            sessions.on_logged(report, Position(64 * at)).expect("a whole log");
-        }
-        let old = std::mem::take(&mut self.venue.commands);
-        self.venue.replace_books(engine::fuzz::books(SYMBOLS.len()));
-        for command in &old {
-            sessions.on_command(command, |report| self.venue.log(report));
-            self.venue.route(command);
-            for event in (0..SYMBOLS.len()).flat_map(|book| self.venue.execute(book, 1)).collect::<Vec<_>>() {
-                sessions.on_event(&event, |report| self.venue.log(report));
-            }
-        }
-        sessions.lead(|report| self.venue.log(report)).expect("the log is what the books say");
-        self.venue.commands = old;
+        self.venue.recover(engine::fuzz::books(SYMBOLS.len()), (true, true), &mut sessions);
         self.gateway = gateway(admission, sessions);
     }
 

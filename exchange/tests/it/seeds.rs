@@ -10,7 +10,7 @@ const TARGETS: [Target; 18] = [
     ("book_commands", engine::fuzz::commands),
     ("feed_books", feed::fuzz::books),
     ("feed_packets", feed::fuzz::packets),
-    ("fix_clients", |data| gateway::fuzz::fix_clients(data, engine::fuzz::books(gateway::fuzz::BOOKS))),
+    ("fix_clients", |data| gateway::fuzz::fix_clients(data, || engine::fuzz::books(gateway::fuzz::BOOKS))),
     ("fix_initiator", client::fix::fuzz::initiator),
     ("fix_messages", wire::fuzz::fix_messages),
     ("fix_request", |data| _ = quotes::fuzz::request(data)),
@@ -23,7 +23,7 @@ const TARGETS: [Target; 18] = [
     ("ouch_outbound", wire::fuzz::ouch_outbound),
     ("soup_frame", wire::fuzz::soup_frame),
     ("soup_login", wire::fuzz::soup_login),
-    ("soup_session", |data| gateway::fuzz::soup_session(data, engine::fuzz::books(gateway::fuzz::BOOKS))),
+    ("soup_session", |data| gateway::fuzz::soup_session(data, || engine::fuzz::books(gateway::fuzz::BOOKS))),
     ("web_request", feed::fuzz::web),
 ];
 

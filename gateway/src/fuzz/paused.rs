@@ -46,6 +46,8 @@ pub struct Paused {
     /// By book: sequenced and not executed.
     routed: Vec<VecDeque<Sequenced<Command>>>,
     next_order: Vec<u64>,
+    /// Of each command, how many reports stand before it in the log.
+    reports_before: Vec<usize>,
     /// Everything that was sequenced.
     pub commands: Vec<Sequenced<Command>>,
     /// The session log: the report at `i` lies at position `64 * (i + 1)`.
@@ -70,6 +72,7 @@ impl Paused {
             execute: Box::new(execute),
             routed: vec![VecDeque::new(); books],
             next_order: vec![1; books],
+            reports_before: Vec::new(),
             commands: Vec::new(),
             reports: Vec::new(),
             now: Nanos(1_000_000_000),
@@ -95,7 +98,7 @@ impl Paused {
     }
 
     /// Other books in the old ones' place, with nothing under way.
-    pub fn replace_books(&mut self, execute: impl Execute) {
+    fn replace_books(&mut self, execute: impl Execute) {
         self.execute = Box::new(execute);
         self.routed.iter_mut().for_each(VecDeque::clear);
     }
@@ -119,8 +122,86 @@ impl Paused {
         said
     }
 
+    /// The process dies: what is not below the gate is lost, and with `keeps_last` not the commands that stand where it ends. What
+    /// is left, in the log's order, goes to `sessions`, which are new, and through `execute`, with what the books say heard at
+    /// once or, with `late`, in the end. The sessions lead then.
+    ///
+    /// # Panics
+    /// When the log is not what the books say.
+    pub fn recover(
+        &mut self,
+        execute: impl Execute,
+        (keeps_last, late): (bool, bool),
+        sessions: &mut Sessions,
+    ) {
+        let reports: Vec<_> = self
+            .reports
+            .iter()
+            .enumerate()
+            .take_while(|(at, _)| self.may_tell(*at))
+            .map(|(_, r)| *r)
+            .collect();
+        let is_left = |before: &usize| *before < reports.len() || (keeps_last && *before == reports.len());
+        let commands = self.reports_before.iter().take_while(|before| is_left(before)).count();
+        self.commands.truncate(commands);
+        self.reports_before.truncate(commands);
+        self.reports.clone_from(&reports);
+        self.replace_books(execute);
+        self.next_order.fill(1);
+        sessions.follow();
+        let (mut logged, log) = (0, std::mem::take(&mut self.commands));
+        let hear = |logged: &mut usize, to: usize, sessions: &mut Sessions| {
+            for (at, report) in reports.iter().enumerate().take(to).skip(*logged) {
+                let position = Position(64 * (at as u64 + 1));
+                sessions.on_logged(report, position).expect("the log is what the books say");
+            }
+            *logged = to.max(*logged);
+        };
+        for (command, before) in log.iter().zip(self.reports_before.clone()) {
+            hear(&mut logged, before, sessions);
+            if let Command::DefineSession(definition) = &command.command {
+                sessions.define(definition);
+            }
+            sessions.on_command(command, |_| unreachable!("who follows a log adds nothing to it"));
+            self.count_order(&command.command);
+            self.route(command);
+            if !late {
+                self.hear_books(sessions);
+            }
+        }
+        hear(&mut logged, reports.len(), sessions);
+        self.hear_books(sessions);
+        self.commands = log;
+        sessions.lead(|report| self.log(report)).expect("the log is what the books say");
+    }
+
+    /// All that the books have to say goes to sessions that follow.
+    fn hear_books(&mut self, sessions: &mut Sessions) {
+        for book in 0..self.routed.len() {
+            for event in self.execute(book, usize::MAX) {
+                sessions.on_event(&event, |_| unreachable!("who follows a log adds nothing to it"));
+            }
+        }
+    }
+
+    /// A command that makes an order uses its number up.
+    fn count_order(&mut self, command: &Command) {
+        let made = match command {
+            Command::Enter(enter) => Some(enter.order),
+            Command::EnterSpecial(special) => Some(special.enter.order),
+            Command::Replace(replace) => Some(replace.new_order),
+            Command::ReplaceSpecial(special) => Some(special.replace.new_order),
+            _ => None,
+        };
+        if let Some(order) = made {
+            let next = &mut self.next_order[order.instrument().0 as usize];
+            assert_eq!(order.number(), *next, "a book's orders are numbered without a gap");
+            *next += 1;
+        }
+    }
+
     /// Lets a command's books have it.
-    pub fn route(&mut self, command: &Sequenced<Command>) {
+    fn route(&mut self, command: &Sequenced<Command>) {
         if let Some(instrument) = command.command.instrument() {
             self.routed[instrument.0 as usize].push_back(*command);
         } else if command.command.is_market_wide() {
@@ -181,18 +262,8 @@ impl Venue for Paused {
         let sequence = Sequence(self.commands.len() as u64 + 1);
         let sequenced = Sequenced { sequence, nanos: self.now, command };
         self.commands.push(sequenced);
-        let made = match command {
-            Command::Enter(enter) => Some(enter.order),
-            Command::EnterSpecial(special) => Some(special.enter.order),
-            Command::Replace(replace) => Some(replace.new_order),
-            Command::ReplaceSpecial(special) => Some(special.replace.new_order),
-            _ => None,
-        };
-        if let Some(order) = made {
-            let next = &mut self.next_order[order.instrument().0 as usize];
-            assert_eq!(order.number(), *next, "a book's orders are numbered without a gap");
-            *next += 1;
-        }
+        self.reports_before.push(self.reports.len());
+        self.count_order(&command);
         self.route(&sequenced);
         sequenced
     }
