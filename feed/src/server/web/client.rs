@@ -300,3 +300,67 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use door::lobby::{Lobby, LobbyLimits};
+    use tungstenite::protocol::Role;
+
+    use super::*;
+
+    /// A connection that is not waited for on the one side.
+    fn connection() -> (Transport, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let reader =
+            std::net::TcpStream::connect(listener.local_addr().expect("its address")).expect("a way");
+        let (socket, _) = listener.accept().expect("a connection");
+        socket.set_nonblocking(true).expect("no waiting");
+        (Transport::Plain(mio::net::TcpStream::from_std(socket)), reader)
+    }
+
+    /// Time is the test's own, and goes on for a minute.
+    #[test]
+    fn who_takes_some_of_what_waits_in_ten_seconds_is_not_cut_off_and_who_takes_none_is() {
+        let begin = Instant::now();
+        let (transport, mut reader) = connection();
+        let peer = reader.local_addr().expect("an address");
+        let place = Lobby::new(LobbyLimits::default()).came(peer.ip(), 0);
+        // The handshake is not what this is about.
+        let mut client = Client::new(connection().0, peer, place, Arc::new([]), begin, begin);
+        client.state =
+            State::Open(Box::new(WebSocket::from_raw_socket(Stream::new(transport), Role::Server, None)));
+        client.entry = Entry::In(None);
+        let mut some = vec![0; 8 << 20];
+        let mut time = Duration::ZERO;
+        reader.set_nonblocking(true).expect("no waiting");
+        for _ in 0..7 {
+            // Until the system takes no more, whatever it has room for.
+            while client.waits.is_none_or(|(since, _)| since < begin + time) {
+                client.send("x".repeat(64 << 10).into(), begin + time);
+            }
+            assert!(!client.is_late(begin + time));
+            time += STUCK - Duration::from_millis(1);
+            assert!(!client.is_late(begin + time), "{time:?}");
+            client.heard = begin + time;
+            // It takes what is there, and the system has room for more.
+            while client.waits.is_some_and(|(since, _)| since < begin + time) {
+                let _ = reader.read(&mut some);
+                client.flush(begin + time);
+            }
+        }
+        // The system may find room for a little more when it has sent what it had.
+        let mut before = None;
+        while client.waits.is_none() || client.waits != before {
+            before = client.waits;
+            client.send("x".repeat(64 << 10).into(), begin + time);
+            std::thread::sleep(Duration::from_millis(20));
+            client.flush(begin + time);
+        }
+        let (since, _) = client.waits.expect("something waits");
+        assert!(!client.flush(since + STUCK / 2), "an attempt in between is no progress");
+        assert!(!client.is_late(since + STUCK - Duration::from_nanos(1)));
+        assert!(client.is_late(since + STUCK));
+    }
+}
