@@ -353,8 +353,10 @@ mod tests {
         // The system may find room for a little more when it has sent what it had.
         let mut before = None;
         while client.waits.is_none() || client.waits != before {
+            while client.waits.is_none() {
+                client.send("x".repeat(1 << 20).into(), begin + time);
+            }
             before = client.waits;
-            client.send("x".repeat(64 << 10).into(), begin + time);
             std::thread::sleep(Duration::from_millis(20));
             client.flush(begin + time);
         }
