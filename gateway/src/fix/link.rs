@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(link.take_held(9).map(|held| held.bytes), Some(b"nine".to_vec()), "seven is over");
         assert_eq!(link.held_bytes, 0);
     }
+
     /// A range and where the client has been told up to; what is being said again; and what that is then.
     #[test]
     fn nothing_is_said_again_before_it_has_been_said_and_nothing_that_was_wanted_is_forgotten() {
