@@ -26,7 +26,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 readonly CARGO_DENY_VERSION=0.20.2
 readonly CARGO_FUZZ_VERSION=0.13.2
 # Seconds for each cargo-fuzz target, and inputs for each seeded smoke test.
-readonly FUZZ_SECONDS=10
+readonly FUZZ_SECONDS=8
 readonly SMOKE_ITERATIONS=1000000
 
 # What a step says passes through tee; colours are for who sits before it.
