@@ -298,10 +298,15 @@ impl<'b, C: Client, E: Execute> Stage<'b, C, E> {
     }
 
     fn turn(&mut self) {
+        // Where the log ends may have been told to another node then.
+        let is_ended = !self.receives && !self.gateway.is_holding();
+        let before = (self.venue.commands.len(), self.venue.reports.len());
         self.gateway.poll(Some(Duration::ZERO)).expect("a poll");
         self.gateway.receive(&mut self.venue);
         let end = self.venue.end();
         let _ = self.gateway.send(&mut self.venue, end);
+        let after = (self.venue.commands.len(), self.venue.reports.len());
+        assert!(!is_ended || before == after, "the log goes on though nothing is received");
     }
 
     fn execute(&mut self, book: usize, most: usize) {
@@ -315,10 +320,11 @@ impl<'b, C: Client, E: Execute> Stage<'b, C, E> {
         (0..BOOKS).for_each(|book| self.execute(book, usize::MAX));
     }
 
-    /// Turns, in which all listen, until it is so.
+    /// Turns, in which all listen and books execute, until it is so.
     fn until(&mut self, what: &str, mut is_so: impl FnMut(&mut Self) -> bool) {
         let hung = Instant::now() + HUNG;
         while !is_so(self) {
+            self.execute_all();
             self.turn();
             self.witness.hear(&mut self.known, &self.venue);
             for client in self.clients.iter_mut().flatten() {
@@ -337,12 +343,8 @@ impl<'b, C: Client, E: Execute> Stage<'b, C, E> {
         self.receive(true);
         let before = self.witness.next();
         self.witness.say(&soup::packet(b'U', &soup::order(1, &mut Bytes(b""))), &self.venue);
-        self.until("an answer to the witness", |stage| {
-            stage.execute_all();
-            stage.witness.next() > before
-        });
+        self.until("an answer to the witness", |stage| stage.witness.next() > before);
         self.until("an end of what waits", |stage| {
-            stage.execute_all();
             !stage.gateway.is_holding() && (0..BOOKS).all(|book| stage.venue.waiting(book) == 0)
         });
         self.until("what clients are to be told", |stage| {
@@ -366,8 +368,10 @@ fn gateway<C: Client>(users: &[User], sessions: Sessions) -> (Gateway, SocketAdd
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let name = SessionName::new("1").expect("a name");
     let instruments = instruments(&SYMBOLS);
-    let mut gateway = Gateway::bind(anywhere, Limits::default(), name, users.to_vec(), instruments, sessions)
-        .expect("a port");
+    // What time brings is looked at in each turn.
+    let limits = Limits { heartbeat: Duration::ZERO, silence_max: 2 * HUNG, ..Limits::default() };
+    let mut gateway =
+        Gateway::bind(anywhere, limits, name, users.to_vec(), instruments, sessions).expect("a port");
     let address = match C::PROTOCOL {
         Protocol::Soup => gateway.address(),
         Protocol::Fix => {
