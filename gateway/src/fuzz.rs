@@ -254,23 +254,26 @@ impl<'b, C: Client, E: Execute> Stage<'b, C, E> {
             9 => client.hear(&mut self.known, &self.venue),
             10 => self.execute_all(),
             11 => self.execute(which, usize::from(bytes.one().unwrap_or(1))),
-            12 => match bytes.one().unwrap_or(0) {
-                how if how & 7 == 4 => {
-                    self.restart((how & 8 != 0, how & 16 != 0));
-                    stays = false;
-                }
-                how if how & 3 == 0 => self.venue.has_room = !self.venue.has_room,
-                how if how & 3 == 1 => self.venue.takes_orders = !self.venue.takes_orders,
-                how if how & 3 == 2 => self.venue.full[which] = !self.venue.full[which],
-                _ => {
-                    // Who has come is taken before.
-                    self.turn();
-                    self.receive(!self.receives);
-                    for one in self.clients.iter_mut().flatten().chain([&mut client]) {
-                        one.line().may_go |= one.line().session.is_none();
+            12 => {
+                let how = bytes.one().unwrap_or(0);
+                match how & 3 {
+                    0 if how & 4 != 0 => {
+                        self.restart((how & 8 != 0, how & 16 != 0));
+                        stays = false;
+                    }
+                    0 => self.venue.has_room = !self.venue.has_room,
+                    1 => self.venue.takes_orders = !self.venue.takes_orders,
+                    2 => self.venue.full[which] = !self.venue.full[which],
+                    _ => {
+                        // Who has come is taken before.
+                        self.turn();
+                        self.receive(!self.receives);
+                        for one in self.clients.iter_mut().flatten().chain([&mut client]) {
+                            one.line().may_go |= one.line().session.is_none();
+                        }
                     }
                 }
-            },
+            }
             13 => self.venue.now.0 += u64::from(bytes.one().unwrap_or(0)) * 50_000_000,
             // What has been said so far may be told, and nothing that is said from now on;
             14 => self.venue.gate = self.venue.end(),

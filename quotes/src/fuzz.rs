@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use domain::{Instrument, InstrumentId, OrderBounds, Price, Quantity, Symbol};
-use gateway::Instruments;
+use gateway::{Instruments, fuzz::paused::instruments};
 use wire::{
     fix::{Checker, Frame, dictionary::FIX44, frame},
     fuzz::sealed,
@@ -12,21 +11,7 @@ use wire::{
 use crate::request::{Asked, DEPTH_MAX, ID_MAX, Refusal, Request, Wanted};
 
 /// A, B and C.
-static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
-    let mut instruments = Instruments::new();
-    for (id, symbol) in (0..).map(InstrumentId).zip(["A", "B", "C"]) {
-        instruments.define(Instrument {
-            id,
-            symbol: Symbol::new(symbol).expect("a symbol"),
-            tick: 100,
-            lot: 1,
-            quantity_max: Quantity(1_000),
-            price_max: Price::new(1_000_000).expect("a price"),
-            bounds: OrderBounds::NONE,
-        });
-    }
-    instruments
-});
+static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| instruments(&["A", "B", "C"]));
 
 /// What a request came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

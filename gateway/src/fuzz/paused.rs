@@ -40,6 +40,11 @@ pub fn instruments(symbols: &[&str]) -> Instruments {
     instruments
 }
 
+/// Where the report that stands at `place` lies in the log.
+fn position(place: usize) -> Position {
+    Position(64 * (place as u64 + 1))
+}
+
 /// A venue that stands still until it is told to go on.
 pub struct Paused {
     execute: Box<dyn Execute>,
@@ -50,7 +55,7 @@ pub struct Paused {
     reports_before: Vec<usize>,
     /// Everything that was sequenced.
     pub commands: Vec<Sequenced<Command>>,
-    /// The session log: the report at `i` lies at position `64 * (i + 1)`.
+    /// The session log. A report has 64 bytes, from position 64 on.
     pub reports: Vec<Report>,
     /// The time.
     pub now: Nanos,
@@ -97,12 +102,6 @@ impl Paused {
         sessions.on_command(&command, |report| self.log(report));
     }
 
-    /// Other books in the old ones' place, with nothing under way.
-    fn replace_books(&mut self, execute: impl Execute) {
-        self.execute = Box::new(execute);
-        self.routed.iter_mut().for_each(VecDeque::clear);
-    }
-
     /// How many commands wait in a book.
     #[must_use]
     pub fn waiting(&self, book: usize) -> usize {
@@ -134,45 +133,40 @@ impl Paused {
         (keeps_last, late): (bool, bool),
         sessions: &mut Sessions,
     ) {
-        let reports: Vec<_> = self
-            .reports
-            .iter()
-            .enumerate()
-            .take_while(|(at, _)| self.may_tell(*at))
-            .map(|(_, r)| *r)
-            .collect();
-        let is_left = |before: &usize| *before < reports.len() || (keeps_last && *before == reports.len());
-        let commands = self.reports_before.iter().take_while(|before| is_left(before)).count();
-        self.commands.truncate(commands);
-        self.reports_before.truncate(commands);
-        self.reports.clone_from(&reports);
-        self.replace_books(execute);
+        let left = (0..self.reports.len()).take_while(|at| self.may_tell(*at)).count();
+        self.reports.truncate(left);
+        let is_left = |before: &&usize| **before < left || (keeps_last && **before == left);
+        self.commands.truncate(self.reports_before.iter().take_while(is_left).count());
+        self.reports_before.truncate(self.commands.len());
+        self.execute = Box::new(execute);
+        self.routed.iter_mut().for_each(VecDeque::clear);
         self.next_order.fill(1);
         sessions.follow();
-        let (mut logged, log) = (0, std::mem::take(&mut self.commands));
-        let hear = |logged: &mut usize, to: usize, sessions: &mut Sessions| {
-            for (at, report) in reports.iter().enumerate().take(to).skip(*logged) {
-                let position = Position(64 * (at as u64 + 1));
-                sessions.on_logged(report, position).expect("the log is what the books say");
-            }
-            *logged = to.max(*logged);
-        };
-        for (command, before) in log.iter().zip(self.reports_before.clone()) {
-            hear(&mut logged, before, sessions);
+        let mut logged = 0;
+        for at in 0..self.commands.len() {
+            let command = self.commands[at];
+            self.hear_log(&mut logged, self.reports_before[at], sessions);
             if let Command::DefineSession(definition) = &command.command {
                 sessions.define(definition);
             }
-            sessions.on_command(command, |_| unreachable!("who follows a log adds nothing to it"));
+            sessions.on_command(&command, |_| unreachable!("who follows a log adds nothing to it"));
             self.count_order(&command.command);
-            self.route(command);
+            self.route(&command);
             if !late {
                 self.hear_books(sessions);
             }
         }
-        hear(&mut logged, reports.len(), sessions);
+        self.hear_log(&mut logged, left, sessions);
         self.hear_books(sessions);
-        self.commands = log;
         sessions.lead(|report| self.log(report)).expect("the log is what the books say");
+    }
+
+    /// The reports of the log from `logged` up to `to` go to sessions that follow.
+    fn hear_log(&self, logged: &mut usize, to: usize, sessions: &mut Sessions) {
+        for at in *logged..to {
+            sessions.on_logged(&self.reports[at], position(at)).expect("the log is what the books say");
+        }
+        *logged = to;
     }
 
     /// All that the books have to say goes to sessions that follow.
@@ -224,13 +218,13 @@ impl Paused {
     /// Whether the gate lets through what stands there.
     #[must_use]
     pub fn may_tell(&self, place: usize) -> bool {
-        64 * (place as u64 + 1) < self.gate.0
+        position(place) < self.gate
     }
 
     /// Where the log ends.
     #[must_use]
     pub fn end(&self) -> Position {
-        Position(64 * (self.reports.len() as u64 + 1))
+        position(self.reports.len())
     }
 }
 
